@@ -1,0 +1,108 @@
+//! The numbers and names of the engine.
+//!
+//! A number that means something has a type: a [`Price`] counts ticks, a [`Quantity`] counts lots, an [`Amount`]
+//! counts atoms of an asset. What a tick, a lot and an atom are worth is the business of
+//! the instrument; inside the engine they are whole numbers and nothing is ever rounded.
+
+use std::fmt;
+
+macro_rules! number {
+    ($(#[$doc:meta])* $name:ident($inner:ty)) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[repr(transparent)]
+        pub struct $name(pub $inner);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+number! {
+    /// A price in ticks of its instrument. A resting order has a price of at least one tick.
+    Price(u64)
+}
+number! {
+    /// A quantity in lots of its instrument.
+    Quantity(u64)
+}
+number! {
+    /// An amount of money in atoms of one asset (an asset has at most 18 decimals).
+    Amount(u128)
+}
+number! {
+    /// Microseconds since the Unix epoch. It comes in with a record; the engine never asks for it.
+    Timestamp(u64)
+}
+number! {
+    /// An account. Its sequencer shard is `account % sequencers`, so ids are handed out densely.
+    AccountId(u32)
+}
+number! {
+    /// A symbol (a tradable pair). Its matcher shard is `symbol % matchers`; ids are dense from 0.
+    SymbolId(u32)
+}
+number! {
+    /// An asset that accounts hold. Ids are dense from 0.
+    AssetId(u16)
+}
+number! {
+    /// Names a live order towards the book: unique among the live orders of a symbol, chosen by the caller, and
+    /// free for reuse once the order is gone.
+    OrderKey(u64)
+}
+number! {
+    /// The engine sequence of a symbol: +1 for every command that changed its book, never reused.
+    Sequence(u64)
+}
+number! {
+    /// The number of a trade of a symbol: dense from 1.
+    TradeId(u64)
+}
+
+impl Quantity {
+    /// No lots.
+    pub const ZERO: Quantity = Quantity(0);
+
+    /// Whether there is nothing left.
+    pub fn is_zero(self) -> bool {
+        self.0 == 0
+    }
+}
+
+/// Which side of the book an order is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Side {
+    /// Bids: pays quote, receives base.
+    Buy = 0,
+    /// Asks: pays base, receives quote.
+    Sell = 1,
+}
+
+impl Side {
+    /// The side it trades against.
+    pub fn opposite(self) -> Side {
+        match self {
+            Side::Buy => Side::Sell,
+            Side::Sell => Side::Buy,
+        }
+    }
+}
+
+/// What happens to the part of an order that does not trade at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum TimeInForce {
+    /// Good till cancelled: it rests.
+    Gtc = 0,
+    /// Immediate or cancel: it is cancelled.
+    Ioc = 1,
+    /// Fill or kill: unless all of it trades at once, none does.
+    Fok = 2,
+    /// Post-only: it rests whole, and is refused if it would trade.
+    PostOnly = 3,
+}
