@@ -22,6 +22,8 @@ struct Shared<T> {
     taken: Padded<AtomicUsize>,
     /// The producer is gone and will publish nothing more.
     closed: AtomicBool,
+    /// The consumer is gone and will take nothing more.
+    abandoned: AtomicBool,
 }
 
 // SAFETY: a slot is touched by one side at a time: by the producer while its number is in [published, taken +
@@ -61,6 +63,7 @@ pub fn lane<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
         published: Padded(AtomicUsize::new(0)),
         taken: Padded(AtomicUsize::new(0)),
         closed: AtomicBool::new(false),
+        abandoned: AtomicBool::new(false),
     });
     let mask = capacity - 1;
     (
@@ -102,9 +105,9 @@ impl<T> Sender<T> {
         capacity - (self.pushed - self.taken_seen)
     }
 
-    /// Messages pushed and not yet taken, for metrics.
-    pub fn depth(&self) -> usize {
-        self.pushed - self.shared.taken.0.load(Ordering::Relaxed)
+    /// Whether the consumer is gone: nothing sent will ever be taken.
+    pub fn is_abandoned(&self) -> bool {
+        self.shared.abandoned.load(Ordering::Relaxed)
     }
 }
 
@@ -126,13 +129,26 @@ impl<T> Receiver<T> {
 
     /// The next message, left in the lane.
     pub fn peek(&mut self) -> Option<&T> {
-        self.has_next().then(|| {
-            self.shared.slots[self.taken & self.mask].with(|slot| {
-                // SAFETY: `has_next`, so the slot is published and the consumer's until released; `&mut self` keeps
+        self.peek_at(0)
+    }
+
+    /// The message `ahead` places behind the next one, left in the lane.
+    pub fn peek_at(&mut self, ahead: usize) -> Option<&T> {
+        if ahead >= self.waiting() {
+            self.published_seen = self.shared.published.0.load(Ordering::Acquire);
+        }
+        (ahead < self.waiting()).then(|| {
+            self.shared.slots[(self.taken + ahead) & self.mask].with(|slot| {
+                // SAFETY: the slot is among the published ones and the consumer's until released; `&mut self` keeps
                 // it from being taken while the reference lives.
                 unsafe { (*slot).assume_init_ref() }
             })
         })
+    }
+
+    /// Messages waiting, as far as this side has looked.
+    pub fn waiting(&self) -> usize {
+        self.published_seen - self.taken
     }
 
     /// Takes the next message. Its slot goes back to the producer with [`Receiver::release`].
@@ -164,6 +180,7 @@ impl<T> Receiver<T> {
 
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
+        self.shared.abandoned.store(true, Ordering::Relaxed);
         while self.pop().is_some() {}
         self.release();
     }

@@ -85,7 +85,7 @@ impl Matcher {
     /// Shard `index` of `matchers`, fed by `sequencers`.
     pub fn new(index: usize, matchers: usize, sequencers: usize, market: &Arc<Market>) -> Self {
         let own = market.instruments.iter().filter(|instrument| instrument.id.0 as usize % matchers == index);
-        let symbol = |id| Symbol { id, book: Fast::new(), counters: Counters::default() };
+        let symbol = |id| Symbol { id, book: Fast::default(), counters: Counters::default() };
         Self {
             matchers,
             now: Timestamp(0),
