@@ -10,15 +10,20 @@
 //!                           +-- an order knows its neighbours in the queue and its level ---------+
 //! ```
 //!
-//! - [`slab`]: all orders live in one vector and all levels in another; a vacant slot is the next one used.
-//! - [`ladder`]: the sorted prices of one side. The best is at the end, where inserting and removing is cheapest and
+//! - `slab`: all orders live in one vector and all levels in another; a vacant slot is the next one used.
+//! - `ladder`: the sorted prices of one side. The best is at the end, where inserting and removing is cheapest and
 //!   where most of a market happens.
-//! - [`index`]: order key to slot, without tombstones.
-//! - [`check`]: what always holds, written as a function.
+//! - `index`: order key to slot, without tombstones.
+//! - `check`: what always holds, written as a function.
 //!
 //! Costs. Taking from the best level touches the end of a vector and the head of a queue. A cancel is one probe of
 //! the index and two links, without a search, unless it empties its level. Opening or closing a level moves the
-//! prices that are better than it, 12 bytes each: nothing near the touch, and linear in how deep one goes.
+//! prices that are better than it, 12 bytes each: nothing near the touch, and linear in how deep one goes. Measured
+//! with `benches/book.rs` on two shared cores of an AMD EPYC, mean per command: 25 ns near the touch, 100 to 130 ns
+//! with 370,000 orders on 3,000 prices. With every order on a price of its own, all alike in chance, 0.5 us at
+//! 20,000 prices and 4 us at 200,000, where a tree would do better (the plain book: 0.3 and 0.6 us). So the caller
+//! should bound how many prices a book can have, by a price band or by a limit on open orders.
+//!
 //! Nothing is allocated once the book has been as large as it gets; nothing is ever given back.
 //!
 //! Bounds. A book holds at most 2^32 - 1 orders of at most 2^64 - 1 lots, so a level's total stays below 2^96 and a

@@ -29,10 +29,9 @@ impl Book for Plain {
         assert!(!order.quantity.is_zero(), "a quantity is at least one lot");
         assert!(!self.places.contains_key(&order.key), "order key {} is live", order.key);
 
-        let available = self.available(order.side.opposite(), order.price);
         match order.time_in_force {
-            TimeInForce::PostOnly if available > 0 => return Err(Refusal::WouldTake),
-            TimeInForce::Fok if available < u128::from(order.quantity.0) => {
+            TimeInForce::PostOnly if self.available(&order) > 0 => return Err(Refusal::WouldTake),
+            TimeInForce::Fok if self.available(&order) < u128::from(order.quantity.0) => {
                 return Err(Refusal::WouldNotFill);
             }
             _ => {}
@@ -89,10 +88,11 @@ impl Book for Plain {
 }
 
 impl Plain {
-    /// Lots that rest on `side` at `limit` or better for who takes them.
-    fn available(&self, side: Side, limit: Price) -> u128 {
+    /// Lots that rest on the other side at prices `order` accepts.
+    fn available(&self, order: &NewOrder) -> u128 {
+        let side = order.side.opposite();
         self.prices(side)
-            .take_while(|price| acceptable(side, *price, limit))
+            .take_while(|price| acceptable(side, *price, order.price))
             .flat_map(|price| &self.side(side)[&price])
             .map(|order| u128::from(order.left.0))
             .sum()

@@ -66,7 +66,8 @@ struct Market {
     prices: u64,
     quantity_largest: u64,
     keys: u64,
-    /// Keys are multiples of this: dense ids, and ids whose low bits are all alike.
+    /// Keys are multiples of this: dense ids, ids whose low bits are all alike, and ids whose hashes in the fast
+    /// book's index are 0, 1, 2, ..., so that all of them want the same bucket.
     key_stride: u64,
     cancels_percent: u32,
     rests_percent: u32,
@@ -80,7 +81,7 @@ impl Market {
             prices,
             quantity_largest: *pick(&[1, 3, 10, 1_000_000, u64::MAX], random),
             keys: *pick(&[4, 16, 100, 700], random),
-            key_stride: *pick(&[1, 1, 1 << 20, 1 << 40, 0x9E37_79B9_7F4A_7C15], random),
+            key_stride: *pick(&[1, 1, 1 << 20, 1 << 40, 0xF1DE_83E1_9937_733D], random),
             cancels_percent: *pick(&[5, 30, 60], random),
             rests_percent: *pick(&[30, 70, 95], random),
         }
