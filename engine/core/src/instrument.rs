@@ -110,7 +110,8 @@ impl Market {
         if self.asset(name).is_some() {
             return Err(MarketError(format!("asset {name}: listed twice")));
         }
-        let id = AssetId(self.assets.len().try_into().map_err(|_| MarketError("more than 65,536 assets".into()))?);
+        let id =
+            AssetId(self.assets.len().try_into().map_err(|_| MarketError("more than 65,536 assets".into()))?);
         self.assets.push(Asset { id, name: name.into(), decimals });
         Ok(id)
     }
@@ -125,22 +126,30 @@ impl Market {
         if self.instrument(spec.symbol).is_some() {
             return Err(fail("listed twice".into()));
         }
-        let base = self.asset(spec.base).ok_or_else(|| fail(format!("base {} is not an asset", spec.base)))?;
-        let quote = self.asset(spec.quote).ok_or_else(|| fail(format!("quote {} is not an asset", spec.quote)))?;
+        let base =
+            self.asset(spec.base).ok_or_else(|| fail(format!("base {} is not an asset", spec.base)))?;
+        let quote =
+            self.asset(spec.quote).ok_or_else(|| fail(format!("quote {} is not an asset", spec.quote)))?;
         let tick = step("tick", spec.tick).map_err(fail)?;
         let lot = step("lot", spec.lot).map_err(fail)?;
 
-        let base_atoms_per_lot = rescale(lot.size as u128, lot.decimals, base.decimals)
-            .ok_or_else(|| fail(format!("lot {} is not a whole number of atoms of {}", spec.lot, base.name)))?;
+        let base_atoms_per_lot = rescale(lot.size as u128, lot.decimals, base.decimals).ok_or_else(|| {
+            fail(format!("lot {} is not a whole number of atoms of {}", spec.lot, base.name))
+        })?;
         let quote_atoms_per_tick_lot =
-            rescale(tick.size as u128 * lot.size as u128, tick.decimals + lot.decimals, quote.decimals).ok_or_else(
-                || fail(format!("tick {} × lot {} is not a whole number of atoms of {}", spec.tick, spec.lot, quote.name)),
-            )?;
+            rescale(tick.size as u128 * lot.size as u128, tick.decimals + lot.decimals, quote.decimals)
+                .ok_or_else(|| {
+                    fail(format!(
+                        "tick {} × lot {} is not a whole number of atoms of {}",
+                        spec.tick, spec.lot, quote.name
+                    ))
+                })?;
         let min_notional = parse_scaled(spec.min_notional, quote.decimals)
             .map_err(|error| fail(format!("min_notional {:?}: {error:?}", spec.min_notional)))?;
         let price_max = steps_max(tick);
         let quantity_max = steps_max(lot);
-        let largest = price_max.checked_mul(quantity_max).and_then(|n| n.checked_mul(quote_atoms_per_tick_lot));
+        let largest =
+            price_max.checked_mul(quantity_max).and_then(|n| n.checked_mul(quote_atoms_per_tick_lot));
         if largest.is_none() || quantity_max.checked_mul(base_atoms_per_lot).is_none() {
             return Err(fail("its largest notional does not fit 128 bits".into()));
         }
@@ -190,7 +199,8 @@ fn is_name(name: &str) -> bool {
 fn step(field: &str, text: &str) -> Result<Step, String> {
     let decimals = text.split_once('.').map_or(0, |(_, fraction)| fraction.trim_end_matches('0').len());
     let decimals = u8::try_from(decimals).ok().filter(|d| *d <= DECIMALS_MAX);
-    let decimals = decimals.ok_or_else(|| format!("{field} {text:?} has more than {DECIMALS_MAX} decimals"))?;
+    let decimals =
+        decimals.ok_or_else(|| format!("{field} {text:?} has more than {DECIMALS_MAX} decimals"))?;
     match parse_scaled(text, decimals) {
         Ok(0) => Err(format!("{field} {text:?} is zero")),
         Ok(size) if size <= u64::MAX as u128 => Ok(Step { decimals, size: size as u64 }),
@@ -225,7 +235,13 @@ mod tests {
         market
     }
 
-    fn spec<'a>(base: &'a str, quote: &'a str, symbol: &'a str, tick: &'a str, lot: &'a str) -> InstrumentSpec<'a> {
+    fn spec<'a>(
+        base: &'a str,
+        quote: &'a str,
+        symbol: &'a str,
+        tick: &'a str,
+        lot: &'a str,
+    ) -> InstrumentSpec<'a> {
         InstrumentSpec { symbol, base, quote, tick, lot, min_notional: "0" }
     }
 
@@ -245,8 +261,14 @@ mod tests {
     fn a_refused_instrument_is_told_why() {
         let mut market = market();
         for (spec, text) in [
-            (spec("BTC", "USDT", "BTC-USDT", "0.01", "0.00001"), "tick 0.01 × lot 0.00001 is not a whole number of atoms"),
-            (spec("BTC", "USDT", "BTC-USDT", "0.01", "0.000000001"), "lot 0.000000001 is not a whole number of atoms"),
+            (
+                spec("BTC", "USDT", "BTC-USDT", "0.01", "0.00001"),
+                "tick 0.01 × lot 0.00001 is not a whole number of atoms",
+            ),
+            (
+                spec("BTC", "USDT", "BTC-USDT", "0.01", "0.000000001"),
+                "lot 0.000000001 is not a whole number of atoms",
+            ),
             (spec("BTC", "USDT", "BTC-USDT", "0", "1"), "tick \"0\" is zero"),
             (spec("BTC", "USDT", "BTC-USDT", "1e2", "1"), "tick \"1e2\" is not a plain decimal"),
             (spec("BTC", "EUR", "BTC-EUR", "1", "1"), "quote EUR is not an asset"),

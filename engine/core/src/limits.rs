@@ -38,5 +38,6 @@ pub const REPEATS_WAITING_MAX: usize = 1024;
 /// Sequencer or matcher shards of one engine: an index must fit the byte it has in an order key.
 pub const SHARDS_MAX: usize = 64;
 
-const _: () = assert!(INGRESS_LANE.is_power_of_two() && LINK_LANE.is_power_of_two() && REPORT_LANE.is_power_of_two());
+const _: () =
+    assert!(INGRESS_LANE.is_power_of_two() && LINK_LANE.is_power_of_two() && REPORT_LANE.is_power_of_two());
 const _: () = assert!(TURN_BATCH <= INGRESS_LANE && SHARDS_MAX <= 256);

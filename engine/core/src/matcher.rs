@@ -96,22 +96,24 @@ impl Matcher {
     }
 
     /// Applies a message of sequencer `from`; a repeat changes nothing.
-    pub fn apply(
-        &mut self,
-        from: usize,
-        message: &Numbered<ToMatcher>,
-        out: &mut Outbox,
-    ) -> Result<(), Gap> {
+    pub fn apply(&mut self, from: usize, message: &Numbered<ToMatcher>, out: &mut Outbox) -> Result<(), Gap> {
         if !self.marks.advance(from, message.number)? {
             return Ok(());
         }
         let message = &message.message;
         self.now = self.now.max(message.at);
         let symbol = &mut self.symbols[message.symbol.0 as usize / self.matchers];
-        let mut command = Applying { symbol: symbol.id, at: self.now, counters: &mut symbol.counters, numbers: &mut self.numbers, out };
+        let mut command = Applying {
+            symbol: symbol.id,
+            at: self.now,
+            counters: &mut symbol.counters,
+            numbers: &mut self.numbers,
+            out,
+        };
         match message.order {
             MatcherOrder::Place { key, account, side, time_in_force, price, quantity } => {
-                command.place(&mut symbol.book, NewOrder { key, account, side, price, quantity, time_in_force });
+                command
+                    .place(&mut symbol.book, NewOrder { key, account, side, price, quantity, time_in_force });
             }
             MatcherOrder::Cancel { key, asker } => command.cancel(&mut symbol.book, key, asker),
             MatcherOrder::Skip => {}
@@ -155,7 +157,14 @@ impl Applying<'_> {
         self.counters.exchange_order_id += 1;
         self.counters.sequence.0 += changes as u64;
         let exchange_order_id = self.counters.exchange_order_id;
-        self.hash([1, exchange_order_id, order.account.0 as u64, order.side as u64, order.price.0, order.quantity.0]);
+        self.hash([
+            1,
+            exchange_order_id,
+            order.account.0 as u64,
+            order.side as u64,
+            order.price.0,
+            order.quantity.0,
+        ]);
         self.tell(order.key, MatcherOutcome::Placed { exchange_order_id });
 
         let left = match book.submit(order, &mut Taking { command: self, taker: order }) {

@@ -40,7 +40,10 @@ pub struct Shape {
 /// All shards of an engine for `market`, empty, with logs in memory.
 pub fn build(shape: Shape, market: &Arc<Market>) -> AtRest {
     let Shape { sequencers: n, matchers: m, log_entries_max } = shape;
-    assert!((1..=SHARDS_MAX).contains(&n) && (1..=SHARDS_MAX).contains(&m), "1 to {SHARDS_MAX} shards of a kind");
+    assert!(
+        (1..=SHARDS_MAX).contains(&n) && (1..=SHARDS_MAX).contains(&m),
+        "1 to {SHARDS_MAX} shards of a kind"
+    );
     AtRest {
         sequencers: (0..n)
             .map(|i| SequencerShard {
@@ -86,7 +89,8 @@ pub fn rebuild(logged: &AtRest, shards: &mut AtRest) {
     let (n, m) = (shards.sequencers.len(), shards.matchers.len());
     let mut orders: Vec<VecDeque<Numbered<ToMatcher>>> = vec![VecDeque::new(); n * m];
     let mut settlements: Vec<VecDeque<Numbered<FromMatcher>>> = vec![VecDeque::new(); n * m];
-    let mut sequencer_entries: Vec<VecDeque<_>> = logged.sequencers.iter().map(|s| entries_of(&*s.log)).collect();
+    let mut sequencer_entries: Vec<VecDeque<_>> =
+        logged.sequencers.iter().map(|s| entries_of(&*s.log)).collect();
     let mut matcher_entries: Vec<VecDeque<_>> = logged.matchers.iter().map(|s| entries_of(&*s.log)).collect();
     loop {
         let mut worked = false;
@@ -95,7 +99,9 @@ pub fn rebuild(logged: &AtRest, shards: &mut AtRest) {
                 match entry {
                     Entry::Input(input) => shard.machine.input(input, &mut shard.out),
                     Entry::Received { from, count } => {
-                        let Some(messages) = take(&mut settlements[*from as usize * n + i], *count) else { break };
+                        let Some(messages) = take(&mut settlements[*from as usize * n + i], *count) else {
+                            break;
+                        };
                         for message in messages {
                             shard.machine.settle(*from as usize, &message, &mut shard.out).expect("dense");
                         }
@@ -127,7 +133,8 @@ pub fn rebuild(logged: &AtRest, shards: &mut AtRest) {
             break;
         }
     }
-    let complete = sequencer_entries.iter().all(VecDeque::is_empty) && matcher_entries.iter().all(VecDeque::is_empty);
+    let complete =
+        sequencer_entries.iter().all(VecDeque::is_empty) && matcher_entries.iter().all(VecDeque::is_empty);
     assert!(complete, "the logs do not fit together");
 }
 

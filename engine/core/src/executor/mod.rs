@@ -109,7 +109,10 @@ impl AtRest {
     /// Every balance, sorted by account and asset: available and held.
     pub fn balances(&self) -> Vec<(AccountId, AssetId, Amount, Amount)> {
         let views = self.sequencers.iter().flat_map(|shard| {
-            shard.machine.accounts().map(|account| (account, shard.machine.view(account).expect("it is listed")))
+            shard
+                .machine
+                .accounts()
+                .map(|account| (account, shard.machine.view(account).expect("it is listed")))
         });
         let mut all: Vec<_> = views
             .flat_map(|(account, view)| {

@@ -131,7 +131,11 @@ impl Threads {
     /// If a shard's thread did.
     pub fn join(self) -> AtRest {
         AtRest {
-            sequencers: self.sequencers.into_iter().map(|t| t.join().expect("a sequencer panicked")).collect(),
+            sequencers: self
+                .sequencers
+                .into_iter()
+                .map(|t| t.join().expect("a sequencer panicked"))
+                .collect(),
             matchers: self.matchers.into_iter().map(|t| t.join().expect("a matcher panicked")).collect(),
         }
     }
@@ -170,7 +174,8 @@ pub fn start(
         matcher_counters: (0..m).map(|_| Arc::default()).collect(),
     };
     let lanes = ingress_out.into_iter().zip(settlements_out).zip(orders_in).zip(reports_in);
-    for (i, (shard, (((ingress, settlements), orders), reports))) in shards.sequencers.into_iter().zip(lanes).enumerate()
+    for (i, (shard, (((ingress, settlements), orders), reports))) in
+        shards.sequencers.into_iter().zip(lanes).enumerate()
     {
         let thread = SequencerThread {
             shard,
@@ -307,13 +312,12 @@ struct SequencerThread {
 impl SequencerThread {
     fn run(mut self, spins: u32) -> SequencerShard {
         self.bell.attach();
+        let (mut reports_out, mut orders_out) = (true, true);
         loop {
-            let reports_out = flush_all(&mut self.reports);
-            let orders_out = flush_all(&mut self.orders);
-            let mut worked = false;
-            if reports_out {
-                worked = self.turn(orders_out);
-            }
+            let worked = reports_out && self.turn(orders_out);
+            // Everything a turn put out is on its way before the thread may rest.
+            reports_out = flush_all(&mut self.reports);
+            orders_out = flush_all(&mut self.orders);
             if self.is_finished() {
                 return self.shard;
             }
@@ -478,8 +482,8 @@ impl MatcherThread {
     fn run(mut self, spins: u32) -> MatcherShard {
         self.bell.attach();
         loop {
+            let worked = flush_all(&mut self.settlements) && self.turn();
             let settlements_out = flush_all(&mut self.settlements);
-            let worked = settlements_out && self.turn();
             if self.sequencers_done == self.orders.len() && self.gate.is_empty() {
                 self.settlements.iter_mut().for_each(|lane| lane.push(Link::Finished));
                 while !flush_all(&mut self.settlements) {
@@ -500,8 +504,7 @@ impl MatcherThread {
     fn turn(&mut self) -> bool {
         self.gather();
         let worked = !self.batch.is_empty();
-        let position =
-            if worked { self.shard.log.append(&self.entries) } else { self.shard.log.durable() };
+        let position = if worked { self.shard.log.append(&self.entries) } else { self.shard.log.durable() };
         let MatcherShard { machine, out, log } = &mut self.shard;
         for (from, message) in self.batch.drain(..) {
             machine.apply(from, &message, out).expect("lanes lose nothing");

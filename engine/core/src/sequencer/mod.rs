@@ -92,7 +92,9 @@ impl Sequencer {
             Command::Open { account } => self.open(account),
             Command::Deposit { account, asset, amount } => self.deposit(account, asset, amount, out),
             Command::Submit(submit) => self.submit(input, submit, out),
-            Command::Cancel { account, symbol, order_id } => self.cancel(input, account, symbol, order_id, out),
+            Command::Cancel { account, symbol, order_id } => {
+                self.cancel(input, account, symbol, order_id, out)
+            }
             Command::CancelAll { account, symbol } => self.cancel_all(input, account, symbol, out),
         }
     }
@@ -115,7 +117,9 @@ impl Sequencer {
             MatcherOutcome::Filled { trade, price, quantity, liquidity } => {
                 self.filled(slot, trade, price, quantity, liquidity, answer.at, out)
             }
-            MatcherOutcome::Closed { left, reason, asker } => self.closed(slot, left, reason, asker, answer.at, out),
+            MatcherOutcome::Closed { left, reason, asker } => {
+                self.closed(slot, left, reason, asker, answer.at, out)
+            }
             MatcherOutcome::CancelMissed { asker } => self.cancel_missed(slot, asker, out),
         }
         Ok(())
@@ -220,7 +224,8 @@ impl Sequencer {
 
     /// Checks an order against its instrument and holds what it can cost at most.
     fn fund(&mut self, account: usize, submit: &Submit) -> Result<Balance, Reject> {
-        let instrument = self.market.instruments.get(submit.symbol.0 as usize).ok_or(Reject::UnknownSymbol)?;
+        let instrument =
+            self.market.instruments.get(submit.symbol.0 as usize).ok_or(Reject::UnknownSymbol)?;
         if submit.price.0 == 0 || submit.price > instrument.price_max {
             return Err(Reject::PriceRange);
         }
@@ -251,7 +256,9 @@ impl Sequencer {
         }
         match record.answer {
             Answer::Rejected(reason) => return Err(reason),
-            Answer::Pending if self.repeats_waiting.len() >= REPEATS_WAITING_MAX => return Err(Reject::Overloaded),
+            Answer::Pending if self.repeats_waiting.len() >= REPEATS_WAITING_MAX => {
+                return Err(Reject::Overloaded);
+            }
             Answer::Pending => self.repeats_waiting.push((number, input.origin)),
             Answer::Acked { exchange_order_id, sequence, received } => {
                 let body = ReportBody::OrderAck {
@@ -289,7 +296,12 @@ impl Sequencer {
         }
     }
 
-    fn find_live(&self, account: AccountId, symbol: SymbolId, order_id: &ClientOrderId) -> Result<Slot, Reject> {
+    fn find_live(
+        &self,
+        account: AccountId,
+        symbol: SymbolId,
+        order_id: &ClientOrderId,
+    ) -> Result<Slot, Reject> {
         self.find(account).ok_or(Reject::UnknownAccount)?;
         let record = self.order_ids.find(account, order_id).ok_or(Reject::UnknownOrder)?;
         let record = self.order_ids.get(record);
@@ -432,10 +444,8 @@ impl Sequencer {
         order.cancels -= (reason == CloseReason::Cancelled) as u32;
         let (view, account) = (order.view(), order.submit.account);
         if let Some(asker) = asker {
-            let body = ReportBody::CancelAck {
-                order_id: view.order_id,
-                exchange_order_id: view.exchange_order_id,
-            };
+            let body =
+                ReportBody::CancelAck { order_id: view.order_id, exchange_order_id: view.exchange_order_id };
             out.answer(account, asker, at, body);
         }
         let kind = match reason {
@@ -580,8 +590,7 @@ impl Outbox {
         at: Timestamp,
         balances: [Option<Balance>; 2],
     ) {
-        let body =
-            ReportBody::Balance(BalanceChange { exec_sequence: owner.next_exec_sequence(), balances });
+        let body = ReportBody::Balance(BalanceChange { exec_sequence: owner.next_exec_sequence(), balances });
         self.reports.push(Report { account, to: Recipient::Watchers, at, body });
     }
 }

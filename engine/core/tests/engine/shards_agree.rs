@@ -20,9 +20,11 @@ fn market() -> Arc<Market> {
     market.add_asset("BTC", 8).unwrap();
     market.add_asset("ETH", 18).unwrap();
     market.add_asset("USDT", 6).unwrap();
-    for (symbol, base, tick, lot) in
-        [("BTC-USDT", "BTC", "0.01", "0.0001"), ("ETH-USDT", "ETH", "0.01", "0.0001"), ("ETH-BTC", "ETH", "0.00001", "0.001")]
-    {
+    for (symbol, base, tick, lot) in [
+        ("BTC-USDT", "BTC", "0.01", "0.0001"),
+        ("ETH-USDT", "ETH", "0.01", "0.0001"),
+        ("ETH-BTC", "ETH", "0.00001", "0.001"),
+    ] {
         let quote = symbol.split_once('-').unwrap().1;
         market.add_instrument(&InstrumentSpec { symbol, base, quote, tick, lot, min_notional: "0" }).unwrap();
     }
@@ -39,7 +41,9 @@ fn flow(seed: u64, orders: usize) -> Vec<Input> {
     let mut push = |command| {
         at += 10;
         let symbol = match command {
-            Command::Submit(Submit { symbol, .. }) | Command::Cancel { symbol, .. } => Some(symbol.0 as usize),
+            Command::Submit(Submit { symbol, .. }) | Command::Cancel { symbol, .. } => {
+                Some(symbol.0 as usize)
+            }
             _ => None,
         };
         let ticket = symbol.map_or(0, |symbol| {
@@ -68,8 +72,13 @@ fn flow(seed: u64, orders: usize) -> Vec<Input> {
                 kind: OrderKind::Limit,
                 price: Price(1000 + random.random_range(0..12)),
                 quantity: Quantity(random.random_range(1..50)),
-                time_in_force: [TimeInForce::Gtc, TimeInForce::Gtc, TimeInForce::Ioc, TimeInForce::Fok, TimeInForce::PostOnly]
-                    [random.random_range(0..5)],
+                time_in_force: [
+                    TimeInForce::Gtc,
+                    TimeInForce::Gtc,
+                    TimeInForce::Ioc,
+                    TimeInForce::Fok,
+                    TimeInForce::PostOnly,
+                ][random.random_range(0..5)],
             }),
         });
     }
