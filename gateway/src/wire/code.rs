@@ -9,7 +9,7 @@ use std::borrow::Cow;
 /// What we say when we say no: the code for programs, the sentence for people.
 ///
 /// It is built where the rule is checked; who the answer goes to is added later
-/// (by whoever read the request).
+/// ([`request::RequestError`](super::request::RequestError), or the session).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// The code.

@@ -1,4 +1,4 @@
-//! The native JSON protocol (`docs/PROTOCOL.md`, part 1): bytes of a text message in, a request out;
+//! The native JSON protocol (`docs/PROTOCOL.md`, part 1): bytes of a text message in, a [`request::Request`] out;
 //! plain values in, bytes of a payload out. No socket, no clock, no state. JSON exists in this module and nowhere
 //! else: behind it there are integers and enums, before it there are frames.
 //!
@@ -7,6 +7,8 @@
 //! - [`name`]: the closed vocabularies (`buy`, `partially_filled`, ...) as enums.
 //! - [`number`]: decimal text to ticks, lots and atoms, and back, exactly.
 //! - [`id`]: the `id` that a client puts on a request and gets back.
+//! - [`request`]: decodes what a client says.
+//! - [`encode`]: encodes what we say: market data, private events, control.
 //!
 //! What always holds:
 //! - Any bytes at all decode to a request or to an error with a code; nothing panics, recurses or takes more than
@@ -18,10 +20,15 @@
 //! session and the engine to say.
 
 pub mod code;
+pub mod encode;
 pub mod id;
 pub mod name;
 pub mod number;
+pub mod request;
 
 pub use code::{ErrorCode, Refusal};
 pub use id::RequestId;
 pub use number::NumberFormat;
+
+#[cfg(test)]
+mod tests;
