@@ -335,6 +335,8 @@ pub enum ReportBody {
         order_id: ClientOrderId,
         /// The public number.
         exchange_order_id: u64,
+        /// The symbol.
+        symbol: SymbolId,
     },
     /// The cancel is refused.
     CancelReject {

@@ -8,8 +8,8 @@
 //! put into the [`Outbox`] depends on nothing but the state and the record. A refusal changes nothing but the memory
 //! of the order id it answers.
 
-pub mod order_ids;
-pub mod orders;
+mod order_ids;
+pub(crate) mod orders;
 
 use crate::instrument::{Instrument, Market};
 use crate::ledger::{Balances, Deposits};
@@ -445,7 +445,11 @@ impl Sequencer {
         let (view, account) = (order.view(), order.submit.account);
         if let Some(asker) = asker {
             let body =
-                ReportBody::CancelAck { order_id: view.order_id, exchange_order_id: view.exchange_order_id };
+                ReportBody::CancelAck {
+                    order_id: view.order_id,
+                    exchange_order_id: view.exchange_order_id,
+                    symbol: view.symbol,
+                };
             out.answer(account, asker, at, body);
         }
         let kind = match reason {

@@ -1,0 +1,330 @@
+//! The feed: from the matcher's events to frames in the rooms.
+//!
+//! It runs on its matcher's thread, after each batch. Of each symbol it keeps the levels, so it can cut a snapshot at
+//! an exact sequence without asking the matcher. A frame is encoded once, into a scratch buffer, and appended to the
+//! rooms of its symbol that carry the stream; rooms nobody ever asked for do not exist and cost nothing.
+//!
+//! Within a batch several changes of a level become one, and several commands one `depth_update` whose `prev_seq` →
+//! `seq` spans them: the chain never breaks, it takes longer steps.
+
+pub mod levels;
+
+use crate::rooms::ring::Writer;
+use crate::rooms::{ReactorDoor, Room, Snapshot};
+use crate::venue::Venue;
+use crate::wire::encode::market;
+use crate::wire::name::Stream;
+use crate::ws;
+use bytes::Bytes;
+use engine_core::bell::{Bell, ThreadBell};
+use engine_core::counters::Counter;
+use engine_core::executor::MarketSink;
+use engine_core::matcher::{MarketEvent, TradePrint};
+use engine_core::units::*;
+use levels::Levels;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use tokio::sync::oneshot;
+
+/// Requests a feed may have waiting. They come from subscribes and from HTTP, so this is a burst of joins on one
+/// matcher's symbols, not load. Picked by eye.
+const REQUESTS_MAX: usize = 4096;
+
+/// Trades a symbol's feed remembers for those who ask by id.
+const TRADES_KEPT: usize = 1000;
+
+/// What can be asked of a feed.
+pub enum FeedRequest {
+    /// A room has been made; from now on it is written to.
+    Open(Arc<Room>, Writer),
+    /// Cut a snapshot for the room of that index.
+    Snapshot(u32),
+    /// The best levels of a symbol.
+    Depth { symbol: SymbolId, levels_max: usize, answer: oneshot::Sender<Depth> },
+    /// Remembered trades of a symbol from an id on, oldest first.
+    Trades { symbol: SymbolId, from: Option<TradeId>, trades_max: usize, answer: oneshot::Sender<Vec<TradePrint>> },
+}
+
+/// The best levels of a symbol at a sequence.
+pub struct Depth {
+    pub sequence: Sequence,
+    pub at: Timestamp,
+    pub bids: Vec<(Price, Quantity)>,
+    pub asks: Vec<(Price, Quantity)>,
+}
+
+/// How other threads reach a feed.
+#[derive(Clone)]
+pub struct FeedDoor {
+    requests: SyncSender<FeedRequest>,
+    matcher: Arc<ThreadBell>,
+}
+
+impl FeedDoor {
+    /// False if the feed has too much to do.
+    pub fn send(&self, request: FeedRequest) -> bool {
+        let sent = self.requests.try_send(request).is_ok();
+        self.matcher.ring();
+        sent
+    }
+}
+
+/// Counted by the feed's thread.
+#[derive(Default)]
+#[repr(align(128))]
+pub struct FeedCounters {
+    /// Frames appended to rooms.
+    pub frames: Counter,
+    /// Bytes appended to rooms.
+    pub bytes: Counter,
+    /// Snapshots cut.
+    pub snapshots: Counter,
+    /// Changes that a later change of the same level within a batch made unnecessary.
+    pub conflated: Counter,
+}
+
+/// One feed, for the symbols of one matcher.
+pub struct Feed {
+    venue: Arc<Venue>,
+    doors: Vec<Arc<ReactorDoor>>,
+    requests: Receiver<FeedRequest>,
+    counters: Arc<FeedCounters>,
+    symbols: HashMap<SymbolId, Symbol>,
+    /// The symbol of each room of ours.
+    rooms: HashMap<u32, SymbolId>,
+    /// Symbols with events since the last publish.
+    touched: Vec<SymbolId>,
+    /// Where frames are encoded.
+    scratch: Scratch,
+}
+
+/// What a feed knows of a symbol.
+#[derive(Default)]
+struct Symbol {
+    levels: Levels,
+    rooms: Vec<OpenRoom>,
+    /// As of the last event, and as of the last publish.
+    sequence: Sequence,
+    published: Sequence,
+    at: Timestamp,
+    last_trade: TradeId,
+    best: [Option<(Price, Quantity)>; 2],
+    /// Since the last publish.
+    trades: Vec<TradePrint>,
+    changed: Vec<(Side, Price)>,
+    touched: bool,
+    kept: VecDeque<TradePrint>,
+}
+
+struct OpenRoom {
+    room: Arc<Room>,
+    writer: Writer,
+    head: u64,
+}
+
+/// A feed and what it takes to build its door once the engine runs.
+pub fn feed(
+    venue: Arc<Venue>,
+    doors: Vec<Arc<ReactorDoor>>,
+    counters: Arc<FeedCounters>,
+) -> (Feed, impl FnOnce(Arc<ThreadBell>) -> FeedDoor) {
+    let (sender, requests) = sync_channel(REQUESTS_MAX);
+    let feed = Feed {
+        venue,
+        doors,
+        requests,
+        counters,
+        symbols: HashMap::new(),
+        rooms: HashMap::new(),
+        touched: Vec::new(),
+        scratch: Scratch::default(),
+    };
+    (feed, move |matcher| FeedDoor { requests: sender, matcher })
+}
+
+impl MarketSink for Feed {
+    fn event(&mut self, event: &MarketEvent) {
+        let (MarketEvent::Trade(id, _) | MarketEvent::Level(id, ..) | MarketEvent::Applied(id, ..)) = *event;
+        let symbol = self.symbols.entry(id).or_default();
+        if !symbol.touched {
+            symbol.touched = true;
+            self.touched.push(id);
+        }
+        match *event {
+            MarketEvent::Trade(_, trade) => {
+                symbol.last_trade = trade.trade;
+                symbol.trades.push(trade);
+            }
+            MarketEvent::Level(_, side, price, total) => {
+                symbol.levels.set(side, price, total);
+                symbol.changed.push((side, price));
+            }
+            MarketEvent::Applied(_, sequence, at) => {
+                symbol.sequence = sequence;
+                symbol.at = at;
+            }
+        }
+    }
+
+    fn publish(&mut self) {
+        for id in std::mem::take(&mut self.touched) {
+            self.publish_symbol(id);
+        }
+        while let Ok(request) = self.requests.try_recv() {
+            self.answer(request);
+        }
+    }
+}
+
+impl Feed {
+    fn publish_symbol(&mut self, id: SymbolId) {
+        let format = self.venue.format(id);
+        let symbol = self.symbols.get_mut(&id).expect("touched symbols are known");
+        symbol.touched = false;
+        let Symbol { rooms, levels, trades, changed, kept, .. } = symbol;
+        let mut append = |stream, frame: &[&[u8]]| {
+            for open in rooms.iter_mut().filter(|open| open.room.view.has(stream)) {
+                open.writer.append(frame);
+                self.counters.frames.add(1);
+                self.counters.bytes.add(frame.iter().map(|piece| piece.len() as u64).sum());
+            }
+        };
+
+        for trade in trades.drain(..) {
+            let payload = self.scratch.payload();
+            market::trade(payload, &format, trade_message(&trade));
+            append(Stream::Trade, &self.scratch.frame());
+            if kept.len() == TRADES_KEPT {
+                kept.pop_front();
+            }
+            kept.push_back(trade);
+        }
+
+        let changes = changed.len();
+        changed.sort_unstable();
+        changed.dedup();
+        self.counters.conflated.add((changes - changed.len()) as u64);
+        if symbol.sequence != symbol.published {
+            let of = |side| {
+                let of_side = changed.iter().filter(move |(of, _)| *of == side);
+                of_side.map(|(_, price)| (*price, levels.total(side, *price)))
+            };
+            let update =
+                market::DepthUpdate { prev_seq: symbol.published, seq: symbol.sequence, ts: symbol.at };
+            market::depth_update(self.scratch.payload(), &format, update, of(Side::Buy).rev(), of(Side::Sell));
+            append(Stream::Depth, &self.scratch.frame());
+            symbol.published = symbol.sequence;
+        }
+        changed.clear();
+
+        let best = [levels.bids().next(), levels.asks().next()];
+        if best != symbol.best {
+            symbol.best = best;
+            let top = &self.venue.tops[id.0 as usize];
+            top.bid.store(best[0].map_or(0, |(price, _)| price.0), Ordering::Relaxed);
+            top.ask.store(best[1].map_or(0, |(price, _)| price.0), Ordering::Relaxed);
+            let [bid, ask] = best.map(|level| level.map(Into::into));
+            let bbo = market::Bbo { seq: symbol.sequence, bid, ask, ts: symbol.at };
+            market::bbo(self.scratch.payload(), &format, bbo);
+            append(Stream::Bbo, &self.scratch.frame());
+        }
+
+        for open in rooms {
+            let head = open.writer.publish();
+            if head != open.head {
+                open.head = head;
+                open.room.announce(&self.doors);
+            }
+        }
+    }
+
+    fn answer(&mut self, request: FeedRequest) {
+        match request {
+            FeedRequest::Open(room, mut writer) => {
+                self.rooms.insert(room.index, room.symbol);
+                let head = writer.publish();
+                self.symbols.entry(room.symbol).or_default().rooms.push(OpenRoom { room, writer, head });
+            }
+            FeedRequest::Snapshot(room) => self.cut_snapshot(room),
+            // Whoever asked may be gone by now; that is no concern of ours.
+            FeedRequest::Depth { symbol, levels_max, answer } => {
+                let symbol = self.symbols.entry(symbol).or_default();
+                let _ = answer.send(Depth {
+                    sequence: symbol.published,
+                    at: symbol.at,
+                    bids: symbol.levels.bids().take(levels_max).collect(),
+                    asks: symbol.levels.asks().take(levels_max).collect(),
+                });
+            }
+            FeedRequest::Trades { symbol, from, trades_max, answer } => {
+                let kept = &self.symbols.entry(symbol).or_default().kept;
+                let skip = match from {
+                    Some(from) => kept.partition_point(|trade| trade.trade < from),
+                    None => kept.len().saturating_sub(trades_max),
+                };
+                let _ = answer.send(kept.iter().skip(skip).take(trades_max).copied().collect());
+            }
+        }
+    }
+
+    fn cut_snapshot(&mut self, room: u32) {
+        let id = self.rooms[&room];
+        let format = self.venue.format(id);
+        let symbol = self.symbols.get_mut(&id).expect("a room's symbol is known");
+        let open = symbol.rooms.iter_mut().find(|open| open.room.index == room).expect("it was opened");
+        let mut frames = Vec::new();
+        if open.room.view.has(Stream::Depth) {
+            let head = market::DepthSnapshot { seq: symbol.published, ts: symbol.at, depth: None, checksum: None };
+            let payload = self.scratch.payload();
+            market::depth_snapshot(payload, &format, head, symbol.levels.bids(), symbol.levels.asks());
+            frames.extend_from_slice(&self.scratch.frame().concat());
+        }
+        if open.room.view.has(Stream::Bbo) && symbol.published.0 != 0 {
+            let [bid, ask] = symbol.best.map(|level| level.map(Into::into));
+            let bbo = market::Bbo { seq: symbol.published, bid, ask, ts: symbol.at };
+            market::bbo(self.scratch.payload(), &format, bbo);
+            frames.extend_from_slice(&self.scratch.frame().concat());
+        }
+        open.room.put_snapshot(Snapshot {
+            position: open.writer.publish(),
+            frames: Bytes::from(frames),
+            sequence: symbol.published,
+            next_trade: TradeId(symbol.last_trade.0 + 1),
+        });
+        self.counters.snapshots.add(1);
+        open.room.announce(&self.doors);
+    }
+}
+
+fn trade_message(trade: &TradePrint) -> market::Trade {
+    market::Trade {
+        trade_id: trade.trade,
+        seq: trade.sequence,
+        price: trade.price,
+        quantity: trade.quantity,
+        side: trade.taker_side,
+        ts: trade.at,
+    }
+}
+
+/// A buffer for one payload, and the header that makes it a frame.
+#[derive(Default)]
+struct Scratch {
+    payload: Vec<u8>,
+    header: Vec<u8>,
+}
+
+impl Scratch {
+    fn payload(&mut self) -> &mut Vec<u8> {
+        self.payload.clear();
+        &mut self.payload
+    }
+
+    fn frame(&mut self) -> [&[u8]; 2] {
+        self.header.clear();
+        ws::frame::write_frame_header(&mut self.header, ws::Opcode::Text, self.payload.len());
+        [&self.header, &self.payload]
+    }
+}

@@ -1,0 +1,530 @@
+//! One connection: from accept to its last byte.
+
+use super::{Reactor, blaster, prepare_socket};
+use crate::session::{Session, TooFast};
+use crate::ws::{self, CloseCode, Decoder, Event, Opcode, handshake};
+use engine_core::units::Timestamp;
+use monoio::net::TcpStream;
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::{AsRawFd, RawFd};
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use super::fanout::Membership;
+use super::host::Client;
+
+/// A connection whose unsent private bytes are above this is not read from: it must take its answers first.
+const PAUSE_BYTES: usize = 256 << 10;
+
+/// How long a closing connection may take to say its own goodbye.
+const CLOSE_TIMEOUT_S: u32 = 2;
+
+/// One client's socket and everything this reactor knows of it.
+pub(super) struct Connection {
+    pub stream: Rc<TcpStream>,
+    pub socket: RawFd,
+    pub generation: u16,
+    address: IpAddr,
+    phase: Phase,
+    /// Private bytes the socket has not taken: whole frames, or the rest of a torn one first.
+    pub outbox: Vec<u8>,
+    pub memberships: Vec<Membership>,
+    /// Whether it is in `touched`.
+    touched: bool,
+    /// Since when the socket takes nothing; a drain task is then at work.
+    pub full_since: Option<Timestamp>,
+    opened: Timestamp,
+    heard: Timestamp,
+    pinged: Timestamp,
+    /// Wakes the reading task when the outbox has become short again.
+    resumed: Option<Waker>,
+}
+
+enum Phase {
+    /// The bytes of the request so far.
+    Handshake(Vec<u8>),
+    Native(Decoder, Box<Session>),
+    Echo(Decoder),
+    /// We have said our last word; what still comes is ignored.
+    Closing(Timestamp),
+}
+
+/// What the reading task does next.
+pub(super) enum Next {
+    Read,
+    Pause,
+    End,
+}
+
+impl Reactor {
+    /// Takes a new connection in, or refuses it with a reason.
+    pub fn admit(&mut self, stream: Rc<TcpStream>, address: IpAddr) -> Option<(usize, u16)> {
+        self.now = super::clock();
+        let refusal = self.refusal_of(address);
+        let prepared = prepare_socket(&stream, self.shared.limits.send_buffer_bytes);
+        if let Some(refusal) = refusal {
+            self.counters.refused.add(1);
+            let mut response = Vec::new();
+            refusal.write_response(&mut response);
+            let _ = blaster::send(stream.as_raw_fd(), &response);
+            let _ = shutdown(stream.as_raw_fd(), libc::SHUT_WR);
+            return None;
+        }
+        if let Err(error) = prepared {
+            tracing::debug!(%error, "a connection ended before it began");
+            return None;
+        }
+        *self.shared.addresses.entry(address).or_default() += 1;
+        self.counters.accepted.add(1);
+        let entry = self.connections.vacant_entry();
+        let at = entry.key();
+        if self.generations.len() <= at {
+            self.generations.resize(at + 1, 0);
+        }
+        let generation = self.generations[at];
+        entry.insert(Connection {
+            socket: stream.as_raw_fd(),
+            stream,
+            generation,
+            address,
+            phase: Phase::Handshake(Vec::new()),
+            outbox: Vec::new(),
+            memberships: Vec::new(),
+            touched: false,
+            full_since: None,
+            opened: self.now,
+            heard: self.now,
+            pinged: self.now,
+            resumed: None,
+        });
+        self.counters.connections.set(self.connections.len() as u64);
+        Some((at, generation))
+    }
+
+    fn refusal_of(&self, address: IpAddr) -> Option<handshake::Refusal> {
+        use handshake::{Refusal, Status};
+        let limits = &self.shared.limits;
+        let here = self.shared.addresses.get(&address).map_or(0, |count| *count);
+        if self.shared.stopping.load(std::sync::atomic::Ordering::Relaxed) {
+            Some(Refusal::new(Status::Unavailable, "the server is shutting down"))
+        } else if self.connections.len() >= limits.connections_max_per_reactor {
+            Some(Refusal::new(Status::Unavailable, "the server has as many connections as it may have"))
+        } else if here >= limits.connections_max_per_address {
+            Some(Refusal::new(Status::TooManyRequests, "this address has as many connections as it may have"))
+        } else {
+            None
+        }
+    }
+
+    /// Forgets a connection: it leaves every room before its descriptor can be closed.
+    pub fn remove(&mut self, at: usize, generation: u16) {
+        if self.generations.get(at) != Some(&generation) || !self.connections.contains(at) {
+            return;
+        }
+        self.leave_all_rooms(at);
+        let connection = self.connections.remove(at);
+        self.generations[at] = generation.wrapping_add(1);
+        if let Phase::Native(_, session) = &connection.phase
+            && let Some(account) = session.account()
+        {
+            self.unwatch(account, at);
+        }
+        // A drain task may still wait for the socket: this wakes it, and it finds the connection gone.
+        let _ = shutdown(connection.socket, libc::SHUT_RDWR);
+        if let Some(mut count) = self.shared.addresses.get_mut(&connection.address) {
+            *count -= 1;
+        }
+        self.shared.addresses.remove_if(&connection.address, |_, count| *count == 0);
+        self.counters.connections.set(self.connections.len() as u64);
+    }
+
+    /// Reads once and handles what came.
+    pub fn on_readable(&mut self, at: usize) -> Next {
+        self.now = super::clock();
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let next = match receive(self.connections[at].socket, &mut scratch) {
+            Ok(0) => Next::End,
+            Ok(n) => {
+                self.counters.bytes_in.add(n as u64);
+                self.connections[at].heard = self.now;
+                self.on_bytes(at, &mut scratch[..n])
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Next::Read,
+            Err(_) => Next::End,
+        };
+        self.scratch = scratch;
+        next
+    }
+
+    fn on_bytes(&mut self, at: usize, bytes: &mut [u8]) -> Next {
+        match &mut self.connections[at].phase {
+            Phase::Handshake(head) if head.is_empty() => self.on_handshake(at, bytes),
+            Phase::Handshake(head) => {
+                let mut whole = std::mem::take(head);
+                whole.extend_from_slice(bytes);
+                self.on_handshake(at, &mut whole)
+            }
+            Phase::Native(..) | Phase::Echo(_) => self.on_frames(at, bytes),
+            Phase::Closing(_) => Next::Read,
+        }
+    }
+
+    fn on_handshake(&mut self, at: usize, received: &mut [u8]) -> Next {
+        let head_bytes_max = handshake::HEAD_BYTES_MAX;
+        let mut response = Vec::new();
+        let accepted = match handshake::parse(received, head_bytes_max) {
+            Ok(None) => {
+                self.connections[at].phase = Phase::Handshake(received.to_vec());
+                return Next::Read;
+            }
+            Ok(Some(request)) => self.endpoint(&request).map(|phase| {
+                request.write_accepted(&mut response, None);
+                (phase, request.consumed)
+            }),
+            Err(refusal) => Err(refusal),
+        };
+        match accepted {
+            Ok((phase, consumed)) => {
+                self.connections[at].phase = phase;
+                self.connections[at].outbox = response;
+                self.touch(at);
+                if received.len() > consumed {
+                    return self.on_frames(at, &mut received[consumed..]);
+                }
+            }
+            Err(refusal) => {
+                self.counters.refused.add(1);
+                refusal.write_response(&mut response);
+                self.connections[at].outbox = response;
+                self.connections[at].phase = Phase::Closing(self.now);
+                self.touch(at);
+            }
+        }
+        Next::Read
+    }
+
+    /// What a path leads to.
+    fn endpoint(&self, request: &ws::Request<'_>) -> Result<Phase, handshake::Refusal> {
+        use handshake::{Refusal, Status};
+        if let Some(origin) = request.origin
+            && !origin_is_allowed(origin, request.host, &self.shared.limits.allowed_origins)
+        {
+            return Err(Refusal::new(Status::Forbidden, "the page's origin may not connect here"));
+        }
+        match request.path {
+            "/ws" => Ok(Phase::Native(Decoder::new(), Box::default())),
+            "/echo" if self.shared.limits.echo => Ok(Phase::Echo(Decoder::new())),
+            _ => Err(Refusal::new(Status::NotFound, "no WebSocket endpoint at this path; it is /ws")),
+        }
+    }
+
+    fn on_frames(&mut self, at: usize, bytes: &mut [u8]) -> Next {
+        let phase = std::mem::replace(&mut self.connections[at].phase, Phase::Closing(self.now));
+        let (mut decoder, mut session) = match phase {
+            Phase::Native(decoder, session) => (decoder, Some(session)),
+            Phase::Echo(decoder) => (decoder, None),
+            other => unreachable!("no frames before or after: {}", matches!(other, Phase::Closing(_))),
+        };
+        let limits = ws::Limits { message_bytes_max: self.shared.limits.message_bytes_max };
+        let mut reading = decoder.read(bytes, &limits);
+        let ended = loop {
+            match reading.next_event() {
+                Ok(None) => break None,
+                Ok(Some(event)) => {
+                    if let Some(close) = self.on_event(at, session.as_deref_mut(), event) {
+                        break Some(close);
+                    }
+                }
+                Err(violation) => break Some((Some(violation.close_code()), violation.reason())),
+            }
+        };
+        match ended {
+            None => {
+                self.connections[at].phase = match session {
+                    Some(session) => Phase::Native(decoder, session),
+                    None => Phase::Echo(decoder),
+                };
+                self.want_turn();
+                if self.connections[at].outbox.len() > PAUSE_BYTES { Next::Pause } else { Next::Read }
+            }
+            Some((code, reason)) => {
+                let account = session.and_then(|session| session.account());
+                self.close(at, account, code, reason);
+                Next::Read
+            }
+        }
+    }
+
+    /// Handles one event; returns how to close, if that is what follows.
+    fn on_event(
+        &mut self,
+        at: usize,
+        session: Option<&mut Session>,
+        event: Event<'_>,
+    ) -> Option<(Option<CloseCode>, &'static str)> {
+        self.counters.messages_in.add(1);
+        match (event, session) {
+            (Event::Text(text), Some(session)) => {
+                let mut buffers = std::mem::take(&mut self.buffers);
+                let limits = self.shared.limits.session;
+                let done = session.message(text, &mut buffers, &limits, &mut Client { reactor: self, at });
+                self.buffers = buffers;
+                match done {
+                    Ok(()) => None,
+                    Err(TooFast) => Some((Some(CloseCode::MESSAGE_RATE), "too many messages")),
+                }
+            }
+            (Event::Binary(_), Some(_)) => Some((Some(CloseCode(1003)), "this endpoint speaks text")),
+            (Event::Text(payload), None) => self.send_frame(at, Opcode::Text, payload),
+            (Event::Binary(payload), None) => self.send_frame(at, Opcode::Binary, payload),
+            (Event::Ping(payload), _) => self.send_frame(at, Opcode::Pong, payload),
+            (Event::Pong(_), _) => None,
+            (Event::Close { code, .. }, _) => Some((code, "")),
+        }
+    }
+
+    fn send_frame(
+        &mut self,
+        at: usize,
+        opcode: Opcode,
+        payload: &[u8],
+    ) -> Option<(Option<CloseCode>, &'static str)> {
+        ws::frame::write_frame(&mut self.connections[at].outbox, opcode, payload);
+        self.touch(at);
+        None
+    }
+
+    /// Says goodbye: the close frame goes out after what is already in the outbox, and nothing after it.
+    pub fn close(
+        &mut self,
+        at: usize,
+        account: Option<engine_core::units::AccountId>,
+        code: Option<CloseCode>,
+        reason: &str,
+    ) {
+        self.leave_all_rooms(at);
+        if let Some(account) = account {
+            self.unwatch(account, at);
+        }
+        let connection = &mut self.connections[at];
+        connection.phase = Phase::Closing(self.now);
+        match (code, reason) {
+            (Some(code), reason) if !reason.is_empty() => {
+                ws::frame::write_close(&mut connection.outbox, code, reason)
+            }
+            (code, _) => ws::frame::write_close_reply(&mut connection.outbox, code),
+        }
+        self.touch(at);
+    }
+
+    /// As [`Reactor::close`], for a connection that is not being read at the moment.
+    pub fn close_with(&mut self, at: usize, code: CloseCode, reason: &str) {
+        let account = self.session_mut(at).and_then(|session| session.account());
+        self.close(at, account, Some(code), reason);
+    }
+
+    /// Notes that the connection has something to send.
+    pub fn touch(&mut self, at: usize) {
+        if !std::mem::replace(&mut self.connections[at].touched, true) {
+            self.touched.push(at);
+            self.want_turn();
+        }
+    }
+
+    /// Sends what is in the outbox. Returns whether all of it went.
+    pub fn flush_outbox(&mut self, at: usize) -> bool {
+        let connection = &mut self.connections[at];
+        connection.touched = false;
+        if !connection.outbox.is_empty() {
+            match blaster::send(connection.socket, &connection.outbox) {
+                Ok(sent) => {
+                    self.counters.private_bytes_out.add(sent as u64);
+                    connection.outbox.drain(..sent);
+                    if sent > 0 && connection.full_since.is_some() {
+                        connection.full_since = Some(self.now);
+                    }
+                }
+                Err(_) => {
+                    // Broken; the reading task will find out and remove it.
+                    connection.outbox.clear();
+                    let _ = shutdown(connection.socket, libc::SHUT_RDWR);
+                    return true;
+                }
+            }
+        }
+        let connection = &mut self.connections[at];
+        if connection.outbox.len() <= PAUSE_BYTES
+            && let Some(resumed) = connection.resumed.take()
+        {
+            resumed.wake();
+        }
+        if !connection.outbox.is_empty() {
+            if connection.outbox.len() > self.shared.limits.outbox_bytes_max {
+                self.counters.closed_slow.add(1);
+                self.drop_connection(at);
+            }
+            return false;
+        }
+        connection.outbox.shrink_to(0); // an idle connection holds no buffer
+        if matches!(connection.phase, Phase::Closing(_)) {
+            let _ = shutdown(connection.socket, libc::SHUT_WR);
+        }
+        true
+    }
+
+    /// Ends a connection that cannot be told anything any more; its reading task removes it.
+    fn drop_connection(&mut self, at: usize) {
+        self.leave_all_rooms(at);
+        let connection = &mut self.connections[at];
+        connection.outbox = Vec::new();
+        let _ = shutdown(connection.socket, libc::SHUT_RDWR);
+    }
+
+    pub fn poll_resumed(&mut self, at: usize, context: &mut Context<'_>) -> Poll<()> {
+        let connection = &mut self.connections[at];
+        if connection.outbox.len() <= PAUSE_BYTES {
+            return Poll::Ready(());
+        }
+        connection.resumed = Some(context.waker().clone());
+        Poll::Pending
+    }
+
+    pub fn session_mut(&mut self, at: usize) -> Option<&mut Session> {
+        match &mut self.connections.get_mut(at)?.phase {
+            Phase::Native(_, session) => Some(session),
+            _ => None,
+        }
+    }
+
+    /// Takes the session out while it is handled, so that it can use the rest of the reactor.
+    pub fn with_session<R>(&mut self, at: usize, work: impl FnOnce(&mut Session, &mut Client<'_>) -> R) -> Option<R> {
+        let mut session = std::mem::take(self.session_mut(at)?);
+        let result = work(&mut session, &mut Client { reactor: self, at });
+        *self.session_mut(at).expect("handling a report does not close") = session;
+        Some(result)
+    }
+
+    /// Once a second: who is too slow, too quiet or has not finished.
+    pub fn sweep(&mut self) {
+        self.now = super::clock();
+        let limits = self.shared.limits.clone();
+        let due = |since: Timestamp, seconds: u32| {
+            self.now.0.saturating_sub(since.0) >= seconds as u64 * 1_000_000
+        };
+        let mut pings = Vec::new();
+        let mut ends = Vec::new();
+        for (at, connection) in &self.connections {
+            let end = match &connection.phase {
+                Phase::Handshake(_) => due(connection.opened, limits.handshake_timeout_s).then_some(None),
+                Phase::Closing(since) => due(*since, CLOSE_TIMEOUT_S).then_some(None),
+                _ if connection.full_since.is_some_and(|since| due(since, limits.write_timeout_s)) => {
+                    Some(Some((CloseCode::SLOW_CONSUMER, "not reading")))
+                }
+                _ if due(connection.heard, limits.idle_timeout_s) => Some(Some((CloseCode::IDLE, "no sign of life"))),
+                _ => {
+                    if due(connection.heard.max(connection.pinged), limits.ping_interval_s) {
+                        pings.push(at);
+                    }
+                    None
+                }
+            };
+            ends.extend(end.map(|close| (at, close)));
+        }
+        for at in pings {
+            self.connections[at].pinged = self.now;
+            self.send_frame(at, Opcode::Ping, b"");
+        }
+        for (at, close) in ends {
+            match close {
+                Some((code, reason)) => {
+                    self.counters.closed_slow.add((code == CloseCode::SLOW_CONSUMER) as u64);
+                    self.close_with(at, code, reason);
+                }
+                None => self.drop_connection(at),
+            }
+        }
+    }
+
+    /// Tells every client that we are going, and when to come back.
+    pub fn say_goodbye(&mut self) {
+        self.now = super::clock();
+        let now = self.now;
+        let open: Vec<usize> = self.connections.iter().map(|(at, _)| at).collect();
+        for at in open {
+            match self.connections[at].phase {
+                Phase::Native(..) => {
+                    let outbox = &mut self.connections[at].outbox;
+                    ws::frame::append_frame(outbox, Opcode::Text, 100, |out| {
+                        crate::wire::encode::control::server_shutdown(out, now, RECONNECT_AFTER_MS)
+                    });
+                    self.close_with(at, CloseCode::GOING_AWAY, "shutting down");
+                }
+                Phase::Echo(_) => self.close_with(at, CloseCode::GOING_AWAY, "shutting down"),
+                Phase::Handshake(_) => self.drop_connection(at),
+                Phase::Closing(_) => {}
+            }
+        }
+    }
+}
+
+/// What a stopping server tells its clients to wait. Picked by eye: a restart takes less.
+const RECONNECT_AFTER_MS: u64 = 500;
+
+/// Whether a browser's page may connect: from loopback, from our own host, or from a listed origin.
+fn origin_is_allowed(origin: &str, host: &str, allowed: &[String]) -> bool {
+    let name = |authority: &str| -> String {
+        let end = authority.rfind(':').filter(|at| !authority[*at..].contains(']')).unwrap_or(authority.len());
+        authority[..end].to_ascii_lowercase()
+    };
+    if allowed.iter().any(|allowed| allowed == "*" || allowed.eq_ignore_ascii_case(origin)) {
+        return true;
+    }
+    let Some((_, authority)) = origin.split_once("://") else { return false };
+    let page = name(authority);
+    let is_loopback = page == "localhost"
+        || page.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+    is_loopback || page == name(host)
+}
+
+fn receive(socket: RawFd, into: &mut [u8]) -> io::Result<usize> {
+    loop {
+        // SAFETY: the pointer and the length are those of a live, exclusive slice.
+        let n = unsafe { libc::recv(socket, into.as_mut_ptr().cast(), into.len(), libc::MSG_DONTWAIT) };
+        match usize::try_from(n) {
+            Ok(n) => return Ok(n),
+            Err(_) => {
+                let error = io::Error::last_os_error();
+                if error.kind() != io::ErrorKind::Interrupted {
+                    return Err(error);
+                }
+            }
+        }
+    }
+}
+
+fn shutdown(socket: RawFd, how: libc::c_int) -> io::Result<()> {
+    // SAFETY: shutdown takes no memory of ours; a stale descriptor cannot be here, the stream owns it.
+    match unsafe { libc::shutdown(socket, how) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::origin_is_allowed;
+
+    #[test]
+    fn pages_from_loopback_and_from_our_own_host_may_connect() {
+        let allowed = |origin, host| origin_is_allowed(origin, host, &["https://trade.example".into()]);
+        assert!(allowed("http://127.0.0.1:8080", "127.0.0.1:9001"));
+        assert!(allowed("http://localhost", "10.0.0.1:9001"));
+        assert!(allowed("http://[::1]:8080", "127.0.0.1:9001"));
+        assert!(allowed("https://exchange.example", "exchange.example:9001"));
+        assert!(allowed("https://trade.example", "exchange.example"));
+        assert!(!allowed("https://evil.example", "exchange.example:9001"));
+        assert!(!allowed("null", "exchange.example"));
+        assert!(!allowed("http://127.0.0.1.evil.example", "exchange.example"));
+    }
+}

@@ -1,0 +1,149 @@
+//! The reactor as a session sees it.
+
+use super::Reactor;
+use super::fanout::{Membership, Place};
+use crate::accounts::Login;
+use crate::rooms::view::View;
+use crate::session::Host;
+use crate::venue::Venue;
+use crate::wire::code::{ErrorCode, Refusal};
+use crate::ws::{self, Opcode};
+use engine_core::executor::threads::Overloaded;
+use engine_core::message::{Command, Input, Origin};
+use engine_core::units::*;
+use std::sync::atomic::Ordering;
+
+/// One connection with the reactor around it.
+pub(super) struct Client<'a> {
+    pub reactor: &'a mut Reactor,
+    pub at: usize,
+}
+
+/// Bits of a session's number that are its place; the rest tell those that had the place one after another apart.
+const PLACE_BITS: u32 = 20;
+
+/// The connection's name towards the engine.
+fn session_number(at: usize, generation: u16) -> u32 {
+    at as u32 | (generation as u32) << PLACE_BITS
+}
+
+/// Connections of one reactor that a session number can tell apart.
+pub const CONNECTIONS_MAX: usize = 1 << PLACE_BITS;
+
+impl Reactor {
+    /// The connection an engine's answer is for, if it is still there.
+    pub(super) fn connection_of(&self, session: u32) -> Option<usize> {
+        let at = (session & (CONNECTIONS_MAX as u32 - 1)) as usize;
+        let connection = self.connections.get(at)?;
+        (session_number(at, connection.generation) == session).then_some(at)
+    }
+
+    pub(super) fn unwatch(&mut self, account: AccountId, at: usize) {
+        if let Some(watchers) = self.watchers.get_mut(&account) {
+            watchers.retain(|watcher| *watcher != at);
+            if watchers.is_empty() {
+                self.watchers.remove(&account);
+                // Full lane: the engine goes on telling us of an account nobody here watches, which is harmless.
+                let _ = self.port.watch(account, false);
+            }
+        }
+    }
+}
+
+impl Client<'_> {
+    fn origin(&self, request: u32) -> Origin {
+        let generation = self.reactor.connections[self.at].generation;
+        Origin { port: self.reactor.port.index(), session: session_number(self.at, generation), request }
+    }
+
+    fn input(&mut self, command: Command, request: u32) -> Result<(), Overloaded> {
+        let (origin, at) = (self.origin(request), self.reactor.now);
+        self.reactor.port.submit(Input { origin, at, ticket: 0, command })
+    }
+
+    fn open_paper_account(&mut self, login: Login) -> Result<(), Overloaded> {
+        let account = login.account();
+        // Said at every login: another reactor may have made the account a moment ago, and its word may come later.
+        self.input(Command::Open { account }, 0)?;
+        if let Login::Created(account) = login {
+            for (asset, amount) in self.reactor.shared.venue.clone().paper_funds.iter().copied() {
+                self.input(Command::Deposit { account, asset, amount }, 0)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn overloaded(_: Overloaded) -> Refusal {
+    Refusal::new(ErrorCode::Overloaded, "the engine has too much to do, try again")
+}
+
+impl Host for Client<'_> {
+    fn venue(&self) -> &Venue {
+        &self.reactor.shared.venue
+    }
+
+    fn now(&self) -> Timestamp {
+        self.reactor.now
+    }
+
+    fn say(&mut self, write: impl FnOnce(&mut Vec<u8>, &Venue)) {
+        let Reactor { connections, shared, .. } = &mut *self.reactor;
+        ws::frame::append_frame(&mut connections[self.at].outbox, Opcode::Text, EXPECTED_BYTES, |out| {
+            write(out, &shared.venue)
+        });
+        self.reactor.touch(self.at);
+    }
+
+    fn join(&mut self, symbol: SymbolId, view: View) -> Result<(), Refusal> {
+        let room = self.reactor.shared.registry.room(symbol, view);
+        let room = room.ok_or_else(|| Refusal::new(ErrorCode::Overloaded, "no more rooms can be opened now"))?;
+        let membership = Membership { room: room.index, place: Place::Waiting { from: None }, next_trade: None };
+        self.reactor.connections[self.at].memberships.push(membership);
+        self.reactor.join_room(self.at, room);
+        Ok(())
+    }
+
+    fn leave(&mut self, symbol: SymbolId, view: View) {
+        if let Some(room) = self.reactor.shared.registry.room(symbol, view) {
+            self.reactor.leave_room(self.at, room.index);
+        }
+    }
+
+    fn resync(&mut self, symbol: SymbolId, view: View) -> Result<(), Refusal> {
+        if let Some(room) = self.reactor.shared.registry.room(symbol, view) {
+            self.reactor.resync_room(self.at, room.index);
+        }
+        Ok(())
+    }
+
+    fn submit(&mut self, command: Command, request: u32) -> Result<(), Refusal> {
+        self.input(command, request).map_err(overloaded)
+    }
+
+    fn login(&mut self, name: &str, request: u32) -> Result<AccountId, Refusal> {
+        let login = self.reactor.shared.accounts.login(name);
+        let login = login.ok_or_else(|| Refusal::new(ErrorCode::Overloaded, "no more accounts can be opened"))?;
+        let account = login.account();
+        self.open_paper_account(login).map_err(overloaded)?;
+        let watchers = self.reactor.watchers.entry(account).or_default();
+        watchers.push(self.at);
+        if watchers.len() == 1 {
+            self.reactor.port.watch(account, true).map_err(overloaded)?;
+        }
+        self.look(account, request)?;
+        Ok(account)
+    }
+
+    fn look(&mut self, account: AccountId, request: u32) -> Result<(), Refusal> {
+        let asker = self.origin(request);
+        self.reactor.port.look(account, asker).map_err(overloaded)
+    }
+
+    fn anonymous_name(&self) -> String {
+        format!("connection-{}", self.reactor.shared.anonymous.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// Payload bytes of a typical private message: what room is left for its header is guessed from this.
+const EXPECTED_BYTES: usize = 200;

@@ -1,0 +1,82 @@
+//! A turn: what has come together since the last one goes out.
+
+use super::Reactor;
+use crate::reports;
+use crate::ws::{self, Opcode};
+use engine_core::message::{Recipient, Report, ReportBody};
+
+/// Reports a turn takes from each sequencer: what it takes must be sent before the next turn.
+const REPORTS_MAX: usize = 1024;
+
+impl Reactor {
+    /// Runs a turn. Returns whether there is more to do at once.
+    pub(super) fn turn(&mut self) -> bool {
+        self.pump_wanted = false;
+        self.now = super::clock();
+        self.counters.turns.add(1);
+        // Inputs first: the engine works while we send.
+        self.port.flush();
+        let more = self.take_reports();
+        self.flush_touched();
+        self.fan_out();
+        self.flush_touched();
+        self.port.flush();
+        more
+    }
+
+    fn take_reports(&mut self) -> bool {
+        let mut reports = Vec::new();
+        self.port.take_reports(REPORTS_MAX, |report| reports.push(report));
+        for report in &reports {
+            match report.to {
+                Recipient::Asker(origin) => {
+                    if let Some(at) = self.connection_of(origin.session) {
+                        self.answer(at, origin.request, report);
+                    }
+                }
+                Recipient::Watchers => {
+                    for i in 0.. {
+                        let Some(at) = self.watchers.get(&report.account).and_then(|w| w.get(i)) else { break };
+                        self.write_report(*at, report, None);
+                    }
+                }
+            }
+        }
+        !reports.is_empty()
+    }
+
+    fn answer(&mut self, at: usize, request: u32, report: &Report) {
+        if let ReportBody::Account(view) = &report.body {
+            self.with_session(at, |session, client| session.account_view(request, view, client));
+            return;
+        }
+        let id = match request {
+            0 => None,
+            request => self.session_mut(at).and_then(|session| session.take_request(request)),
+        };
+        self.write_report(at, report, id.as_ref());
+    }
+
+    fn write_report(&mut self, at: usize, report: &Report, id: Option<&crate::wire::id::RequestId>) {
+        if self.session_mut(at).is_none() {
+            return; // it is closing
+        }
+        let Self { connections, shared, now, .. } = self;
+        ws::frame::append_frame(&mut connections[at].outbox, Opcode::Text, 400, |out| {
+            reports::write(out, &shared.venue, report, id, *now)
+        });
+        self.touch(at);
+    }
+
+    fn flush_touched(&mut self) {
+        let mut touched = std::mem::take(&mut self.touched);
+        for at in touched.drain(..) {
+            if self.connections.contains(at) {
+                self.bring_up_to_date(at);
+            }
+        }
+        // Whoever was touched meanwhile comes with the next flush.
+        touched.append(&mut self.touched);
+        self.touched = touched;
+    }
+}

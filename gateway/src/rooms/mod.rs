@@ -1,0 +1,170 @@
+//! Rooms: what a subscription joins, and what its subscribers share.
+//!
+//! - [`view`]: channel names and the few rooms they lead to.
+//! - [`ring`]: the room's bytes, written once, read in place by every reactor. [`frames`] walks over them.
+//! - [`dirty`] and [`wake`]: how the writer tells reactors that there is news.
+//!
+//! A room is a symbol and a [`View`]. It is made when somebody first asks for it, and its feed then appends to it.
+//! Each reactor keeps the list of its own subscribers: the room has no list, so a hot symbol uses every reactor.
+
+pub mod dirty;
+pub mod frames;
+pub mod ring;
+pub mod view;
+pub mod wake;
+
+use crate::feed::{FeedDoor, FeedRequest};
+use bytes::Bytes;
+use crossbeam_skiplist::SkipMap;
+use dashmap::DashMap;
+use dirty::DirtySet;
+use engine_core::bell::Bell;
+use engine_core::units::{Sequence, SymbolId, TradeId};
+use ring::Ring;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use view::View;
+use wake::Wake;
+
+/// One room.
+pub struct Room {
+    /// Dense from 0.
+    pub index: u32,
+    pub symbol: SymbolId,
+    pub view: View,
+    pub ring: Arc<Ring>,
+    /// The reactors that have subscribers here, one bit each.
+    readers: AtomicU64,
+    /// The newest snapshot. Locked when one is cut and when somebody joins or is lapped, never to push.
+    snapshot: Mutex<Option<Arc<Snapshot>>>,
+    /// Whether a snapshot has been asked for and not yet been cut.
+    snapshot_wanted: AtomicBool,
+}
+
+/// The state of a room's stream at a position: what a newcomer needs before the frames from there on.
+pub struct Snapshot {
+    /// Frames from here on continue it.
+    pub position: u64,
+    /// Whole frames: the book (or the best prices) as of `sequence`; empty for a room of trades alone.
+    pub frames: Bytes,
+    pub sequence: Sequence,
+    /// The next trade from here on.
+    pub next_trade: TradeId,
+}
+
+/// A reactor as the feeds see it.
+pub struct ReactorDoor {
+    pub dirty: DirtySet,
+    pub wake: Wake,
+}
+
+impl Room {
+    pub fn snapshot(&self) -> Option<Arc<Snapshot>> {
+        self.snapshot.lock().expect("no holder of this lock can panic").clone()
+    }
+
+    /// Called by the feed.
+    pub fn put_snapshot(&self, snapshot: Snapshot) {
+        *self.snapshot.lock().expect("no holder of this lock can panic") = Some(Arc::new(snapshot));
+        self.snapshot_wanted.store(false, Ordering::Release);
+    }
+
+    pub fn add_reader(&self, reactor: usize) {
+        self.readers.fetch_or(1 << reactor, Ordering::Relaxed);
+    }
+
+    pub fn remove_reader(&self, reactor: usize) {
+        self.readers.fetch_and(!(1 << reactor), Ordering::Relaxed);
+    }
+
+    /// Tells every reactor with subscribers that there is news. Called by the feed after publishing.
+    pub fn announce(&self, doors: &[Arc<ReactorDoor>]) {
+        let mut readers = self.readers.load(Ordering::Relaxed);
+        while readers != 0 {
+            let reactor = readers.trailing_zeros() as usize;
+            readers &= readers - 1;
+            doors[reactor].dirty.mark(self.index);
+            doors[reactor].wake.ring();
+        }
+    }
+}
+
+/// All rooms. Asked on subscribe, never on push.
+pub struct Registry {
+    rooms: DashMap<(SymbolId, View), Arc<Room>>,
+    /// The same rooms in order, for listings.
+    ordered: SkipMap<(SymbolId, View), Arc<Room>>,
+    /// The next room's index; locked while a room is made.
+    next: Mutex<u32>,
+    rooms_max: u32,
+    /// By matcher; set once the engine runs.
+    feeds: OnceLock<Vec<FeedDoor>>,
+}
+
+impl Registry {
+    pub fn new(rooms_max: u32) -> Self {
+        Self {
+            rooms: DashMap::new(),
+            ordered: SkipMap::new(),
+            next: Mutex::new(0),
+            rooms_max,
+            feeds: OnceLock::new(),
+        }
+    }
+
+    /// Says where the feeds are. Before this no room can be made.
+    pub fn open(&self, feeds: Vec<FeedDoor>) {
+        assert!(self.feeds.set(feeds).is_ok(), "the registry is opened once");
+    }
+
+    /// The room of a symbol and view, made if there is none. `None` when there are as many as there may be, or the
+    /// feed has no room in its queue: ask again.
+    pub fn room(&self, symbol: SymbolId, view: View) -> Option<Arc<Room>> {
+        if let Some(room) = self.rooms.get(&(symbol, view)) {
+            return Some(room.clone());
+        }
+        let mut next = self.next.lock().expect("no holder of this lock can panic");
+        if let Some(room) = self.rooms.get(&(symbol, view)) {
+            return Some(room.clone()); // made while we waited
+        }
+        let (ring, writer) = ring::ring();
+        let room = Arc::new(Room {
+            index: *next,
+            symbol,
+            view,
+            ring,
+            readers: AtomicU64::new(0),
+            snapshot: Mutex::new(None),
+            snapshot_wanted: AtomicBool::new(false),
+        });
+        if *next >= self.rooms_max || !self.door(symbol).send(FeedRequest::Open(room.clone(), writer)) {
+            return None;
+        }
+        *next += 1;
+        self.ordered.insert((symbol, view), room.clone());
+        self.rooms.insert((symbol, view), room.clone());
+        Some(room)
+    }
+
+    /// Has the feed cut a snapshot of the room. False if its queue is full: ask again.
+    pub fn want_snapshot(&self, room: &Arc<Room>) -> bool {
+        if room.snapshot_wanted.swap(true, Ordering::AcqRel) {
+            return true;
+        }
+        let sent = self.door(room.symbol).send(FeedRequest::Snapshot(room.index));
+        if !sent {
+            room.snapshot_wanted.store(false, Ordering::Release);
+        }
+        sent
+    }
+
+    /// Rooms in order of symbol and view.
+    pub fn list(&self) -> Vec<Arc<Room>> {
+        self.ordered.iter().map(|entry| entry.value().clone()).collect()
+    }
+
+    pub fn door(&self, symbol: SymbolId) -> &FeedDoor {
+        let feeds = self.feeds.get().expect("opened before anybody can subscribe");
+        &feeds[symbol.0 as usize % feeds.len()]
+    }
+}

@@ -1,0 +1,325 @@
+//! A room's ring: a bounded window of the room's byte stream, written once and read in place by every reactor.
+//!
+//! ```text
+//!            oldest                                   head
+//!              ▼                                       ▼
+//!  … gone │ segment │ segment │ segment (being filled) ┆ not yet published
+//!              ▲ a laggard's position      ▲ a reactor's cursor
+//! ```
+//! The stream is made of complete server-to-client WebSocket frames and never ends; a place in it is a byte count
+//! since the room began. It lies in segments linked oldest to newest. One writer appends and publishes; a frame
+//! never straddles two segments, so a span within a segment is whole frames at both ends.
+//!
+//! Who keeps what alive: each reactor's [`Reader`] holds the segments of the window and lets go of the oldest as the
+//! stream moves on. A connection holds only a position. So a slow connection pins no memory: when its position has
+//! left the window it is lapped and gets a snapshot.
+//!
+//! The ring has one lock, around the newest segment. The writer takes it when it begins a segment and a reactor when
+//! it joins the room: never on the way of a frame.
+
+use bytes::Bytes;
+use std::cell::UnsafeCell;
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+
+/// Sizes of a room's first segments and of all later ones: a room that carries little stays small, a busy one asks
+/// the allocator every few hundred frames.
+const SEGMENT_BYTES: [usize; 4] = [2 << 10, 8 << 10, 32 << 10, 64 << 10];
+
+struct Segment {
+    /// The stream position of its first byte.
+    start: u64,
+    buffer: Box<[UnsafeCell<u8>]>,
+    /// Bytes that readers may see. Written by the writer with release.
+    published: AtomicUsize,
+    /// Set when the writer has moved on; `published` is final before.
+    next: OnceLock<Arc<Segment>>,
+}
+
+// SAFETY: bytes below `published` are never written again, and readers look only there; the writer alone writes
+// above. `published` is stored with release and loaded with acquire, which orders the two.
+unsafe impl Send for Segment {}
+// SAFETY: as above.
+unsafe impl Sync for Segment {}
+
+impl Segment {
+    fn new(start: u64, capacity: usize) -> Arc<Self> {
+        Arc::new(Self {
+            start,
+            buffer: (0..capacity).map(|_| UnsafeCell::new(0)).collect(),
+            published: AtomicUsize::new(0),
+            next: OnceLock::new(),
+        })
+    }
+
+    fn published(&self) -> &[u8] {
+        let length = self.published.load(Ordering::Acquire);
+        // SAFETY: bytes below `published` are initialised and immutable; `UnsafeCell<u8>` has the layout of `u8`.
+        unsafe { std::slice::from_raw_parts(self.buffer.as_ptr().cast(), length) }
+    }
+
+    fn end(&self) -> u64 {
+        self.start + self.published.load(Ordering::Acquire) as u64
+    }
+}
+
+/// What a room's writer and readers share.
+pub struct Ring {
+    newest: Mutex<Arc<Segment>>,
+}
+
+/// The one writer of a ring.
+pub struct Writer {
+    ring: Arc<Ring>,
+    segment: Arc<Segment>,
+    /// Bytes of `segment` that are written, published or not.
+    written: usize,
+    /// Segments begun so far.
+    segments: usize,
+}
+
+/// An empty ring and its writer.
+pub fn ring() -> (Arc<Ring>, Writer) {
+    let segment = Segment::new(0, 0); // no buffer before there is traffic
+    let ring = Arc::new(Ring { newest: Mutex::new(segment.clone()) });
+    (ring.clone(), Writer { ring, segment, written: 0, segments: 0 })
+}
+
+impl Writer {
+    /// Appends one whole frame, given in pieces. Readers see it after [`Writer::publish`].
+    pub fn append(&mut self, frame: &[&[u8]]) {
+        let length: usize = frame.iter().map(|piece| piece.len()).sum();
+        if self.segment.buffer.len() - self.written < length {
+            self.begin_segment(length);
+        }
+        for piece in frame {
+            let free = &self.segment.buffer[self.written..self.written + piece.len()];
+            // SAFETY: these bytes are above `published`, where only the one writer goes, and `free` bounds them.
+            unsafe { std::ptr::copy_nonoverlapping(piece.as_ptr(), UnsafeCell::raw_get(free.as_ptr()), piece.len()) };
+            self.written += piece.len();
+        }
+    }
+
+    /// Shows readers everything appended. Returns the head: the position after the last byte.
+    pub fn publish(&mut self) -> u64 {
+        self.segment.published.store(self.written, Ordering::Release);
+        self.segment.start + self.written as u64
+    }
+
+    fn begin_segment(&mut self, frame: usize) {
+        let start = self.publish();
+        let size = SEGMENT_BYTES[self.segments.min(SEGMENT_BYTES.len() - 1)];
+        let segment = Segment::new(start, size.max(frame));
+        assert!(self.segment.next.set(segment.clone()).is_ok(), "a ring has one writer");
+        *self.ring.newest.lock().expect("no holder of this lock can panic") = segment.clone();
+        self.segment = segment;
+        self.segments += 1;
+        self.written = 0;
+    }
+}
+
+/// One reactor's view of a ring.
+pub struct Reader {
+    /// Oldest first, never empty.
+    segments: VecDeque<Arc<Segment>>,
+    window_bytes: u64,
+    head: u64,
+}
+
+impl Reader {
+    /// A view that begins at the newest segment and keeps `window_bytes` (and up to a segment more) for laggards.
+    pub fn join(ring: &Ring, window_bytes: u64) -> Self {
+        let newest = ring.newest.lock().expect("no holder of this lock can panic").clone();
+        let mut reader = Self { head: newest.start, segments: VecDeque::from([newest]), window_bytes };
+        reader.refresh();
+        reader
+    }
+
+    /// Looks for what was published since. Returns the head.
+    pub fn refresh(&mut self) -> u64 {
+        loop {
+            let newest = self.segments.back().expect("never empty");
+            // The link is looked at first: once it is set, `published` is final.
+            let next = newest.next.get().cloned();
+            self.head = newest.end();
+            match next {
+                Some(next) => self.segments.push_back(next),
+                None => break,
+            }
+        }
+        // One at a time: a segment is freed while its successor is still held, so no chain of drops builds up.
+        while self.segments.len() > 1 && self.head - self.segments[0].end() >= self.window_bytes {
+            self.segments.pop_front();
+        }
+        self.head
+    }
+
+    /// The head as of the last refresh.
+    pub fn head(&self) -> u64 {
+        self.head
+    }
+
+    /// The oldest position that can still be read; whoever stands before it is lapped.
+    pub fn oldest(&self) -> u64 {
+        self.segments[0].start
+    }
+
+    /// The bytes from `from` on, up to `to` or the end of the segment they are in. Empty only if `from == to`.
+    ///
+    /// # Panics
+    /// If the range is not within [oldest, head].
+    pub fn span(&self, from: u64, to: u64) -> &[u8] {
+        assert!(self.oldest() <= from && from <= to && to <= self.head, "a span lies within the window");
+        let at = self.find(from);
+        let segment = &self.segments[at];
+        let end = to.min(segment.end());
+        &segment.published()[(from - segment.start) as usize..(end - segment.start) as usize]
+    }
+
+    /// As [`Reader::span`], as a view that keeps its segment alive.
+    pub fn bytes(&self, from: u64, to: u64) -> Bytes {
+        let length = self.span(from, to).len();
+        let segment = self.segments[self.find(from)].clone();
+        let offset = (from - segment.start) as usize;
+        Bytes::from_owner(SegmentBytes(segment)).slice(offset..offset + length)
+    }
+
+    fn find(&self, position: u64) -> usize {
+        // Most readers are in the newest segment. A position at a boundary belongs to the later segment, if any.
+        let at = self.segments.iter().rposition(|segment| segment.start <= position);
+        at.expect("the position is within the window")
+    }
+}
+
+struct SegmentBytes(Arc<Segment>);
+
+impl AsRef<[u8]> for SegmentBytes {
+    fn as_ref(&self) -> &[u8] {
+        self.0.published()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn read(reader: &Reader, mut from: u64, to: u64) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        while from < to {
+            let span = reader.span(from, to);
+            from += span.len() as u64;
+            bytes.extend_from_slice(span);
+        }
+        bytes
+    }
+
+    #[test]
+    fn nothing_is_seen_before_it_is_published() {
+        let (ring, mut writer) = ring();
+        let mut reader = Reader::join(&ring, 1000);
+        writer.append(&[b"ab", b"c"]);
+        assert_eq!(reader.refresh(), 0);
+        assert_eq!(writer.publish(), 3);
+        assert_eq!(reader.refresh(), 3);
+        assert_eq!(read(&reader, 0, 3), b"abc");
+        assert_eq!(&reader.bytes(1, 3)[..], b"bc");
+    }
+
+    #[test]
+    fn a_late_reader_begins_at_the_newest_segment() {
+        let (ring, mut writer) = ring();
+        for _ in 0..3 {
+            writer.append(&[&[7; 1500]]);
+        }
+        writer.publish();
+        let reader = Reader::join(&ring, 1 << 20);
+        assert!(reader.oldest() > 0);
+        assert_eq!(reader.head(), 4500);
+    }
+
+    #[test]
+    fn bytes_outlive_the_window() {
+        let (ring, mut writer) = ring();
+        let mut reader = Reader::join(&ring, 0);
+        writer.append(&[b"first"]);
+        writer.publish();
+        reader.refresh();
+        let kept = reader.bytes(reader.head() - 5, reader.head());
+        for _ in 0..100 {
+            writer.append(&[&[0; 2000]]);
+        }
+        writer.publish();
+        reader.refresh();
+        assert!(reader.oldest() > 5);
+        assert_eq!(&kept[..], b"first");
+    }
+
+    #[test]
+    fn readers_on_other_threads_see_whole_frames_in_order() {
+        let (ring, mut writer) = ring();
+        let total = if cfg!(miri) { 60u64 } else { 20_000 };
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                let ring = &ring;
+                scope.spawn(move || {
+                    let mut reader = Reader::join(ring, u64::MAX);
+                    let (mut cursor, mut last) = (reader.head(), None);
+                    while last != Some(total - 1) {
+                        let head = reader.refresh();
+                        while cursor < head {
+                            let span = reader.span(cursor, head);
+                            for frame in span.chunks_exact(16) {
+                                let (n, check) = frame.split_at(8);
+                                let n = u64::from_le_bytes(n.try_into().unwrap());
+                                assert_eq!(check, (!n).to_le_bytes());
+                                assert!(last.is_none_or(|last| n == last + 1));
+                                last = Some(n);
+                            }
+                            cursor += span.len() as u64;
+                        }
+                        std::thread::yield_now();
+                    }
+                });
+            }
+            for n in 0..total {
+                writer.append(&[&n.to_le_bytes(), &(!n).to_le_bytes()]);
+                if n % 3 == 0 {
+                    writer.publish();
+                }
+            }
+            writer.publish();
+        });
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 3 } else { 256 }, ..Default::default() })]
+        #[test]
+        fn holds_the_newest_window_of_the_stream(
+            frames in prop::collection::vec((1usize..3000, any::<bool>()), 1..80),
+            window in 0u64..20_000,
+        ) {
+            let (ring, mut writer) = ring();
+            let mut reader = Reader::join(&ring, window);
+            let mut stream = Vec::new();
+            let mut published = 0;
+            for (n, (length, publish)) in frames.into_iter().enumerate() {
+                let frame = vec![n as u8; length];
+                writer.append(&[&frame]);
+                stream.extend_from_slice(&frame);
+                if publish {
+                    published = writer.publish();
+                    prop_assert_eq!(published, stream.len() as u64);
+                }
+                // What is not published by hand shows when the writer moves to the next segment, never sooner.
+                let head = reader.refresh();
+                prop_assert!(head >= published && head <= stream.len() as u64);
+                let oldest = reader.oldest();
+                prop_assert!(head - oldest <= window + 2 * 64 * 1024);
+                prop_assert!(oldest == 0 || head - oldest >= window.min(head));
+                prop_assert_eq!(&read(&reader, oldest, head), &stream[oldest as usize..head as usize]);
+            }
+        }
+    }
+}

@@ -1,0 +1,535 @@
+//! One client of the native protocol: what it is subscribed to, who it is, what it waits for.
+//!
+//! Sans-IO: text of a message comes in, payloads of answers go out through [`Host::say`], and what the client wants
+//! done is asked of the [`Host`]. The reactor is one host; anything that can keep these promises is another.
+
+use crate::rooms::view::{Channel, View};
+use crate::venue::Venue;
+use crate::wire::code::{ErrorCode, Refusal};
+use crate::wire::encode::control::{self, AuthAck, ErrorReply};
+use crate::wire::encode::private::{self, CancelAllAck, CancelReject, OrderReject};
+use crate::wire::id::RequestId;
+use crate::wire::name::OnSlow;
+use crate::wire::request::{self, Action, Auth, Buffers, CancelOrder, Credentials, Streams, SubmitOrder, Subscribe};
+use engine_core::message::{AccountView, Command, OrderKind, Submit};
+use engine_core::units::*;
+
+/// What a session needs from whoever runs it.
+pub trait Host {
+    fn venue(&self) -> &Venue;
+    fn now(&self) -> Timestamp;
+    /// Sends one text message to the client, its payload written by `write`.
+    fn say(&mut self, write: impl FnOnce(&mut Vec<u8>, &Venue));
+    /// Joins a room; what the client must know comes by itself.
+    fn join(&mut self, symbol: SymbolId, view: View) -> Result<(), Refusal>;
+    fn leave(&mut self, symbol: SymbolId, view: View);
+    /// Has a fresh snapshot sent.
+    fn resync(&mut self, symbol: SymbolId, view: View) -> Result<(), Refusal>;
+    /// Hands a command to the engine; its answer will carry `request`.
+    fn submit(&mut self, command: Command, request: u32) -> Result<(), Refusal>;
+    /// The account of that name, opened and funded if it is new; its news come to this session from now on, and
+    /// an [`AccountView`] with `request`.
+    fn login(&mut self, name: &str, request: u32) -> Result<AccountId, Refusal>;
+    /// Asks for an [`AccountView`] with `request`.
+    fn look(&mut self, account: AccountId, request: u32) -> Result<(), Refusal>;
+    /// A name for the paper account of a connection that has not logged in.
+    fn anonymous_name(&self) -> String;
+}
+
+/// Limits of one session, from the configuration.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionLimits {
+    pub channels_max: usize,
+    pub open_login: bool,
+    pub control_per_second: u32,
+    pub control_burst: u32,
+    pub orders_per_second: u32,
+    pub orders_burst: u32,
+}
+
+/// Rate-limited messages a client may send before it is disconnected: it was told each time.
+const RATE_STRIKES_MAX: u16 = 1000;
+
+/// Answers a session may wait for. More are refused: a client with that many open requests does not read.
+const PENDING_MAX: usize = 16_384;
+
+/// The state of one client.
+#[derive(Default)]
+pub struct Session {
+    account: Option<Login>,
+    subscriptions: Vec<Subscription>,
+    /// Requests whose answer comes from the engine, by the number it will carry.
+    pending: Vec<(u32, Pending)>,
+    next_request: u32,
+    control: Bucket,
+    orders: Bucket,
+    strikes: u16,
+}
+
+struct Login {
+    id: AccountId,
+    name: Box<str>,
+    /// Whether the client named it; an anonymous account can still be left for a named one.
+    named: bool,
+}
+
+struct Subscription {
+    channel: Box<str>,
+    /// None for the private channel.
+    market: Option<(SymbolId, Streams)>,
+}
+
+enum Pending {
+    /// An order or a cancel: the id to repeat.
+    Request(RequestId),
+    Auth(Option<RequestId>),
+    User,
+    /// The view that comes with an anonymous login interests nobody.
+    Nobody,
+}
+
+/// The client should be disconnected.
+#[derive(Debug, PartialEq, Eq)]
+pub struct TooFast;
+
+impl Session {
+    /// Handles one text message; every message is answered.
+    pub fn message(
+        &mut self,
+        text: &mut [u8],
+        buffers: &mut Buffers,
+        limits: &SessionLimits,
+        host: &mut impl Host,
+    ) -> Result<(), TooFast> {
+        match request::decode(text, buffers) {
+            Ok(request) => {
+                let id = request.id.as_ref();
+                let is_order = matches!(
+                    request.action,
+                    Action::SubmitOrder(_) | Action::CancelOrder(_) | Action::CancelAll { .. }
+                );
+                if let Some(wait_ms) = self.take_token(is_order, limits, host.now()) {
+                    return self.rate_limited(&request.action, id, wait_ms, host);
+                }
+                self.act(&request.action, id, limits, host);
+            }
+            Err(error) => {
+                if let Some(wait_ms) = self.take_token(false, limits, host.now()) {
+                    return self.rate_limited(&Action::Ping, error.id.as_ref(), wait_ms, host);
+                }
+                host.say(|out, _| control::request_error(out, &error));
+            }
+        }
+        Ok(())
+    }
+
+    /// The account, once there is one.
+    pub fn account(&self) -> Option<AccountId> {
+        self.account.as_ref().map(|login| login.id)
+    }
+
+    /// Takes the client's id of a request that the engine has answered.
+    pub fn take_request(&mut self, request: u32) -> Option<RequestId> {
+        match self.take_pending(request)? {
+            Pending::Request(id) => Some(id),
+            _ => None,
+        }
+    }
+
+    /// The engine's answer to a login or a look.
+    pub fn account_view(&mut self, request: u32, view: &AccountView, host: &mut impl Host) {
+        let Some(login) = &self.account else { return };
+        let name = login.name.clone();
+        match self.take_pending(request) {
+            Some(Pending::Auth(id)) => host.say(|out, _| {
+                control::auth_ack(
+                    out,
+                    &AuthAck {
+                        id: id.as_ref(),
+                        account: &name,
+                        exec_seq: view.exec_sequence,
+                        open_orders: view.orders.len() as u64,
+                    },
+                )
+            }),
+            Some(Pending::User) => {
+                let now = host.now();
+                host.say(|out, venue| crate::reports::account_snapshot(out, venue, view, now))
+            }
+            _ => {}
+        }
+    }
+
+    fn take_pending(&mut self, request: u32) -> Option<Pending> {
+        let at = self.pending.iter().position(|(number, _)| *number == request)?;
+        Some(self.pending.swap_remove(at).1)
+    }
+
+    fn act(&mut self, action: &Action<'_>, id: Option<&RequestId>, limits: &SessionLimits, host: &mut impl Host) {
+        let done = match action {
+            Action::Subscribe(subscribe) => self.subscribe(subscribe, id, limits, host),
+            Action::Unsubscribe { channel } => self.unsubscribe(channel, id, host),
+            Action::ListSubscriptions => {
+                let channels = self.subscriptions.iter().map(|subscription| &*subscription.channel);
+                host.say(|out, _| control::subscriptions(out, id, channels));
+                Ok(())
+            }
+            Action::Resync { channel } => self.resync(channel, host),
+            Action::Ping => {
+                let now = host.now();
+                host.say(|out, _| control::pong(out, id, now));
+                Ok(())
+            }
+            Action::Auth(auth) => self.auth(auth, id, limits, host),
+            Action::SubmitOrder(order) => self.submit(order, id, limits, host),
+            Action::CancelOrder(cancel) => self.cancel(cancel, id, limits, host),
+            Action::CancelAll { symbol } => self.cancel_all(*symbol, id, host),
+        };
+        if let Err(refusal) = done {
+            refuse(action, id, &refusal, None, host);
+        }
+    }
+
+    // ---- market data --------------------------------------------------------------------------------------------
+
+    fn subscribe(
+        &mut self,
+        subscribe: &Subscribe<'_>,
+        id: Option<&RequestId>,
+        limits: &SessionLimits,
+        host: &mut impl Host,
+    ) -> Result<(), Refusal> {
+        not_yet("depth", subscribe.depth.is_some())?;
+        not_yet("interval_ms", subscribe.interval_ms.is_some())?;
+        not_yet("checksum", subscribe.checksum == Some(true))?;
+        not_yet("on_slow", subscribe.on_slow == Some(OnSlow::Disconnect))?;
+        if self.subscriptions.len() >= limits.channels_max {
+            let message = format!("a connection may have {} channels", limits.channels_max);
+            return Err(Refusal::new(ErrorCode::TooManySubscriptions, message));
+        }
+        if self.subscriptions.iter().any(|subscription| &*subscription.channel == subscribe.channel) {
+            return Err(already(format!("channel {} is subscribed", subscribe.channel)));
+        }
+        let market = self.market_of(subscribe, host.venue())?;
+        host.say(|out, _| control::subscription_ack(out, id, subscribe));
+        match market {
+            Some((symbol, streams)) => {
+                for view in View::covering(streams) {
+                    if let Err(refusal) = host.join(symbol, view) {
+                        View::covering(streams).for_each(|view| host.leave(symbol, view));
+                        return Err(refusal);
+                    }
+                }
+            }
+            None => {
+                let account = self.require_account(limits, host)?;
+                let request = self.expect(Pending::User)?;
+                host.look(account, request)?;
+            }
+        }
+        self.subscriptions.push(Subscription { channel: subscribe.channel.into(), market });
+        Ok(())
+    }
+
+    /// What a channel name and the request's streams lead to. `None` is the private channel.
+    fn market_of(
+        &self,
+        subscribe: &Subscribe<'_>,
+        venue: &Venue,
+    ) -> Result<Option<(SymbolId, Streams)>, Refusal> {
+        let unknown = || {
+            let message = format!("channel {:?} is not one of ours", subscribe.channel);
+            Refusal::of_field(ErrorCode::UnknownChannel, "channel", message)
+        };
+        let (symbol, of_name) = match Channel::parse(subscribe.channel).ok_or_else(unknown)? {
+            Channel::User => return Ok(None),
+            Channel::Market { symbol, streams } => (venue.instrument(symbol).ok_or_else(unknown)?.id, streams),
+        };
+        if of_name.is_some() && subscribe.streams.is_some() {
+            let message = "streams: the channel name says already which stream";
+            return Err(Refusal::of_field(ErrorCode::BadValue, "streams", message));
+        }
+        let streams = of_name.or(subscribe.streams).unwrap_or(Streams::DEFAULT);
+        for subscription in &self.subscriptions {
+            // Two subscriptions that carry the same stream would deliver its messages twice.
+            if let Some((of, has)) = subscription.market
+                && of == symbol
+                && has.iter().any(|stream| streams.has(stream))
+            {
+                return Err(already(format!("channel {} delivers this stream already", subscription.channel)));
+            }
+        }
+        Ok(Some((symbol, streams)))
+    }
+
+    fn unsubscribe(
+        &mut self,
+        channel: &str,
+        id: Option<&RequestId>,
+        host: &mut impl Host,
+    ) -> Result<(), Refusal> {
+        let at = self.find(channel)?;
+        if let Some((symbol, streams)) = self.subscriptions.swap_remove(at).market {
+            View::covering(streams).for_each(|view| host.leave(symbol, view));
+        }
+        host.say(|out, _| control::unsubscription_ack(out, id, channel));
+        Ok(())
+    }
+
+    fn resync(&mut self, channel: &str, host: &mut impl Host) -> Result<(), Refusal> {
+        let at = self.find(channel)?;
+        match self.subscriptions[at].market {
+            Some((symbol, streams)) => View::covering(streams).try_for_each(|view| host.resync(symbol, view)),
+            None => {
+                let account = self.account().expect("the private channel has an account");
+                let request = self.expect(Pending::User)?;
+                host.look(account, request)
+            }
+        }
+    }
+
+    fn find(&self, channel: &str) -> Result<usize, Refusal> {
+        let at = self.subscriptions.iter().position(|subscription| &*subscription.channel == channel);
+        at.ok_or_else(|| {
+            let message = format!("channel {channel:?} is not subscribed");
+            Refusal::of_field(ErrorCode::NotSubscribed, "channel", message)
+        })
+    }
+
+    // ---- who it is ----------------------------------------------------------------------------------------------
+
+    fn auth(
+        &mut self,
+        auth: &Auth<'_>,
+        id: Option<&RequestId>,
+        limits: &SessionLimits,
+        host: &mut impl Host,
+    ) -> Result<(), Refusal> {
+        not_yet("cancel_on_disconnect", auth.cancel_on_disconnect.is_some())?;
+        not_yet("resume_from", auth.resume_from.is_some())?;
+        let name = match auth.credentials {
+            Credentials::Open { account } => account,
+            Credentials::Signed { .. } => {
+                return Err(Refusal::of_field(ErrorCode::BadApiKey, "key", "key: no API keys are configured here"));
+            }
+        };
+        require_open_login(limits)?;
+        if let Some(login) = &self.account
+            && login.named
+        {
+            let message = format!("account: this connection is logged in to {:?}", login.name);
+            return Err(Refusal::of_field(ErrorCode::BadValue, "account", message));
+        }
+        let request = self.expect(Pending::Auth(id.copied()))?;
+        let account = host.login(name, request).inspect_err(|_| self.forget(request))?;
+        self.account = Some(Login { id: account, name: name.into(), named: true });
+        Ok(())
+    }
+
+    /// The account of the session; without a login, a paper account of its own.
+    fn require_account(&mut self, limits: &SessionLimits, host: &mut impl Host) -> Result<AccountId, Refusal> {
+        if let Some(login) = &self.account {
+            return Ok(login.id);
+        }
+        require_open_login(limits)?;
+        let name = host.anonymous_name();
+        let request = self.expect(Pending::Nobody)?;
+        let account = host.login(&name, request).inspect_err(|_| self.forget(request))?;
+        self.account = Some(Login { id: account, name: name.into(), named: false });
+        Ok(account)
+    }
+
+    // ---- orders -------------------------------------------------------------------------------------------------
+
+    fn submit(
+        &mut self,
+        order: &SubmitOrder<'_>,
+        id: Option<&RequestId>,
+        limits: &SessionLimits,
+        host: &mut impl Host,
+    ) -> Result<(), Refusal> {
+        let venue = host.venue();
+        let instrument = venue.instrument(order.symbol).ok_or_else(|| unknown_symbol(order.symbol))?;
+        let (symbol, format) = (instrument.id, venue.format(instrument.id));
+        let quantity = format.quantity.parse_quantity(order.quantity)?;
+        let (kind, price) = match order.price {
+            Some(text) => (OrderKind::Limit, format.price.parse_price(text)?),
+            None => (OrderKind::Market, venue.protection_price(symbol, order.side).ok_or_else(no_reference_price)?),
+        };
+        let account = self.require_account(limits, host)?;
+        let command = Command::Submit(Submit {
+            account,
+            symbol,
+            order_id: order_id(order.order_id),
+            side: order.side,
+            kind,
+            price,
+            quantity,
+            time_in_force: order.time_in_force,
+        });
+        self.send(command, id, host)
+    }
+
+    fn cancel(
+        &mut self,
+        cancel: &CancelOrder<'_>,
+        id: Option<&RequestId>,
+        limits: &SessionLimits,
+        host: &mut impl Host,
+    ) -> Result<(), Refusal> {
+        let instrument = host.venue().instrument(cancel.symbol).ok_or_else(|| unknown_symbol(cancel.symbol))?;
+        let symbol = instrument.id;
+        let account = self.require_account(limits, host)?;
+        self.send(Command::Cancel { account, symbol, order_id: order_id(cancel.order_id) }, id, host)
+    }
+
+    fn cancel_all(
+        &mut self,
+        symbol: Option<&str>,
+        id: Option<&RequestId>,
+        host: &mut impl Host,
+    ) -> Result<(), Refusal> {
+        let symbol_id = match symbol {
+            Some(name) => Some(host.venue().instrument(name).ok_or_else(|| unknown_symbol(name))?.id),
+            None => None,
+        };
+        match self.account() {
+            Some(account) => self.send(Command::CancelAll { account, symbol: symbol_id }, id, host),
+            None => {
+                host.say(|out, _| private::cancel_all_ack(out, &CancelAllAck { id, symbol, count: 0 }));
+                Ok(())
+            }
+        }
+    }
+
+    fn send(&mut self, command: Command, id: Option<&RequestId>, host: &mut impl Host) -> Result<(), Refusal> {
+        let request = match id {
+            Some(id) => self.expect(Pending::Request(*id))?,
+            None => 0,
+        };
+        host.submit(command, request).inspect_err(|_| self.forget(request))
+    }
+
+    /// Numbers a request whose answer comes from the engine.
+    fn expect(&mut self, pending: Pending) -> Result<u32, Refusal> {
+        if self.pending.len() >= PENDING_MAX {
+            return Err(Refusal::new(ErrorCode::Overloaded, "too many requests of this connection are unanswered"));
+        }
+        self.next_request = self.next_request.wrapping_add(1).max(1); // 0 means that no id is to be repeated
+        self.pending.push((self.next_request, pending));
+        Ok(self.next_request)
+    }
+
+    fn forget(&mut self, request: u32) {
+        self.pending.retain(|(number, _)| *number != request);
+    }
+
+    // ---- rates --------------------------------------------------------------------------------------------------
+
+    /// Takes a message off its allowance, or says after how many milliseconds there is one.
+    fn take_token(&mut self, is_order: bool, limits: &SessionLimits, now: Timestamp) -> Option<u64> {
+        if is_order {
+            self.orders.take(limits.orders_per_second, limits.orders_burst, now)
+        } else {
+            self.control.take(limits.control_per_second, limits.control_burst, now)
+        }
+    }
+
+    fn rate_limited(
+        &mut self,
+        action: &Action<'_>,
+        id: Option<&RequestId>,
+        wait_ms: u64,
+        host: &mut impl Host,
+    ) -> Result<(), TooFast> {
+        self.strikes += 1;
+        if self.strikes > RATE_STRIKES_MAX {
+            return Err(TooFast);
+        }
+        let refusal = Refusal::new(ErrorCode::RateLimited, "too many messages, wait retry_after_ms");
+        refuse(action, id, &refusal, Some(wait_ms), host);
+        Ok(())
+    }
+}
+
+/// A token bucket: the time at which it would be empty of debt, in microseconds.
+#[derive(Default)]
+struct Bucket {
+    paid_until: u64,
+}
+
+impl Bucket {
+    fn take(&mut self, per_second: u32, burst: u32, now: Timestamp) -> Option<u64> {
+        let cost = 1_000_000 / per_second.max(1) as u64;
+        let credit = cost * burst as u64;
+        let from = self.paid_until.max(now.0.saturating_sub(credit));
+        if from + cost > now.0 {
+            return Some((from + cost - now.0).div_ceil(1000));
+        }
+        self.paid_until = from + cost;
+        None
+    }
+}
+
+/// Answers a refused request in the form its kind has.
+fn refuse(
+    action: &Action<'_>,
+    id: Option<&RequestId>,
+    refusal: &Refusal,
+    retry_after_ms: Option<u64>,
+    host: &mut impl Host,
+) {
+    let (name, channel) = match action {
+        Action::SubmitOrder(order) => {
+            let order_id = Some(order.order_id);
+            return host
+                .say(|out, _| private::order_reject(out, &OrderReject { id, order_id, refusal, retry_after_ms }));
+        }
+        Action::CancelOrder(cancel) => {
+            let order_id = Some(cancel.order_id);
+            return host.say(|out, _| {
+                let reject = CancelReject { id, order_id, exchange_order_id: None, refusal, retry_after_ms };
+                private::cancel_reject(out, &reject)
+            });
+        }
+        Action::Subscribe(subscribe) => ("subscribe", Some(subscribe.channel)),
+        Action::Unsubscribe { channel } => ("unsubscribe", Some(*channel)),
+        Action::Resync { channel } => ("resync", Some(*channel)),
+        Action::ListSubscriptions => ("list_subscriptions", None),
+        Action::Ping => ("ping", None),
+        Action::Auth(_) => ("auth", None),
+        Action::CancelAll { .. } => ("cancel_all", None),
+    };
+    host.say(|out, _| control::error(out, &ErrorReply { id, action: Some(name), channel, refusal, retry_after_ms }));
+}
+
+fn order_id(text: &str) -> ClientOrderId {
+    ClientOrderId::new(text).expect("the decoder lets only order ids pass")
+}
+
+fn not_yet(field: &'static str, asked: bool) -> Result<(), Refusal> {
+    if !asked {
+        return Ok(());
+    }
+    Err(Refusal::of_field(ErrorCode::BadValue, field, format!("{field}: not available in this version")))
+}
+
+fn already(message: String) -> Refusal {
+    Refusal::of_field(ErrorCode::AlreadySubscribed, "channel", message)
+}
+
+fn unknown_symbol(symbol: &str) -> Refusal {
+    Refusal::of_field(ErrorCode::UnknownSymbol, "symbol", format!("symbol {symbol:?} is not listed"))
+}
+
+fn no_reference_price() -> Refusal {
+    let message = "a market order needs a price on the other side, and there is none";
+    Refusal::new(ErrorCode::PriceBand, message)
+}
+
+fn require_open_login(limits: &SessionLimits) -> Result<(), Refusal> {
+    if limits.open_login {
+        return Ok(());
+    }
+    Err(Refusal::new(ErrorCode::Unauthorized, "open login is off here: log in with an API key"))
+}
