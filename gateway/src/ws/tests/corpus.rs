@@ -1,9 +1,11 @@
-//! Any bytes: drawn at random, drawn as frames.
+//! Any bytes: drawn at random, drawn as frames, and the seeds of the fuzzers.
 
 use super::masked_frame;
 use super::properties::{decoder_does_not_see_cuts, handshake_is_decided_once};
 use proptest::collection::vec;
 use proptest::prelude::*;
+use std::fs;
+use std::path::Path;
 
 proptest! {
     #[test]
@@ -53,3 +55,19 @@ const HEAD_LINES: &[&str] = &[
     "X: y\n",
     "\n",
 ];
+
+#[test]
+fn seeds_of_the_fuzzers() {
+    each_seed("ws_decoder", decoder_does_not_see_cuts);
+    each_seed("ws_handshake", handshake_is_decided_once);
+}
+
+fn each_seed(target: &str, check: fn(&[u8])) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(target);
+    let mut count = 0;
+    for entry in fs::read_dir(&folder).expect("the seeds are in the repository") {
+        check(&fs::read(entry.unwrap().path()).unwrap());
+        count += 1;
+    }
+    assert!(count > 0, "{} is empty", folder.display());
+}

@@ -1,4 +1,4 @@
-//! What holds for any bytes at all.
+//! What holds for any bytes at all. The fuzz targets in `gateway/fuzz` include this file and run the same functions.
 
 use super::ws::{Decoder, Limits, handshake};
 
