@@ -51,7 +51,7 @@ pub struct Request<'a> {
 /// Reads the upgrade request from all bytes received so far, or gives `None` if the head is not complete.
 ///
 /// More bytes never change a refusal or a request that was once returned. A head that arrives byte by byte is scanned
-/// again each time, but only for its end and at memory speed: one millisecond for 8 KiB.
+/// again each time, but only for its end: 8 KiB in 8192 reads cost 0.8 ms in all (release build, shared 2-core VM).
 pub fn parse(received: &[u8], head_bytes_max: usize) -> Result<Option<Request<'_>>, Refusal> {
     const METHOD: &[u8] = b"GET ";
     const HEAD_END: &[u8] = b"\r\n\r\n";

@@ -20,7 +20,7 @@
 //! - How the bytes were cut into reads changes nothing: the same bytes give the same events and the same violation.
 //! - A violation is found with the first byte that proves it. Text that can no longer become valid UTF-8 fails while
 //!   its frame or its message is still arriving.
-//! - Memory follows bytes that arrived, never a length that was announced, and is at most twice of them.
+//! - Memory follows bytes that arrived, at most twice as many, and never a length that was only announced.
 //! - Work is linear in the bytes, even when they come one at a time.
 //! - After a close frame or a violation nothing more is delivered.
 //!
