@@ -6,7 +6,7 @@
 //! └── torn tail, fragments ─ copied, unmasked ─▶ Partial (boxed) ─ completed later ─▶ Event borrowed from Reading
 //! ```
 //!
-//! Between two reads a connection with nothing torn is a null pointer and a flag. [`Partial`] comes with the first byte
+//! Between two reads a connection with nothing torn is a null pointer and a flag. `Partial` comes with the first byte
 //! that cannot be delivered yet and goes with the last.
 //!
 //! Fragments without bytes make no event and take no memory, but they cost a header each: a rate limit should charge
