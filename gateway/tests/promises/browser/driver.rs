@@ -25,6 +25,20 @@ pub enum Screen {
     Phone,
 }
 
+impl Screen {
+    /// Emulated, because a headless window cannot be narrower than 500 pixels and loses height to a title bar.
+    fn metrics(self) -> Value {
+        match self {
+            Screen::Desk => {
+                json!({ "width": 1440, "height": 900, "pixelRatio": 1.0, "mobile": false, "touch": false })
+            }
+            Screen::Phone => {
+                json!({ "width": 375, "height": 812, "pixelRatio": 2.0, "mobile": true, "touch": true })
+            }
+        }
+    }
+}
+
 /// Runs `test` on the page of a fresh exchange, and closes the browser whatever comes of it. Without a browser on
 /// the machine it says so and returns.
 pub fn with_page<F: Future<Output = ()> + 'static>(screen: Screen, test: impl FnOnce(Page) -> F) {
@@ -165,7 +179,6 @@ impl Driver {
             "--no-sandbox".to_owned(), // root, as in CI and containers, has no other way
             "--disable-gpu".to_owned(),
             "--disable-dev-shm-usage".to_owned(), // containers have 64 MB there
-            "--window-size=1440,900".to_owned(),
             "--no-first-run".to_owned(),
             // Nothing leaves the machine.
             "--disable-quic".to_owned(),
@@ -176,13 +189,7 @@ impl Driver {
             "--blink-settings=preferredColorScheme=0".to_owned(), // dark, the page's first face
         ];
         arguments.push(format!("--user-data-dir={}", self.directory.display()));
-        let mut options = json!({ "binary": chromium, "args": arguments });
-        if let Screen::Phone = screen {
-            // A headless window cannot be narrower than 500 pixels; an emulated device can.
-            options["mobileEmulation"] =
-                json!({ "deviceMetrics": { "width": 375, "height": 812, "pixelRatio": 2.0, "touch": true } });
-        }
-        options
+        json!({ "binary": chromium, "args": arguments, "mobileEmulation": { "deviceMetrics": screen.metrics() } })
     }
 }
 
