@@ -5,12 +5,31 @@
 //! the live exchange, a replay of its log and a simulated one the same program.
 //!
 //! In reading order:
-//! - [`units`]: ticks, lots, atoms and the identifiers; [`decimal`]: exact text to integers and back.
-//! - [`book`]: one symbol's resting orders, price and time priority. `plain` is obviously correct, `fast` is what
-//!   runs; the first judges the second.
+//! - [`units`]: ticks, lots, atoms and the identifiers; [`decimal`]: exact text to integers and back;
+//!   [`instrument`]: what may be traded, in which steps.
+//! - [`message`]: everything that travels.
+//! - [`sequencer`]: the accounts of a shard, their [`ledger`] and live orders. [`matcher`]: the books of a shard.
+//!   [`book`]: one symbol's resting orders; `plain` is obviously correct, `fast` is what runs.
+//! - [`link`]: numbered messages between shards. [`log`]: the one thing that changes a shard's state.
+//! - [`pipeline`]: the wiring of it all. [`executor`]: the two ways to run it, joined by [`lane`]s and [`bell`]s.
+//! - [`limits`]: every bound, with its reason. [`counters`]: what is counted while it works.
 
 #![warn(missing_docs)]
 
+pub mod bell;
 pub mod book;
+pub mod counters;
 pub mod decimal;
+pub mod executor;
+pub mod instrument;
+pub mod lane;
+pub mod ledger;
+pub mod limits;
+pub mod link;
+pub mod log;
+pub mod matcher;
+pub mod message;
+pub mod pipeline;
+pub mod sequencer;
+mod sync;
 pub mod units;

@@ -106,3 +106,37 @@ pub enum TimeInForce {
     /// Post-only: it rests whole, and is refused if it would trade.
     PostOnly = 3,
 }
+
+/// The client's own name for an order: 1 to 36 characters of `[A-Za-z0-9._:-]`, unique per account for 24 hours.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ClientOrderId {
+    length: u8,
+    bytes: [u8; ClientOrderId::LENGTH_MAX],
+}
+
+impl ClientOrderId {
+    /// The longest id: a UUID with its dashes.
+    pub const LENGTH_MAX: usize = 36;
+
+    /// `None` if `text` is empty, too long or has other characters than `[A-Za-z0-9._:-]`.
+    pub fn new(text: &str) -> Option<Self> {
+        let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b':' | b'-');
+        if text.is_empty() || text.len() > Self::LENGTH_MAX || !text.bytes().all(legal) {
+            return None;
+        }
+        let mut bytes = [0; Self::LENGTH_MAX];
+        bytes[..text.len()].copy_from_slice(text.as_bytes());
+        Some(Self { length: text.len() as u8, bytes })
+    }
+
+    /// The id as the client wrote it.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.bytes[..self.length as usize]).expect("built from ASCII")
+    }
+}
+
+impl fmt::Debug for ClientOrderId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_str().fmt(f)
+    }
+}

@@ -5,7 +5,19 @@
 //!   order, without allocation;
 //! - a trade prints at the maker's price; makers of a level trade in the order they came;
 //! - an event of the book never names more than the book knows: money, accounts' balances and client ids live in the
-//!   sequencer, which finds its record by [`OrderKey`].
+//!   sequencer, which finds its record by [`OrderKey`];
+//! - a level may hold more lots than a [`Quantity`] counts. The book counts on and misses nothing, and tells such a
+//!   total as `u64::MAX`.
+//!
+//! [`Plain`] is the book one can believe by reading it, [`Fast`] the one that runs, and the tests hold the second
+//! to the first event by event.
+
+pub mod fast;
+pub mod plain;
+#[cfg(test)]
+mod tests;
+
+pub use self::{fast::Fast, plain::Plain};
 
 use crate::units::{AccountId, OrderKey, Price, Quantity, Side, TimeInForce};
 
@@ -69,7 +81,8 @@ pub struct Fill {
 pub trait Sink {
     /// A trade happened.
     fn fill(&mut self, fill: Fill);
-    /// A level's total is now `total` lots; zero removes the level.
+    /// A level's total is now `total` lots; zero removes the level. Only a total beyond `u64::MAX`, told as
+    /// `u64::MAX`, can be the same number as before.
     fn level(&mut self, side: Side, price: Price, total: Quantity);
 }
 
@@ -100,4 +113,9 @@ pub trait Book {
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
+}
+
+/// A level's total as the outside is told it.
+fn told(total: u128) -> Quantity {
+    Quantity(u64::try_from(total).unwrap_or(u64::MAX))
 }

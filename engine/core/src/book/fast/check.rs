@@ -1,0 +1,71 @@
+//! What always holds in the fast book between two commands.
+
+use std::collections::HashSet;
+
+use super::slab::Slot;
+use super::{Fast, Level};
+use crate::book::Book;
+use crate::units::Side;
+
+impl Fast {
+    /// Walks the whole book and stops at the first thing that is not as it must be.
+    ///
+    /// Meant for tests, simulation and the taking of snapshots; the cost is linear in the book.
+    ///
+    /// # Panics
+    /// If links, totals, order of prices, index or slots disagree: the book's bug.
+    pub fn check_invariants(&self) {
+        let orders: usize = [Side::Buy, Side::Sell].map(|side| self.check_side(side)).iter().sum();
+        let levels: usize = self.ladders.iter().map(|ladder| ladder.len()).sum();
+        assert_eq!(self.index.len(), orders, "index and queues count alike");
+        assert_eq!(self.orders.slots(), orders + self.orders.count_vacant(), "no order slot is lost");
+        assert_eq!(self.levels.slots(), levels + self.levels.count_vacant(), "no level slot is lost");
+        if let (Some((bid, _)), Some((ask, _))) = (self.best(Side::Buy), self.best(Side::Sell)) {
+            assert!(bid < ask, "the book is crossed at rest: bid {bid}, ask {ask}");
+        }
+    }
+
+    /// Returns how many orders the side has.
+    fn check_side(&self, side: Side) -> usize {
+        let ladder = &self.ladders[side as usize];
+        let prices: Vec<_> = ladder.best_first().map(|level| self.levels[level].price).collect();
+        assert!(
+            prices.is_sorted_by(|better, worse| match side {
+                Side::Buy => better > worse,
+                Side::Sell => better < worse,
+            }),
+            "{side:?} prices are not sorted: {prices:?}"
+        );
+        let mut orders = 0;
+        for slot in ladder.best_first() {
+            let level = &self.levels[slot];
+            assert_eq!(level.side, side, "a level knows its side");
+            assert_eq!(ladder.find(level.price).ok(), Some(slot), "the ladder finds each of its prices");
+            orders += self.check_queue(level, slot);
+        }
+        orders
+    }
+
+    /// Returns how many orders the level has.
+    fn check_queue(&self, level: &Level, level_slot: Slot<Level>) -> usize {
+        let mut seen = HashSet::new();
+        let mut total = 0;
+        let mut previous = Slot::NONE;
+        let mut slot = level.head;
+        while !slot.is_none() {
+            let order = &self.orders[slot];
+            assert!(seen.insert(slot.number), "the queue at {} is a circle", level.price);
+            assert_eq!(order.level, level_slot, "order {} knows its level", order.key);
+            assert_eq!(order.previous, previous, "order {} knows who came before it", order.key);
+            assert!(!order.left.is_zero(), "order {} is empty and still there", order.key);
+            assert_eq!(self.index.find(order.key, &self.orders), Some(slot), "the index finds {}", order.key);
+            total += u128::from(order.left.0);
+            previous = slot;
+            slot = order.next;
+        }
+        assert!(!seen.is_empty(), "the level at {} is empty and still there", level.price);
+        assert_eq!(level.tail, previous, "the level at {} knows its last order", level.price);
+        assert_eq!(level.total, total, "the level at {} is the sum of its orders", level.price);
+        seen.len()
+    }
+}

@@ -1,0 +1,156 @@
+//! The log of a shard: the only thing that changes its state.
+//!
+//! An entry is either an input from outside, in full, or the note that so many messages of one link were taken: the
+//! messages themselves can be made again by replaying their sender. The log therefore records the order in which a
+//! shard merged what reached it, and replaying all logs gives every shard its state back.
+
+use std::collections::VecDeque;
+
+/// How many entries were ever appended: the position after the last one.
+pub type Position = u64;
+
+/// One entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry<I> {
+    /// From outside.
+    Input(I),
+    /// The next `count` messages of the link from shard `from`.
+    Received {
+        /// The sending shard.
+        from: u16,
+        /// How many.
+        count: u32,
+    },
+}
+
+/// Where a shard's entries are kept.
+///
+/// `append` hands entries over; they are safe once `durable` has passed them. Only what a shard says to the outside
+/// waits for that: shards talk to each other at once.
+pub trait ShardLog<I>: Send {
+    /// Appends and returns the position after the last entry.
+    fn append(&mut self, entries: &[Entry<I>]) -> Position;
+    /// Entries before this position survive what the log promises to survive.
+    fn durable(&self) -> Position;
+    /// Visits the entries from `from` on, oldest first. Returns the first position the log still has, if `from` is
+    /// older than that.
+    fn read(&self, from: Position, visit: &mut dyn FnMut(&Entry<I>)) -> Result<(), Position>;
+    /// Forgets the entries before `before`, after a snapshot has taken their place.
+    fn truncate(&mut self, before: Position);
+}
+
+/// A log in memory: durable as long as the process. It keeps the newest entries up to a bound.
+#[derive(Clone, Debug)]
+pub struct MemoryLog<I> {
+    entries: VecDeque<Entry<I>>,
+    first: Position,
+    entries_max: usize,
+}
+
+impl<I> MemoryLog<I> {
+    /// A log that keeps `entries_max` entries.
+    pub fn new(entries_max: usize) -> Self {
+        Self { entries: VecDeque::new(), first: 0, entries_max }
+    }
+}
+
+impl<I: Copy + Send> ShardLog<I> for MemoryLog<I> {
+    fn append(&mut self, entries: &[Entry<I>]) -> Position {
+        self.entries.extend(entries);
+        let excess = self.entries.len().saturating_sub(self.entries_max);
+        self.truncate(self.first + excess as u64);
+        self.durable()
+    }
+
+    fn durable(&self) -> Position {
+        self.first + self.entries.len() as u64
+    }
+
+    fn read(&self, from: Position, visit: &mut dyn FnMut(&Entry<I>)) -> Result<(), Position> {
+        let skip = from.checked_sub(self.first).ok_or(self.first)?;
+        self.entries.iter().skip(skip as usize).for_each(visit);
+        Ok(())
+    }
+
+    fn truncate(&mut self, before: Position) {
+        let gone = before.saturating_sub(self.first).min(self.entries.len() as u64);
+        self.entries.drain(..gone as usize);
+        self.first += gone;
+    }
+}
+
+/// Holds back what the outside must not see before its cause is durable.
+#[derive(Debug)]
+pub struct Gate<T> {
+    held: VecDeque<(Position, T)>,
+}
+
+impl<T> Default for Gate<T> {
+    fn default() -> Self {
+        Self { held: VecDeque::new() }
+    }
+}
+
+impl<T> Gate<T> {
+    /// Lets `news`, caused by entries before `position`, out to `deliver` as far as `durable` allows, after whatever
+    /// was held before. Returns whether anything went out.
+    pub fn pass(
+        &mut self,
+        news: &mut Vec<T>,
+        position: Position,
+        durable: Position,
+        mut deliver: impl FnMut(T),
+    ) -> bool {
+        let mut any = false;
+        while let Some((_, held)) = self.held.pop_front_if(|(position, _)| *position <= durable) {
+            deliver(held);
+            any = true;
+        }
+        if position <= durable && self.held.is_empty() {
+            any |= !news.is_empty();
+            news.drain(..).for_each(deliver);
+        } else {
+            self.held.extend(news.drain(..).map(|news| (position, news)));
+        }
+        any
+    }
+
+    /// Whether nothing is held back.
+    pub fn is_empty(&self) -> bool {
+        self.held.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_back_what_was_appended_and_not_truncated() {
+        let mut log = MemoryLog::new(3);
+        let entries: Vec<Entry<u8>> = (0..3).map(Entry::Input).collect();
+        assert_eq!(log.append(&entries), 3);
+        assert_eq!(log.append(&[Entry::Received { from: 1, count: 7 }]), 4);
+        let mut seen = Vec::new();
+        assert_eq!(log.read(0, &mut |_| panic!()), Err(1), "the oldest made room");
+        log.read(2, &mut |entry| seen.push(*entry)).unwrap();
+        assert_eq!(seen, [Entry::Input(2), Entry::Received { from: 1, count: 7 }]);
+        log.truncate(4);
+        assert_eq!(log.read(3, &mut |_| panic!()), Err(4));
+        assert_eq!(log.durable(), 4);
+    }
+
+    #[test]
+    fn nothing_leaves_before_its_cause_is_durable() {
+        let mut gate = Gate::default();
+        let mut out = Vec::new();
+        gate.pass(&mut vec!["a", "b"], 10, 9, |news| out.push(news));
+        gate.pass(&mut vec!["c"], 20, 9, |news| out.push(news));
+        assert!(out.is_empty());
+        gate.pass(&mut vec!["d"], 30, 10, |news| out.push(news));
+        assert_eq!(out, ["a", "b"]);
+        gate.pass(&mut vec![], 30, 30, |news| out.push(news));
+        assert_eq!(out, ["a", "b", "c", "d"], "in order");
+        assert!(gate.is_empty());
+    }
+}

@@ -1,0 +1,150 @@
+//! The wiring of the engine, in one place.
+//!
+//! ```text
+//!                     Input                 ToMatcher                 MarketEvent
+//! port (reactor, …) ─────────▶ sequencer i ───────────▶ matcher j ───────────────▶ market sink (the feed)
+//!        ▲                      ledger:                  books:
+//!        │       Report         check, hold, settle      match
+//!        └──────────────────────────┘ ◀────────────────────┘
+//!                                        FromMatcher
+//!
+//! i = account % sequencers             j = symbol % matchers
+//! ```
+//! Every arrow between shards is a numbered link; every box has a log, and its state is a function of the log. What
+//! leaves to the right and to the left passes a gate that opens when its cause is durable.
+
+use crate::bell::Bell;
+use crate::executor::inline::Inline;
+use crate::executor::threads::{self, Port, Threads};
+use crate::executor::{AtRest, MarketSink, MatcherShard, SequencerShard};
+use crate::instrument::Market;
+use crate::limits::SHARDS_MAX;
+use crate::log::{Entry, MemoryLog};
+use crate::matcher::Matcher;
+use crate::message::{FromMatcher, Numbered, ToMatcher};
+use crate::sequencer::Sequencer;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// How many shards, and what they remember.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape {
+    /// Sequencer shards, 1 to [`SHARDS_MAX`].
+    pub sequencers: usize,
+    /// Matcher shards, 1 to [`SHARDS_MAX`].
+    pub matchers: usize,
+    /// Entries a shard's log in memory keeps.
+    pub log_entries_max: usize,
+}
+
+/// All shards of an engine for `market`, empty, with logs in memory.
+pub fn build(shape: Shape, market: &Arc<Market>) -> AtRest {
+    let Shape { sequencers: n, matchers: m, log_entries_max } = shape;
+    assert!(
+        (1..=SHARDS_MAX).contains(&n) && (1..=SHARDS_MAX).contains(&m),
+        "1 to {SHARDS_MAX} shards of a kind"
+    );
+    AtRest {
+        sequencers: (0..n)
+            .map(|i| SequencerShard {
+                machine: Sequencer::new(i, n, m, market.clone()),
+                log: Box::new(MemoryLog::new(log_entries_max)),
+                out: Default::default(),
+            })
+            .collect(),
+        matchers: (0..m)
+            .map(|j| MatcherShard {
+                machine: Matcher::new(j, m, n, market),
+                log: Box::new(MemoryLog::new(log_entries_max)),
+                out: Default::default(),
+            })
+            .collect(),
+    }
+}
+
+/// Runs `shards` in the caller's thread.
+pub fn run_inline(shards: AtRest) -> Inline {
+    Inline::new(shards)
+}
+
+/// Runs `shards` on a thread each: one port for each of `port_bells`, one market sink for each matcher. Threads look
+/// for work `spins` times before they park.
+pub fn run_threads(
+    shards: AtRest,
+    port_bells: Vec<Arc<dyn Bell>>,
+    markets: Vec<Box<dyn MarketSink>>,
+    spins: u32,
+) -> (Threads, Vec<Port>) {
+    threads::start(shards, port_bells, markets, spins)
+}
+
+/// Gives fresh `shards` the state that `logged` reached, from its logs alone.
+///
+/// Each shard takes its log's entries in order; an entry that says "so many messages from there" waits until the
+/// sender has made them again. The order among shards does not matter: that is what makes the logs enough.
+///
+/// # Panics
+/// If the logs do not fit together: an entry asks for messages that its sender never makes.
+pub fn rebuild(logged: &AtRest, shards: &mut AtRest) {
+    let (n, m) = (shards.sequencers.len(), shards.matchers.len());
+    let mut orders: Vec<VecDeque<Numbered<ToMatcher>>> = vec![VecDeque::new(); n * m];
+    let mut settlements: Vec<VecDeque<Numbered<FromMatcher>>> = vec![VecDeque::new(); n * m];
+    let mut sequencer_entries: Vec<VecDeque<_>> =
+        logged.sequencers.iter().map(|s| entries_of(&*s.log)).collect();
+    let mut matcher_entries: Vec<VecDeque<_>> = logged.matchers.iter().map(|s| entries_of(&*s.log)).collect();
+    loop {
+        let mut worked = false;
+        for (i, shard) in shards.sequencers.iter_mut().enumerate() {
+            while let Some(entry) = sequencer_entries[i].front() {
+                match entry {
+                    Entry::Input(input) => shard.machine.input(input, &mut shard.out),
+                    Entry::Received { from, count } => {
+                        let Some(messages) = take(&mut settlements[*from as usize * n + i], *count) else {
+                            break;
+                        };
+                        for message in messages {
+                            shard.machine.settle(*from as usize, &message, &mut shard.out).expect("dense");
+                        }
+                    }
+                }
+                for (to, message) in shard.out.to_matchers.drain(..) {
+                    orders[i * m + to].push_back(message);
+                }
+                shard.out.reports.clear();
+                shard.log.append(&[sequencer_entries[i].pop_front().expect("it is the front")]);
+                worked = true;
+            }
+        }
+        for (j, shard) in shards.matchers.iter_mut().enumerate() {
+            while let Some(Entry::Received { from, count }) = matcher_entries[j].front() {
+                let Some(messages) = take(&mut orders[*from as usize * m + j], *count) else { break };
+                for message in messages {
+                    shard.machine.apply(*from as usize, &message, &mut shard.out).expect("dense");
+                }
+                for (to, message) in shard.out.to_sequencers.drain(..) {
+                    settlements[j * n + to].push_back(message);
+                }
+                shard.out.market.clear();
+                shard.log.append(&[matcher_entries[j].pop_front().expect("it is the front")]);
+                worked = true;
+            }
+        }
+        if !worked {
+            break;
+        }
+    }
+    let complete =
+        sequencer_entries.iter().all(VecDeque::is_empty) && matcher_entries.iter().all(VecDeque::is_empty);
+    assert!(complete, "the logs do not fit together");
+}
+
+fn entries_of<I: Copy>(log: &dyn crate::log::ShardLog<I>) -> VecDeque<Entry<I>> {
+    let mut entries = VecDeque::new();
+    log.read(0, &mut |entry| entries.push_back(*entry)).expect("the log has its beginning");
+    entries
+}
+
+/// The next `count` messages, if all of them are there.
+fn take<T: Copy>(link: &mut VecDeque<T>, count: u32) -> Option<Vec<T>> {
+    (link.len() >= count as usize).then(|| link.drain(..count as usize).collect())
+}

@@ -1,0 +1,246 @@
+//! What a client says: one text message in, one [`Request`] out.
+//!
+//! ```text
+//! text ──simd-json, in place──▶ tape ──`fields`──▶ known keys ──`read`──▶ Request (borrows the text)
+//!                                                        └──refusal──▶ RequestError (whom to answer, and how)
+//! ```
+//! The tape is a flat list of what is in the text. We walk its top level once, remember where each key of our
+//! vocabulary is, and then each action reads the keys it wants and checks their types. Texts come out as slices of
+//! the message: a price stays text until the session knows the instrument (`wire::number`).
+//!
+//! The rules beyond the protocol page:
+//! - Keys that an action does not know are ignored, whatever they hold.
+//! - A key of our vocabulary may appear once. JSON readers differ in which of two equal keys they believe, and an
+//!   order must not mean one thing to a firewall in front of us and another to us.
+//! - `null` is a value of the wrong type, not an absent key. An option that is not wanted is left out.
+//! - Something asked for that we do not do yet is refused rather than ignored (`stp`, `ticker`, `amend_order`).
+//! - A message is one object, nested at most [`DEPTH_MAX`] deep.
+
+mod error;
+mod fields;
+mod read;
+
+use std::mem;
+
+use engine_core::units::{Side, TimeInForce};
+use simd_json::Tape;
+
+pub use error::{Reply, RequestError};
+use fields::Fields;
+
+use super::id::RequestId;
+use super::name::{CancelScope, Name, OnSlow, SignatureAlgorithm, Stream};
+
+/// Deepest nesting of a message. Our own messages need two levels; the rest is for keys we ignore.
+pub const DEPTH_MAX: usize = 16;
+/// Longest channel, symbol or action, in bytes. The longest we know, `BTC-USDT@depth20@100ms`, has 22.
+pub const CHANNEL_BYTES_MAX: usize = 64;
+/// Longest order id or account name, in bytes. A UUID fits.
+pub const NAME_BYTES_MAX: usize = 36;
+/// Longest API key or signature, in bytes. An Ed25519 signature in base64 has 88, an HMAC in hex 64.
+pub const SECRET_BYTES_MAX: usize = 128;
+/// Most levels a side that a subscription can ask for.
+pub const DEPTH_LEVELS_MAX: u64 = 5000;
+/// Slowest conflation that a subscription can ask for: a minute, picked by eye.
+pub const INTERVAL_MS_MAX: u64 = 60_000;
+/// Longest life of a signed login.
+pub const RECV_WINDOW_MS_MAX: u64 = 60_000;
+/// Life of a signed login that does not say.
+pub const RECV_WINDOW_MS_DEFAULT: u64 = 5_000;
+/// Longest wait between a lost connection and the cancelling of its orders: an hour, picked by eye.
+pub const GRACE_MS_MAX: u64 = 3_600_000;
+
+/// A request and the `id` that its answer repeats.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Request<'a> {
+    /// The client's name for this request.
+    pub id: Option<RequestId>,
+    /// What it asks for.
+    pub action: Action<'a>,
+}
+
+/// What a client can ask for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action<'a> {
+    /// Start to receive a channel.
+    Subscribe(Subscribe<'a>),
+    /// Stop to receive a channel.
+    Unsubscribe {
+        /// Its name.
+        channel: &'a str,
+    },
+    /// Name the channels of this connection.
+    ListSubscriptions,
+    /// Send a fresh snapshot of a channel.
+    Resync {
+        /// Its name.
+        channel: &'a str,
+    },
+    /// Answer, to show that you are alive.
+    Ping,
+    /// Log in.
+    Auth(Auth<'a>),
+    /// Place an order, by either spelling.
+    SubmitOrder(SubmitOrder<'a>),
+    /// Cancel one order.
+    CancelOrder(CancelOrder<'a>),
+    /// Cancel every order of the account.
+    CancelAll {
+        /// Only those of this symbol.
+        symbol: Option<&'a str>,
+    },
+}
+
+/// A subscription. What is `None` was not said, and the acknowledgement does not say it either.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Subscribe<'a> {
+    /// The channel, in any spelling: `BTC-USDT`, `BTC-USDT@depth@100ms`, `*@trade`, `user`.
+    pub channel: &'a str,
+    /// The streams of the channel; by default depth and trade.
+    pub streams: Option<Streams>,
+    /// Levels a side.
+    pub depth: Option<u16>,
+    /// Time between two updates.
+    pub interval_ms: Option<u32>,
+    /// What to do when the subscriber falls behind.
+    pub on_slow: Option<OnSlow>,
+    /// Whether snapshots carry a checksum.
+    pub checksum: Option<bool>,
+}
+
+impl<'a> Subscribe<'a> {
+    /// `{"action":"subscribe","channel":...}` and nothing else.
+    pub const fn bare(channel: &'a str) -> Subscribe<'a> {
+        Subscribe { channel, streams: None, depth: None, interval_ms: None, on_slow: None, checksum: None }
+    }
+}
+
+/// A set of streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Streams(u8);
+
+impl Streams {
+    /// What a subscription gets that names none.
+    pub const DEFAULT: Streams = Streams::NONE.with(Stream::Depth).with(Stream::Trade);
+    /// No stream.
+    pub const NONE: Streams = Streams(0);
+
+    /// This set and `stream`.
+    pub const fn with(self, stream: Stream) -> Streams {
+        Streams(self.0 | 1 << stream as u8)
+    }
+
+    /// Whether `stream` is in the set.
+    pub const fn has(self, stream: Stream) -> bool {
+        self.0 & 1 << stream as u8 != 0
+    }
+
+    /// The streams of the set, always in the order of [`Stream`].
+    pub fn iter(self) -> impl Iterator<Item = Stream> {
+        Stream::ALL.iter().copied().filter(move |stream| self.has(*stream))
+    }
+}
+
+/// A login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Auth<'a> {
+    /// How the client says who it is.
+    pub credentials: Credentials<'a>,
+    /// What to do with open orders when the connection is lost.
+    pub cancel_on_disconnect: Option<CancelOnDisconnect>,
+    /// The last `exec_seq` that the client has seen.
+    pub resume_from: Option<u64>,
+}
+
+/// Who logs in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Credentials<'a> {
+    /// Open mode: a paper account by its name.
+    Open {
+        /// The name.
+        account: &'a str,
+    },
+    /// A signature over `auth\n<key>\n<ts>\n<recv_window_ms>`.
+    Signed {
+        /// The API key.
+        key: &'a str,
+        /// Microseconds since the epoch, by the client's clock.
+        ts: u64,
+        /// How long after `ts` the signature is good.
+        recv_window_ms: u64,
+        /// How it was made.
+        algorithm: SignatureAlgorithm,
+        /// The signature as text.
+        signature: &'a str,
+    },
+}
+
+/// The wish to have orders cancelled when the connection is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CancelOnDisconnect {
+    /// Which orders.
+    pub scope: CancelScope,
+    /// How long to wait for the client to come back.
+    pub grace_ms: u32,
+}
+
+/// An order, reduced to what the engine distinguishes: a market order is one without a price, and `limit_maker` is
+/// another spelling of a limit order with `post_only`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SubmitOrder<'a> {
+    /// The client's name for the order.
+    pub order_id: &'a str,
+    /// The symbol, not yet looked up.
+    pub symbol: &'a str,
+    /// Buy or sell.
+    pub side: Side,
+    /// The limit as text, not yet converted; none for a market order.
+    pub price: Option<&'a str>,
+    /// The quantity as text, not yet converted.
+    pub quantity: &'a str,
+    /// What happens to what does not trade at once.
+    pub time_in_force: TimeInForce,
+}
+
+/// The order to cancel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CancelOrder<'a> {
+    /// The symbol, not yet looked up.
+    pub symbol: &'a str,
+    /// The client's name for the order.
+    pub order_id: &'a str,
+}
+
+/// Memory for decoding, to be kept and reused: one for each thread that decodes. It grows to the longest message
+/// seen; the worst that 64 KiB of text can do is about 2 MiB (each byte a node of the tape).
+pub struct Buffers {
+    parser: simd_json::Buffers,
+    tape: Tape<'static>, // always empty between calls; only its memory is kept
+}
+
+impl Default for Buffers {
+    fn default() -> Buffers {
+        // 512 bytes hold every request that is not made to be long.
+        Buffers { parser: simd_json::Buffers::with_max_depth(512, DEPTH_MAX), tape: Tape(Vec::new()) }
+    }
+}
+
+/// Decodes one text message. The text is overwritten where strings have escapes, so it cannot be decoded again.
+///
+/// The error is boxed because it carries all that an answer needs, and the good path should not carry its size.
+pub fn decode<'a>(text: &'a mut [u8], buffers: &mut Buffers) -> Result<Request<'a>, Box<RequestError<'a>>> {
+    let mut tape = mem::replace(&mut buffers.tape, Tape(Vec::new())).reset();
+    let result = match simd_json::fill_tape(text, &mut buffers.parser, &mut tape) {
+        Ok(()) => read_message(&tape),
+        Err(error) => Err(RequestError::not_json(&error)),
+    };
+    buffers.tape = tape.reset();
+    result
+}
+
+fn read_message<'a>(tape: &Tape<'a>) -> Result<Request<'a>, Box<RequestError<'a>>> {
+    let Some(fields) = Fields::of_object(&tape.0) else {
+        return Err(RequestError::not_an_object());
+    };
+    read::read_request(&fields).map_err(|refusal| RequestError::new(refusal, &fields))
+}

@@ -1,0 +1,173 @@
+//! What each action reads from the fields of its message, and which combinations make sense.
+
+use engine_core::units::TimeInForce;
+
+use super::fields::{self, Field, Fields};
+use super::{
+    Action, Auth, CancelOnDisconnect, CancelOrder, Credentials, DEPTH_LEVELS_MAX, GRACE_MS_MAX,
+    INTERVAL_MS_MAX, RECV_WINDOW_MS_DEFAULT, RECV_WINDOW_MS_MAX, Request, Streams, SubmitOrder, Subscribe,
+};
+use crate::wire::code::{ErrorCode, Refusal};
+use crate::wire::name::{CancelScope, Name, OrderType, SelfTradePrevention, SignatureAlgorithm, Stream, Tif};
+
+/// The request that the fields of a message make.
+pub(super) fn read_request<'a>(fields: &Fields<'a, '_>) -> Result<Request<'a>, Refusal> {
+    fields.refuse_repeated()?;
+    let id = fields.id()?;
+    let action = match fields.text(Field::Action)? {
+        Some(action) => read_action(action, fields)?,
+        None if fields.looks_like_order() => Action::SubmitOrder(read_order(fields)?),
+        None => return Err(fields::missing(Field::Action)),
+    };
+    Ok(Request { id, action })
+}
+
+fn read_action<'a>(action: &str, fields: &Fields<'a, '_>) -> Result<Action<'a>, Refusal> {
+    Ok(match action {
+        "submit_order" => Action::SubmitOrder(read_order(fields)?),
+        "cancel_order" => Action::CancelOrder(CancelOrder {
+            symbol: fields.required(Field::Symbol, Fields::label)?,
+            order_id: fields.required(Field::OrderId, Fields::name)?,
+        }),
+        "cancel_all" => Action::CancelAll { symbol: fields.label(Field::Symbol)? },
+        "subscribe" => Action::Subscribe(read_subscribe(fields)?),
+        "unsubscribe" => Action::Unsubscribe { channel: fields.required(Field::Channel, Fields::label)? },
+        "list_subscriptions" => Action::ListSubscriptions,
+        "resync" => Action::Resync { channel: fields.required(Field::Channel, Fields::label)? },
+        "ping" => Action::Ping,
+        "auth" => Action::Auth(read_auth(fields)?),
+        "amend_order" | "cancel_all_after" => {
+            let message = format!("action {action} is not available yet");
+            return Err(Refusal::of_field(ErrorCode::UnknownAction, Field::Action.text(), message));
+        }
+        _ => {
+            let message = "action is not one of those in the protocol, such as subscribe or submit_order";
+            return Err(Refusal::of_field(ErrorCode::UnknownAction, Field::Action.text(), message));
+        }
+    })
+}
+
+fn read_order<'a>(fields: &Fields<'a, '_>) -> Result<SubmitOrder<'a>, Refusal> {
+    let order_id = fields.required(Field::OrderId, Fields::name)?;
+    let symbol = fields.required(Field::Symbol, Fields::label)?;
+    let side = fields.required(Field::Side, Fields::word)?;
+    let order_type = fields.word(Field::OrderType)?.unwrap_or(OrderType::Limit);
+    let price = match order_type {
+        OrderType::Limit | OrderType::LimitMaker => Some(fields.required(Field::Price, Fields::decimal)?),
+        OrderType::Market if fields.has(Field::Price) => {
+            return Err(fields::bad_value(Field::Price, "price must be left out of a market order"));
+        }
+        OrderType::Market => None,
+    };
+    let quantity = fields.required(Field::Quantity, Fields::decimal)?;
+    let tif = fields.word(Field::Tif)?;
+    let post_only = fields.boolean(Field::PostOnly)?.unwrap_or(false);
+    let time_in_force = time_in_force(order_type, tif, post_only)?;
+    refuse_self_trade_prevention(fields)?;
+    Ok(SubmitOrder { order_id, symbol, side, price, quantity, time_in_force })
+}
+
+/// Three keys of the protocol say one thing to the engine; here the contradictions between them end.
+fn time_in_force(order_type: OrderType, tif: Option<Tif>, post_only: bool) -> Result<TimeInForce, Refusal> {
+    let post_only = post_only || order_type == OrderType::LimitMaker;
+    match (order_type, tif) {
+        (OrderType::Market, _) if post_only => {
+            Err(fields::bad_value(Field::PostOnly, "post_only must not be true for a market order"))
+        }
+        (OrderType::Market, Some(Tif::Gtc)) => {
+            Err(fields::bad_value(Field::Tif, "tif of a market order must be ioc or fok, as it never rests"))
+        }
+        (OrderType::Market, None) => Ok(TimeInForce::Ioc),
+        (_, None | Some(Tif::Gtc)) if post_only => Ok(TimeInForce::PostOnly),
+        (_, Some(_)) if post_only => {
+            Err(fields::bad_value(Field::Tif, "tif of a post-only order must be gtc, as it only rests"))
+        }
+        (_, None | Some(Tif::Gtc)) => Ok(TimeInForce::Gtc),
+        (_, Some(Tif::Ioc)) => Ok(TimeInForce::Ioc),
+        (_, Some(Tif::Fok)) => Ok(TimeInForce::Fok),
+    }
+}
+
+fn refuse_self_trade_prevention(fields: &Fields<'_, '_>) -> Result<(), Refusal> {
+    match fields.word(Field::Stp)? {
+        None | Some(SelfTradePrevention::None) => Ok(()),
+        Some(other) => {
+            Err(fields::bad_value(Field::Stp, format!("stp {} is not available yet", other.text())))
+        }
+    }
+}
+
+fn read_subscribe<'a>(fields: &Fields<'a, '_>) -> Result<Subscribe<'a>, Refusal> {
+    Ok(Subscribe {
+        channel: fields.required(Field::Channel, Fields::label)?,
+        streams: read_streams(fields)?,
+        depth: fields.integer(Field::Depth, 1..=DEPTH_LEVELS_MAX)?.map(|levels| levels as u16),
+        interval_ms: fields.integer(Field::IntervalMs, 0..=INTERVAL_MS_MAX)?.map(|ms| ms as u32),
+        on_slow: fields.word(Field::OnSlow)?,
+        checksum: fields.boolean(Field::Checksum)?,
+    })
+}
+
+fn read_streams(fields: &Fields<'_, '_>) -> Result<Option<Streams>, Refusal> {
+    let Some(names) = fields.texts(Field::Streams)? else { return Ok(None) };
+    let mut streams = Streams::NONE;
+    for name in names {
+        streams = streams.with(read_stream(name?)?);
+    }
+    if streams == Streams::NONE {
+        return Err(fields::bad_value(
+            Field::Streams,
+            "streams must name at least one stream, or be left out",
+        ));
+    }
+    Ok(Some(streams))
+}
+
+fn read_stream(name: &str) -> Result<Stream, Refusal> {
+    Stream::from_text(name).ok_or_else(|| {
+        let message = if matches!(name, "ticker" | "heartbeat") || name.starts_with("kline_") {
+            format!("streams: only {} are available yet", Stream::list())
+        } else {
+            format!("streams must be some of: {}", Stream::list())
+        };
+        fields::bad_value(Field::Streams, message)
+    })
+}
+
+fn read_auth<'a>(fields: &Fields<'a, '_>) -> Result<Auth<'a>, Refusal> {
+    Ok(Auth {
+        credentials: read_credentials(fields)?,
+        cancel_on_disconnect: read_cancel_on_disconnect(fields)?,
+        resume_from: fields.integer(Field::ResumeFrom, 0..=u64::MAX)?,
+    })
+}
+
+fn read_credentials<'a>(fields: &Fields<'a, '_>) -> Result<Credentials<'a>, Refusal> {
+    match (fields.name(Field::Account)?, fields.has(Field::Key)) {
+        (Some(_), true) => Err(fields::bad_value(Field::Account, "account and key must not come together")),
+        (Some(account), false) => Ok(Credentials::Open { account }),
+        (None, true) => Ok(Credentials::Signed {
+            key: fields.required(Field::Key, Fields::secret)?,
+            ts: fields.required(Field::Ts, |fields, key| fields.integer(key, 0..=u64::MAX))?,
+            recv_window_ms: fields
+                .integer(Field::RecvWindowMs, 1..=RECV_WINDOW_MS_MAX)?
+                .unwrap_or(RECV_WINDOW_MS_DEFAULT),
+            algorithm: fields.word(Field::Alg)?.unwrap_or(SignatureAlgorithm::Ed25519),
+            signature: fields.required(Field::Sig, Fields::secret)?,
+        }),
+        (None, false) => Err(Refusal::of_field(
+            ErrorCode::MissingField,
+            Field::Key.text(),
+            "key is missing: auth needs key, ts and sig, or in open mode account",
+        )),
+    }
+}
+
+fn read_cancel_on_disconnect(fields: &Fields<'_, '_>) -> Result<Option<CancelOnDisconnect>, Refusal> {
+    let Some(inner) = fields.object(Field::CancelOnDisconnect)? else { return Ok(None) };
+    inner.refuse_repeated()?;
+    Ok(Some(CancelOnDisconnect {
+        scope: inner.word(Field::Scope)?.unwrap_or(CancelScope::Connection),
+        grace_ms: inner.integer(Field::GraceMs, 0..=GRACE_MS_MAX)?.unwrap_or(0) as u32,
+    }))
+}
