@@ -20,7 +20,7 @@ pub fn steps() -> Vec<Step> {
 }
 
 pub fn browser_steps() -> Vec<Step> {
-    let browser = ["test", "-p", "gateway", "--test", "promises", "browser::", "--", "--nocapture"];
+    let browser = ["test", "-p", "gateway", "--test", "promises", "browser::"];
     vec![install::step(), Step::command("browser", cargo(browser))]
 }
 

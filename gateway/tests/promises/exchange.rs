@@ -1,0 +1,90 @@
+//! The `ringside` binary, started for one test on ports and a data directory of its own and ended with it.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio, id};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// A cold start on a busy machine takes about a second; beyond this it hangs.
+const START_PATIENCE: Duration = Duration::from_secs(30);
+
+pub struct Exchange {
+    process: Child,
+    directory: PathBuf,
+    /// Where to read the page and REST, ends with a slash.
+    pub http: String,
+}
+
+impl Exchange {
+    /// Returns when the process says that it is ready.
+    pub fn start() -> Self {
+        let directory = fresh_directory("exchange");
+        let stderr = File::create(directory.join("stderr.log")).expect("the directory was just made");
+        let mut process = Command::new(env!("CARGO_BIN_EXE_ringside"))
+            .args(["serve", "--ws-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--json"])
+            .arg("--data-dir")
+            .arg(directory.join("data"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(stderr)
+            .spawn()
+            .expect("cargo built the binary");
+        let lines = lines_of(process.stdout.take().expect("stdout is piped"));
+        // From here on a panic ends the process too.
+        let mut exchange = Self { process, directory, http: String::new() };
+        let ready = exchange.wait_until_ready(&lines);
+        exchange.http = ready["http"].as_str().expect("the ready line names the page").to_owned();
+        exchange
+    }
+
+    fn wait_until_ready(&self, lines: &Receiver<String>) -> Value {
+        loop {
+            let line = lines.recv_timeout(START_PATIENCE).unwrap_or_else(|error| self.never_ready(error));
+            match serde_json::from_str::<Value>(&line) {
+                Ok(event) if event["event"] == "ready" => return event,
+                _ => {}
+            }
+        }
+    }
+
+    fn never_ready(&self, error: RecvTimeoutError) -> ! {
+        let stderr = fs::read_to_string(self.directory.join("stderr.log")).unwrap_or_default();
+        panic!("the exchange did not get ready ({error}); it said:\n{stderr}");
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        if !thread::panicking() {
+            let _ = fs::remove_dir_all(&self.directory);
+        }
+    }
+}
+
+/// Reads on until the process ends, so that it never meets a closed or full pipe.
+pub fn lines_of(output: impl std::io::Read + Send + 'static) -> Receiver<String> {
+    let (sender, receiver) = channel();
+    thread::spawn(move || {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            let _ = sender.send(line);
+        }
+    });
+    receiver
+}
+
+/// An empty directory below cargo's own place for the files of tests.
+pub fn fresh_directory(name: &str) -> PathBuf {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}-{number}", id()));
+    fs::create_dir_all(&directory).expect("cargo's temporary directory can be written");
+    directory
+}

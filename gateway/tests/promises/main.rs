@@ -1,0 +1,6 @@
+//! What Ringside promises to those outside, tried on the real binary. Each module is one promise and opens with its
+//! story; [`exchange`] starts the process.
+
+mod exchange;
+
+mod browser;
