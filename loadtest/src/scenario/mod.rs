@@ -1,0 +1,3 @@
+//! What the harness can play, one file for each subcommand.
+
+pub mod follow;
