@@ -22,8 +22,8 @@ use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 /// From the first SYN to the end of the handshake. With thousands connecting at once the last one waits a while.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// tungstenite would take 128 KiB for each of thousands of connections; a burst of frames fits in this.
-const READ_BUFFER_BYTES: usize = 16 << 10;
+/// Each way. tungstenite would take 128 KiB for each of thousands of connections; a burst of frames fits in this.
+const BUFFER_BYTES: usize = 16 << 10;
 
 pub struct Connection {
     pub socket: WebSocketStream<TcpStream>,
@@ -85,7 +85,8 @@ impl Connection {
 
     pub async fn open_by(target: &Target, how: Dial) -> Result<Self> {
         let stream = dial(target, how).await?;
-        let config = WebSocketConfig::default().read_buffer_size(READ_BUFFER_BYTES).write_buffer_size(0);
+        let config =
+            WebSocketConfig::default().read_buffer_size(BUFFER_BYTES).write_buffer_size(BUFFER_BYTES);
         let shaken = tokio_tungstenite::client_async_with_config(target.url(), stream, Some(config));
         let shaken = timeout(CONNECT_TIMEOUT, shaken).await;
         let (socket, _) = shaken.context("no handshake in time")?.context("WebSocket handshake")?;

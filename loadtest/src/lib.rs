@@ -23,8 +23,8 @@
 //! ```
 //!
 //! Modules, in reading order: [`message`] and [`book`] read the wire, [`check`] judges it; [`target`] decides whom we
-//! may reach, [`http`] and [`client`] reach it; [`schedule`] times open-loop load and [`report`] tells what came of
-//! it. [`scenario`] has one file for each subcommand.
+//! may reach, [`http`] and [`client`] reach it, [`frames`] and [`lean`] do so twenty thousand times; [`market`] and
+//! [`trading`] send orders; [`schedule`] times open-loop load and [`report`] tells what came of it. [`scenario`] has one file for each subcommand.
 //!
 //! Every run is bounded in time and count and ends by itself, and only loopback addresses are accepted.
 
@@ -36,8 +36,14 @@ pub mod check;
 pub mod target;
 
 pub mod client;
+pub mod frames;
 pub mod http;
+pub mod lean;
 
+pub mod market;
+pub mod trading;
+
+pub mod descriptors;
 pub mod report;
 pub mod schedule;
 

@@ -45,7 +45,9 @@ impl Pacer {
         }
         // SAFETY: fd was just created, is open, and nobody else owns it.
         let owned = unsafe { OwnedFd::from_raw_fd(fd) };
-        Ok(Pacer { timer: AsyncFd::new(owned)? })
+        // SAFETY: an OwnedFd keeps one descriptor open and names the same one until it is dropped.
+        let timer = unsafe { AsyncFd::register(owned) }.map_err(io::Error::from)?;
+        Ok(Pacer { timer })
     }
 
     /// Safe to drop half-way, as `select!` does: the next call arms the timer anew.
