@@ -1,3 +1,7 @@
 //! What the harness can play, one file for each subcommand.
 
+pub mod fanout;
+pub mod fleet;
+pub mod flow;
 pub mod follow;
+pub mod orders;
