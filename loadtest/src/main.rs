@@ -9,7 +9,7 @@ use loadtest::client::now_us;
 use loadtest::descriptors;
 use loadtest::market::Market;
 use loadtest::report::{Machine, Outcome, Report, commit};
-use loadtest::scenario::{fanout, fleet, flow, follow, orders};
+use loadtest::scenario::{fanout, fleet, flow, follow, idle, orders, slow};
 use loadtest::target::{Target, WrongUsage};
 use serde::Serialize;
 use std::path::PathBuf;
@@ -18,6 +18,8 @@ use std::time::{Duration, Instant};
 
 const SECONDS_MAX: u64 = 3600;
 const RATE_MAX: u64 = 1_000_000;
+/// Of `slow`, under load after the stall: enough to read on through some megabytes.
+const RECOVERY: Duration = Duration::from_secs(3);
 
 #[derive(Parser)]
 #[command(name = "loadtest", version, about = "Black-box load and conformance harness for Ringside")]
@@ -46,6 +48,10 @@ enum Scenario {
     Orders(Orders),
     /// Many subscribers of one channel
     Fanout(Fanout),
+    /// Some subscribers stop reading; the others must not notice
+    Slow(Slow),
+    /// Memory of subscribed connections that hear nothing
+    Idle(Idle),
 }
 
 #[derive(Args, Clone, Serialize)]
@@ -113,6 +119,47 @@ struct Fanout {
     check_every: u64,
 }
 
+#[derive(Args, Serialize)]
+struct Slow {
+    #[command(flatten)]
+    gateway: Gateway,
+    #[arg(long, default_value = "BTC-USDT")]
+    channel: String,
+    /// All subscribers, the stalled ones included
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(2..))]
+    subscribers: u64,
+    /// Of the subscribers, those that stop reading
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
+    stalled: u64,
+    #[arg(long, default_value_t = 10, value_parser = seconds())]
+    stall_seconds: u64,
+    /// Before the stall, for comparison
+    #[arg(long, default_value_t = 5, value_parser = seconds())]
+    baseline_seconds: u64,
+    /// Fail if the stall outran no window, and so tested nothing
+    #[arg(long)]
+    expect_lap: bool,
+    /// Commands a second of our own order flow; 0 relies on the server's own flow
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=RATE_MAX))]
+    orders_per_second: u64,
+}
+
+#[derive(Args, Serialize)]
+struct Idle {
+    #[command(flatten)]
+    gateway: Gateway,
+    #[arg(long, default_value = "BTC-USDT")]
+    channel: String,
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
+    connections: u64,
+    /// Process id of the server
+    #[arg(long)]
+    pid: u32,
+    /// Quiet time before each reading of the memory
+    #[arg(long, default_value_t = 3, value_parser = seconds())]
+    settle_seconds: u64,
+}
+
 fn seconds() -> clap::builder::RangedU64ValueParser<u64> {
     clap::value_parser!(u64).range(1..=SECONDS_MAX)
 }
@@ -154,6 +201,16 @@ impl Cli {
                 let progress = progress("subscribers");
                 let outcome = fanout::run(&arguments.options(&run).await?, &progress).await?;
                 run.finish("fanout", arguments, outcome)
+            }
+            Scenario::Slow(arguments) => {
+                let progress = progress("subscribers");
+                let outcome = slow::run(&arguments.options(&run).await?, &progress).await?;
+                run.finish("slow", arguments, outcome)
+            }
+            Scenario::Idle(arguments) => {
+                let progress = progress("connections");
+                let outcome = idle::run(&arguments.options()?, &progress).await?;
+                run.finish("idle", arguments, outcome)
             }
         }
     }
@@ -276,6 +333,40 @@ impl Fanout {
             plan: self.gateway.plan(&self.channel, self.subscribers, full_every)?,
             duration: Duration::from_secs(self.seconds),
             flow: self.gateway.flow(&self.channel, self.orders_per_second, run).await?,
+        })
+    }
+}
+
+impl Slow {
+    async fn options(&self, run: &Run<'_>) -> Result<slow::Options> {
+        let reading = self.subscribers.saturating_sub(self.stalled);
+        if reading == 0 {
+            return Err(WrongUsage(format!(
+                "all {} subscribers stalled leaves nobody to watch",
+                self.stalled
+            ))
+            .into());
+        }
+        descriptors::allow(self.subscribers as usize)?;
+        Ok(slow::Options {
+            plan: self.gateway.plan(&self.channel, reading, 1)?,
+            stalled: self.stalled as usize,
+            baseline: Duration::from_secs(self.baseline_seconds),
+            stall: Duration::from_secs(self.stall_seconds),
+            recovery: RECOVERY,
+            expect_lap: self.expect_lap,
+            flow: self.gateway.flow(&self.channel, self.orders_per_second, run).await?,
+        })
+    }
+}
+
+impl Idle {
+    fn options(&self) -> Result<idle::Options, WrongUsage> {
+        Ok(idle::Options {
+            // Only the reference is checked: a parsing client would hold memory for nothing.
+            plan: self.gateway.plan(&self.channel, self.connections, self.connections)?,
+            pid: self.pid,
+            settle: Duration::from_secs(self.settle_seconds),
         })
     }
 }

@@ -4,4 +4,6 @@ pub mod fanout;
 pub mod fleet;
 pub mod flow;
 pub mod follow;
+pub mod idle;
 pub mod orders;
+pub mod slow;

@@ -1,10 +1,11 @@
 //! `fanout` checks every message of some subscribers and counts those of the others: both must agree.
 
-use crate::scripted::{Scripted, right_feed, snapshot, update};
+use crate::scripted::{Scripted, ack, right_feed, snapshot, update};
 use indicatif::ProgressBar;
 use loadtest::report::Outcome;
 use loadtest::scenario::fanout::{self, Options, Results};
 use loadtest::scenario::fleet::Plan;
+use loadtest::scenario::flow;
 use std::time::Duration;
 
 async fn fanout(server: Scripted, full_every: usize) -> Outcome<Results> {
@@ -39,7 +40,7 @@ async fn a_frame_one_lean_subscriber_did_not_get_is_missed() {
         if request.subscription == 4 {
             feed.retain(|message| *message != update(20, 21, 21));
         }
-        feed.insert(0, crate::scripted::ack("BTC-USDT"));
+        feed.insert(0, ack("BTC-USDT"));
         feed
     })
     .await;
@@ -47,4 +48,23 @@ async fn a_frame_one_lean_subscriber_did_not_get_is_missed() {
     let [violation] = &verdict.violations[..] else { panic!("{:?}", verdict.violations) };
     assert!(violation.starts_with("a lean subscriber counted 64 frames"), "{violation}");
     assert!(violation.ends_with("not 65"), "{violation}");
+}
+
+#[tokio::test]
+async fn our_own_flow_is_acknowledged() {
+    let server = Scripted::start(|request| match request.action() {
+        "subscribe" => vec![ack(request.text("channel")), snapshot(1, 1)],
+        _ => crate::orders_are_answered_once::answer(request),
+    })
+    .await;
+    let target = server.target;
+    let plan = Plan { target: target.clone(), channel: "BTC-USDT".into(), subscribers: 5, full_every: 1 };
+    let market = crate::orders_are_answered_once::market();
+    let flow = flow::Options { target, market, commands_per_second: 1000, seed: 1, run: 1 };
+    let options = Options { plan, duration: Duration::from_millis(100), flow: Some(flow) };
+    let Outcome { results, verdict } = fanout::run(&options, &ProgressBar::hidden()).await.unwrap();
+    assert_eq!(verdict.violations, [""; 0]);
+    let flow = results.flow.unwrap();
+    assert!(flow.acks > 0);
+    assert_eq!(flow.commands, flow.acks + flow.cancel_acks);
 }

@@ -8,19 +8,22 @@ use loadtest::scenario::orders::{self, Load, Options, Results};
 use serde_json::json;
 use std::time::Duration;
 
-fn options(server: Scripted, load: Load) -> Options {
+pub fn market() -> Market {
     let decimal = |text: &str| text.parse().unwrap();
-    let market = Market {
+    Market {
         symbol: "BTC-USDT".into(),
         tick: decimal("0.01"),
         lot: decimal("0.001"),
         min_notional: decimal("5"),
         best_bid: Some(decimal("30000")),
         best_ask: Some(decimal("30001")),
-    };
+    }
+}
+
+fn options(server: Scripted, load: Load) -> Options {
     Options {
         target: server.target,
-        market,
+        market: market(),
         connections: 2,
         load,
         duration: Duration::from_millis(200),
@@ -34,7 +37,8 @@ async fn orders(server: Scripted, load: Load) -> Outcome<Results> {
     orders::run(&options(server, load), &ProgressBar::hidden()).await.unwrap()
 }
 
-fn answer(request: &Request) -> Vec<String> {
+/// What a right server without a book says.
+pub fn answer(request: &Request) -> Vec<String> {
     let (id, order_id) = (&request.message["id"], &request.message["order_id"]);
     let answer = match request.action() {
         "auth" => json!({"type": "auth_ack", "id": id, "account": "a", "exec_seq": 0, "open_orders": 0}),
