@@ -1,0 +1,9 @@
+//! What the harness can play, one file for each subcommand.
+
+pub mod fanout;
+pub mod fleet;
+pub mod flow;
+pub mod follow;
+pub mod idle;
+pub mod orders;
+pub mod slow;

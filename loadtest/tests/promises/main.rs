@@ -1,0 +1,13 @@
+//! What the harness promises: a right server passes, and each planted fault is found, over real sockets.
+//!
+//! The server under test is a script in this process ([`scripted`]); it shares the WebSocket library with the
+//! harness's checked client, but not with its lean one.
+
+mod exit_codes;
+mod fanout_counts_every_frame;
+mod follow_catches_planted_faults;
+mod idle_connections_are_weighed;
+mod orders_are_answered_once;
+mod python_client_agrees;
+mod scripted;
+mod slow_readers_are_told;

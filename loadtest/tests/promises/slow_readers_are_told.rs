@@ -1,0 +1,70 @@
+//! `slow` tells a reader that was lapped with an announcement from one that silently lost something.
+
+use crate::scripted::{Scripted, ack, right_feed, snapshot, trade, update};
+use indicatif::ProgressBar;
+use loadtest::report::Outcome;
+use loadtest::scenario::fleet::Plan;
+use loadtest::scenario::slow::{self, Options, Results};
+use std::time::Duration;
+
+/// Two that read on, then one that stalls and is played `stalled`; whoever comes after gets a fresh book.
+async fn slow(stalled: Vec<String>, expect_lap: bool) -> Outcome<Results> {
+    let server = Scripted::start(move |request| {
+        let mut feed = match request.subscription {
+            0 | 1 => right_feed(60),
+            2 => stalled.clone(),
+            _ => vec![snapshot(60, 60)],
+        };
+        feed.insert(0, ack(request.text("channel")));
+        feed
+    })
+    .await;
+    let plan = Plan { target: server.target, channel: "BTC-USDT".into(), subscribers: 2, full_every: 1 };
+    let moment = Duration::from_millis(50);
+    let options = Options {
+        plan,
+        stalled: 1,
+        baseline: moment,
+        stall: moment,
+        recovery: moment,
+        expect_lap,
+        flow: None,
+    };
+    slow::run(&options, &ProgressBar::hidden()).await.unwrap()
+}
+
+fn gap(from: u64, to: u64) -> String {
+    format!(
+        r#"{{"channel":"BTC-USDT","type":"gap","data":{{"stream":"trade","from":{from},"to":{to},"reason":"slow_consumer"}}}}"#
+    )
+}
+
+#[tokio::test]
+async fn nothing_lost_is_caught_up() {
+    let Outcome { results, verdict } = slow(right_feed(60), false).await;
+    assert_eq!(verdict.violations, [""; 0]);
+    assert_eq!((results.reading, results.caught_up, results.lapped, results.closed), (2, 1, 0, 0));
+}
+
+#[tokio::test]
+async fn a_stall_that_tested_nothing_is_said() {
+    let Outcome { verdict, .. } = slow(right_feed(60), true).await;
+    assert_eq!(verdict.violations, ["a stalled reader lost nothing: stall longer or faster"]);
+}
+
+#[tokio::test]
+async fn an_announced_lap_is_right() {
+    let mut feed = right_feed(9);
+    feed.extend([gap(4, 19), snapshot(58, 58), update(58, 59, 59), update(59, 60, 60), trade(20, 60)]);
+    let Outcome { results, verdict } = slow(feed, true).await;
+    assert_eq!(verdict.violations, [""; 0]);
+    assert_eq!((results.caught_up, results.lapped, results.trades_announced_missing), (0, 1, 16));
+}
+
+#[tokio::test]
+async fn a_lap_that_hides_lost_trades_is_a_violation() {
+    let mut feed = right_feed(9);
+    feed.extend([snapshot(60, 60), trade(20, 60)]);
+    let Outcome { verdict, .. } = slow(feed, true).await;
+    assert_eq!(verdict.violations, ["stalled reader: after trade 3 came 20 without a gap message"]);
+}
