@@ -1,11 +1,25 @@
-//! The gateway.
+//! The gateway: everything between the engine and the world.
+//!
+//! In reading order:
+//! - [`start`]: the wiring of the process. [`cli`] and [`config`]: what can be said about it.
+//! - [`ws`]: RFC 6455. [`wire`]: our messages. [`session`]: one client. None of them sees a socket.
+//! - [`venue`] and [`accounts`]: names and numbers of what is traded and of who trades. [`reports`]: the engine's
+//!   reports in the protocol's words.
+//! - [`rooms`]: what subscribers share. [`feed`]: from the matcher's events to frames in the rooms.
+//! - [`reactor`]: sockets, turns and fan-out.
+//! - [`control`]: HTTP. [`demo`]: the flow that a new exchange shows.
 
 pub mod accounts;
+pub mod cli;
+pub mod config;
+pub mod control;
+pub mod demo;
 pub mod feed;
 pub mod reactor;
 pub mod reports;
 pub mod rooms;
 pub mod session;
+pub mod start;
 pub mod venue;
 pub mod wire;
 pub mod ws;

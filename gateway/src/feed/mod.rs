@@ -184,6 +184,7 @@ impl Feed {
         let symbol = self.symbols.get_mut(&id).expect("touched symbols are known");
         symbol.touched = false;
         let Symbol { rooms, levels, trades, changed, kept, .. } = symbol;
+        let levels = &*levels;
         let mut append = |stream, frame: &[&[u8]]| {
             for open in rooms.iter_mut().filter(|open| open.room.view.has(stream)) {
                 open.writer.append(frame);
@@ -209,7 +210,7 @@ impl Feed {
         if symbol.sequence != symbol.published {
             let of = |side| {
                 let of_side = changed.iter().filter(move |(of, _)| *of == side);
-                of_side.map(|(_, price)| (*price, levels.total(side, *price)))
+                of_side.map(move |(_, price)| (*price, levels.total(side, *price)))
             };
             let update =
                 market::DepthUpdate { prev_seq: symbol.published, seq: symbol.sequence, ts: symbol.at };

@@ -13,6 +13,8 @@ mod fanout;
 mod host;
 mod turn;
 
+pub use host::CONNECTIONS_MAX;
+
 use crate::accounts::Accounts;
 use crate::rooms::wake::Sleeper;
 use crate::rooms::{ReactorDoor, Registry};

@@ -58,6 +58,12 @@ pub struct ReactorDoor {
     pub wake: Wake,
 }
 
+impl Bell for ReactorDoor {
+    fn ring(&self) {
+        self.wake.ring();
+    }
+}
+
 impl Room {
     pub fn snapshot(&self) -> Option<Arc<Snapshot>> {
         self.snapshot.lock().expect("no holder of this lock can panic").clone()

@@ -444,12 +444,11 @@ impl Sequencer {
         order.cancels -= (reason == CloseReason::Cancelled) as u32;
         let (view, account) = (order.view(), order.submit.account);
         if let Some(asker) = asker {
-            let body =
-                ReportBody::CancelAck {
-                    order_id: view.order_id,
-                    exchange_order_id: view.exchange_order_id,
-                    symbol: view.symbol,
-                };
+            let body = ReportBody::CancelAck {
+                order_id: view.order_id,
+                exchange_order_id: view.exchange_order_id,
+                symbol: view.symbol,
+            };
             out.answer(account, asker, at, body);
         }
         let kind = match reason {

@@ -1,0 +1,263 @@
+//! Configuration: raw values from file, environment and flags, then checked values, once.
+//!
+//! The sample file in `deploy/config` is the lowest layer, so its values are the defaults by construction.
+
+use crate::reactor::Limits;
+use crate::reactor::blaster::Backend;
+use crate::session::SessionLimits;
+use anyhow::{Context, bail, ensure};
+use engine_core::decimal::parse_scaled;
+use engine_core::instrument::{InstrumentSpec, Market};
+use engine_core::units::{Amount, AssetId, Price, SymbolId};
+use figment::Figment;
+use figment::providers::{Env, Format, Serialized, Toml};
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+use std::path::Path;
+
+const DEFAULTS: &str = include_str!("../../deploy/config/ringside.toml");
+
+/// Variables of our tools that are no configuration: how long benches and tests run, where a picture goes.
+const NOT_KEYS: [&str; 4] = ["bench", "seeds", "picture", "log"];
+
+/// The keys as written.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    pub ws_listen: SocketAddr,
+    pub http_listen: SocketAddr,
+    pub reactors: usize,
+    pub sequencers: usize,
+    pub matchers: usize,
+    pub spins: u32,
+    pub backend: Backend,
+    pub demo_flow: bool,
+    pub demo_seed: u64,
+    pub open_login: OpenLogin,
+    pub market_band_bps: u32,
+    pub echo: bool,
+    pub allowed_origins: Vec<String>,
+    pub limits: LimitKeys,
+    pub assets: Vec<AssetKeys>,
+    pub symbols: Vec<SymbolKeys>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum OpenLogin {
+    Loopback,
+    Yes,
+    No,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LimitKeys {
+    pub message_bytes_max: usize,
+    pub connections_max: usize,
+    pub connections_max_per_address: u32,
+    pub channels_max: usize,
+    pub rooms_max: u32,
+    pub control_per_second: u32,
+    pub control_burst: u32,
+    pub orders_per_second: u32,
+    pub orders_burst: u32,
+    pub handshake_timeout_s: u32,
+    pub ping_interval_s: u32,
+    pub idle_timeout_s: u32,
+    pub write_timeout_s: u32,
+    pub outbox_bytes_max: usize,
+    pub send_buffer_bytes: usize,
+    pub window_bytes: u64,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AssetKeys {
+    pub name: String,
+    pub decimals: u8,
+    pub paper: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SymbolKeys {
+    pub symbol: String,
+    pub base: String,
+    pub quote: String,
+    pub tick: String,
+    pub lot: String,
+    pub min_notional: String,
+    pub demo_price: Option<String>,
+}
+
+/// Threads of each kind, decided.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape {
+    pub reactors: usize,
+    pub sequencers: usize,
+    pub matchers: usize,
+}
+
+impl Config {
+    /// Reads the layers: defaults, `file`, `RINGSIDE_*`, `flags`. The error names key, layer and rule.
+    pub fn load(file: Option<&Path>, flags: &impl Serialize) -> anyhow::Result<Config> {
+        let mut figment = Figment::from(Toml::string(DEFAULTS));
+        if let Some(file) = file {
+            ensure!(file.is_file(), "config file {} does not exist", file.display());
+            figment = figment.merge(Toml::file_exact(file));
+        }
+        let environment = Env::prefixed("RINGSIDE_").ignore(&NOT_KEYS).split("__");
+        let figment = figment.merge(environment).merge(Serialized::defaults(flags));
+        let config: Config = figment.extract().context("configuration")?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        let limits = &self.limits;
+        let positive = [
+            ("limits.message_bytes_max", limits.message_bytes_max as u64),
+            ("limits.connections_max", limits.connections_max as u64),
+            ("limits.connections_max_per_address", limits.connections_max_per_address as u64),
+            ("limits.channels_max", limits.channels_max as u64),
+            ("limits.rooms_max", limits.rooms_max as u64),
+            ("limits.control_per_second", limits.control_per_second as u64),
+            ("limits.control_burst", limits.control_burst as u64),
+            ("limits.orders_per_second", limits.orders_per_second as u64),
+            ("limits.orders_burst", limits.orders_burst as u64),
+            ("limits.handshake_timeout_s", limits.handshake_timeout_s as u64),
+            ("limits.ping_interval_s", limits.ping_interval_s as u64),
+            ("limits.write_timeout_s", limits.write_timeout_s as u64),
+            ("limits.send_buffer_bytes", limits.send_buffer_bytes as u64),
+            ("limits.window_bytes", limits.window_bytes),
+        ];
+        for (key, value) in positive {
+            ensure!(value > 0, "{key} must be at least 1");
+        }
+        ensure!(
+            limits.idle_timeout_s > limits.ping_interval_s,
+            "limits.idle_timeout_s ({}) must be above limits.ping_interval_s ({})",
+            limits.idle_timeout_s,
+            limits.ping_interval_s
+        );
+        ensure!(self.market_band_bps < 10_000, "market_band_bps must be below 10000");
+        ensure!(!self.symbols.is_empty(), "symbols: at least one must be listed");
+        for (key, value, most) in
+            [("reactors", self.reactors, 62), ("sequencers", self.sequencers, 64), ("matchers", self.matchers, 64)]
+        {
+            ensure!(value <= most, "{key} must be at most {most}");
+        }
+        self.market().map(|_| ())
+    }
+
+    /// The listed assets and symbols.
+    pub fn market(&self) -> anyhow::Result<Market> {
+        let mut market = Market::default();
+        for asset in &self.assets {
+            market.add_asset(&asset.name, asset.decimals).context("assets")?;
+        }
+        for symbol in &self.symbols {
+            let SymbolKeys { symbol, base, quote, tick, lot, min_notional, .. } = symbol;
+            let spec = InstrumentSpec { symbol, base, quote, tick, lot, min_notional };
+            market.add_instrument(&spec).context("symbols")?;
+        }
+        self.paper_funds()?;
+        self.demo_prices(&market)?;
+        Ok(market)
+    }
+
+    /// What a paper account is given.
+    pub fn paper_funds(&self) -> anyhow::Result<Vec<(AssetId, Amount)>> {
+        let funds = self.assets.iter().enumerate().map(|(id, asset)| {
+            match parse_scaled(&asset.paper, asset.decimals) {
+                Ok(amount) => Ok((AssetId(id as u16), Amount(amount))),
+                Err(error) => bail!("asset {}: paper {:?}: {error:?}", asset.name, asset.paper),
+            }
+        });
+        funds.collect()
+    }
+
+    /// Where the demo flow begins, for the symbols it trades.
+    pub fn demo_prices(&self, market: &Market) -> anyhow::Result<Vec<(SymbolId, Price)>> {
+        let mut prices = Vec::new();
+        for (keys, instrument) in self.symbols.iter().zip(&market.instruments) {
+            let Some(text) = &keys.demo_price else { continue };
+            let price = crate::venue::number_format(instrument.tick)
+                .parse_price(text)
+                .map_err(|refusal| anyhow::anyhow!("symbol {}: demo_price: {}", keys.symbol, refusal.message))?;
+            prices.push((instrument.id, price));
+        }
+        Ok(prices)
+    }
+
+    /// How many threads of each kind.
+    pub fn shape(&self) -> Shape {
+        let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+        let or = |configured: usize, chosen: usize| if configured == 0 { chosen.max(1) } else { configured };
+        Shape {
+            reactors: or(self.reactors, (cores / 2).min(62)),
+            sequencers: or(self.sequencers, cores / 8),
+            matchers: or(self.matchers, cores / 8),
+        }
+    }
+
+    /// What the reactors are bound by.
+    pub fn reactor_limits(&self, reactors: usize) -> Limits {
+        let keys = &self.limits;
+        let open_login = match self.open_login {
+            OpenLogin::Yes => true,
+            OpenLogin::No => false,
+            OpenLogin::Loopback => self.ws_listen.ip().is_loopback(),
+        };
+        Limits {
+            session: SessionLimits {
+                channels_max: keys.channels_max,
+                open_login,
+                control_per_second: keys.control_per_second,
+                control_burst: keys.control_burst,
+                orders_per_second: keys.orders_per_second,
+                orders_burst: keys.orders_burst,
+            },
+            echo: self.echo,
+            message_bytes_max: keys.message_bytes_max,
+            connections_max_per_reactor: keys.connections_max.div_ceil(reactors).min(crate::reactor::CONNECTIONS_MAX),
+            connections_max_per_address: keys.connections_max_per_address,
+            handshake_timeout_s: keys.handshake_timeout_s,
+            ping_interval_s: keys.ping_interval_s,
+            idle_timeout_s: keys.idle_timeout_s,
+            write_timeout_s: keys.write_timeout_s,
+            outbox_bytes_max: keys.outbox_bytes_max,
+            send_buffer_bytes: keys.send_buffer_bytes,
+            window_bytes: keys.window_bytes,
+            allowed_origins: self.allowed_origins.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn error(flags: serde_json::Value) -> String {
+        format!("{:#}", Config::load(None, &flags).unwrap_err())
+    }
+
+    #[test]
+    fn the_sample_file_is_a_working_configuration() {
+        let config = Config::load(None, &json!({})).unwrap();
+        assert_eq!(config.symbols.len(), 3);
+        assert!(config.reactor_limits(1).session.open_login);
+    }
+
+    #[test]
+    fn a_wrong_value_is_named() {
+        assert!(error(json!({"reactors": 100})).contains("reactors must be at most 62"));
+        assert!(error(json!({"limits": {"channels_max": 0}})).contains("limits.channels_max must be at least 1"));
+        assert!(error(json!({"nonsense": 1})).contains("nonsense"));
+        assert!(error(json!({"ws_listen": "here"})).contains("ws_listen"));
+        let asset = json!({"assets": [{"name": "USDT", "decimals": 2, "paper": "1"}]});
+        assert!(error(asset).contains("symbol BTC-USDT"), "an asset that a symbol needs is missing");
+    }
+}
