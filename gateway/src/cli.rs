@@ -2,6 +2,7 @@
 
 use crate::config::OpenLogin;
 use crate::reactor::blaster::Backend;
+use crate::replay::ReplayArgs;
 use clap::{Args, Parser, Subcommand};
 use serde::Serialize;
 use std::net::SocketAddr;
@@ -22,6 +23,22 @@ pub struct Cli {
 pub enum Command {
     /// Run the exchange (the default).
     Serve(ServeArgs),
+    /// Run recorded order flow through the engine and compare what comes out with the record.
+    Replay(ReplayCommand),
+}
+
+#[derive(Debug, Args)]
+pub struct ReplayCommand {
+    #[command(flatten)]
+    pub replay: ReplayArgs,
+    /// With --serve: begin when clients have opened so many subscriptions.
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "serve")]
+    pub wait_for_subscriptions: u64,
+    /// A TOML file; deploy/config/ringside.toml explains every key. What is traded comes from the recording.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    #[command(flatten)]
+    pub keys: KeyFlags,
 }
 
 /// Flags that are not given leave the configuration as it is.
@@ -35,6 +52,21 @@ pub struct ServeArgs {
     pub json: bool,
     #[command(flatten)]
     pub keys: KeyFlags,
+    #[command(flatten)]
+    pub shards: ShardFlags,
+}
+
+/// How many shards the engine has.
+#[derive(Debug, Args, Serialize)]
+pub struct ShardFlags {
+    /// Sequencer shards; 0 chooses by the number of cores.
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sequencers: Option<usize>,
+    /// Matcher shards; 0 chooses by the number of cores.
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub matchers: Option<usize>,
 }
 
 /// Flags with the names of configuration keys.
@@ -52,14 +84,6 @@ pub struct KeyFlags {
     #[arg(long, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     reactors: Option<usize>,
-    /// Sequencer shards; 0 chooses by the number of cores.
-    #[arg(long, value_name = "N")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sequencers: Option<usize>,
-    /// Matcher shards; 0 chooses by the number of cores.
-    #[arg(long, value_name = "N")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    matchers: Option<usize>,
     /// How market data is sent.
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]

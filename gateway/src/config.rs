@@ -101,14 +101,15 @@ pub struct Shape {
 
 impl Config {
     /// Reads the layers: defaults, `file`, `RINGSIDE_*`, `flags`. The error names key, layer and rule.
-    pub fn load(file: Option<&Path>, flags: &impl Serialize) -> anyhow::Result<Config> {
+    pub fn load(file: Option<&Path>, flags: &impl Serialize, shards: &impl Serialize) -> anyhow::Result<Config> {
         let mut figment = Figment::from(Toml::string(DEFAULTS));
         if let Some(file) = file {
             ensure!(file.is_file(), "config file {} does not exist", file.display());
             figment = figment.merge(Toml::file_exact(file));
         }
         let environment = Env::prefixed("RINGSIDE_").ignore(&NOT_KEYS).split("__");
-        let figment = figment.merge(environment).merge(Serialized::defaults(flags));
+        let flags = (Serialized::defaults(flags), Serialized::defaults(shards));
+        let figment = figment.merge(environment).merge(flags.0).merge(flags.1);
         let config: Config = figment.extract().context("configuration")?;
         config.check()?;
         Ok(config)
@@ -241,12 +242,12 @@ mod tests {
     use serde_json::json;
 
     fn error(flags: serde_json::Value) -> String {
-        format!("{:#}", Config::load(None, &flags).unwrap_err())
+        format!("{:#}", Config::load(None, &flags, &json!({})).unwrap_err())
     }
 
     #[test]
     fn the_sample_file_is_a_working_configuration() {
-        let config = Config::load(None, &json!({})).unwrap();
+        let config = Config::load(None, &json!({}), &json!({})).unwrap();
         assert_eq!(config.symbols.len(), 3);
         assert!(config.reactor_limits(1).session.open_login);
     }

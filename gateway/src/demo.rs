@@ -5,16 +5,15 @@
 //! orders they send depends on the seed alone; when, on the clock.
 
 use crate::reactor::clock;
+use crate::start::Seat;
 use crate::venue::Venue;
-use engine_core::bell::ThreadBell;
 use engine_core::executor::threads::Port;
 use engine_core::message::*;
 use engine_core::units::*;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::collections::VecDeque;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// Between two steps; each symbol replaces a few quotes and may trade in each. Slow enough for eyes, and for the
@@ -33,14 +32,8 @@ pub fn accounts(symbols: usize) -> u32 {
 }
 
 /// Trades on `symbols`, each from its starting price, until `stopping`.
-pub fn run(
-    mut port: Port,
-    bell: Arc<ThreadBell>,
-    venue: Arc<Venue>,
-    stopping: Arc<AtomicBool>,
-    symbols: Vec<(SymbolId, Price)>,
-    seed: u64,
-) {
+pub fn run(seat: Seat, symbols: Vec<(SymbolId, Price)>, seed: u64) {
+    let Seat { mut port, bell, venue, stopping, .. } = seat;
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut traders: Vec<Trader> =
         symbols.iter().enumerate().map(|(i, (symbol, price))| Trader::new(i as u32, *symbol, *price, &venue)).collect();

@@ -7,7 +7,7 @@
 //!   reports in the protocol's words.
 //! - [`rooms`]: what subscribers share. [`feed`]: from the matcher's events to frames in the rooms.
 //! - [`reactor`]: sockets, turns and fan-out.
-//! - [`control`]: HTTP. [`demo`]: the flow that a new exchange shows.
+//! - [`control`]: HTTP. [`demo`]: the flow that a new exchange shows. [`replay`]: recorded order flow, and its judge.
 
 pub mod accounts;
 pub mod cli;
@@ -16,6 +16,7 @@ pub mod control;
 pub mod demo;
 pub mod feed;
 pub mod reactor;
+pub mod replay;
 pub mod reports;
 pub mod rooms;
 pub mod session;

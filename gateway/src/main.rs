@@ -1,10 +1,14 @@
 use clap::Parser;
-use gateway::cli::{Cli, Command, ServeArgs};
+use gateway::cli::{Cli, Command, ReplayCommand, ServeArgs};
 use gateway::config::Config;
-use gateway::start::{self, Addresses, Driver, Exchange};
+use gateway::replay::{self, Clock, ReplayArgs};
+use gateway::start::{self, Addresses, Driver, Exchange, Seat};
 use gateway::{demo, reactor};
+use serde_json::json;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 /// Wrong usage or configuration.
 const USAGE: u8 = 2;
@@ -16,20 +20,82 @@ fn main() -> ExitCode {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     match cli.command.unwrap_or(Command::Serve(cli.serve)) {
         Command::Serve(args) => serve(&args),
+        Command::Replay(args) if args.replay.serve => serve_replay(&args),
+        Command::Replay(args) => replay(&args.replay),
     }
 }
 
 fn serve(args: &ServeArgs) -> ExitCode {
-    let config = match Config::load(args.config.as_deref(), &args.keys) {
+    let config = match Config::load(args.config.as_deref(), &args.keys, &args.shards) {
         Ok(config) => config,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            return ExitCode::from(USAGE);
-        }
+        Err(error) => return wrong_usage(error),
     };
-    match exchange(&config).and_then(|exchange| {
-        start::run(&config, exchange, |addresses| announce(addresses, args.json), interrupted())
-    }) {
+    let exchange = match demo_exchange(&config) {
+        Ok(exchange) => exchange,
+        Err(error) => return wrong_usage(error),
+    };
+    run(&config, exchange, args.json)
+}
+
+/// The configured market, with the demo flow if wanted.
+fn demo_exchange(config: &Config) -> anyhow::Result<Exchange> {
+    let market = Arc::new(config.market()?);
+    let symbols = if config.demo_flow { config.demo_prices(&market)? } else { Vec::new() };
+    let first_account = demo::accounts(symbols.len());
+    let seed = config.demo_seed;
+    let demo = Driver { name: "demo", run: Box::new(move |seat| demo::run(seat, symbols, seed)) };
+    let drivers = if config.demo_flow { vec![demo] } else { Vec::new() };
+    Ok(Exchange { paper_funds: config.paper_funds()?, market, first_account, drivers })
+}
+
+fn replay(args: &ReplayArgs) -> ExitCode {
+    match replay::run(args) {
+        Ok(outcome) => {
+            if args.json {
+                println!("{}", serde_json::to_string(&outcome).expect("figures are plain data"));
+            } else {
+                println!("{outcome}");
+            }
+            ExitCode::from(outcome.exit_code())
+        }
+        Err(error) => wrong_usage(error),
+    }
+}
+
+/// The recording's market, fed by the recording, for clients to watch and to trade in.
+fn serve_replay(args: &ReplayCommand) -> ExitCode {
+    let shards = json!({"sequencers": args.replay.sequencers, "matchers": args.replay.matchers, "demo_flow": false});
+    let loaded = Config::load(args.config.as_deref(), &args.keys, &shards)
+        .and_then(|config| Ok((config, replay::load(&args.replay.dir)?.0)));
+    let (config, flow) = match loaded {
+        Ok(loaded) => loaded,
+        Err(error) => return wrong_usage(error),
+    };
+    let accounts = flow.funding.iter().map(|input| input.command.account().0 + 1).max().unwrap_or(0);
+    let paper_funds = replay::paper_funds(&flow.market);
+    let (market, speed, wait_for) = (flow.market.clone(), args.replay.speed, args.wait_for_subscriptions);
+    let driver = Driver {
+        name: "replay",
+        run: Box::new(move |mut seat| {
+            let open = |seat: &Seat| seat.reactors.iter().map(|reactor| reactor.memberships.get()).sum::<u64>();
+            while open(&seat) < wait_for && !seat.stopping.load(Ordering::Relaxed) {
+                seat.bell.wait(Some(Duration::from_millis(5)), || false);
+            }
+            let progress = replay::bar(&flow);
+            replay::feed(&mut seat.port, &flow, speed, Clock::Wall, &seat.stopping, &progress, |_| {});
+            progress.finish();
+            tracing::info!("the recording has been replayed; its book stays open");
+            while !seat.stopping.load(Ordering::Relaxed) {
+                seat.port.take_reports(usize::MAX, |_| {});
+                seat.bell.wait(Some(Duration::from_millis(100)), || false);
+            }
+        }),
+    };
+    run(&config, Exchange { market, paper_funds, first_account: accounts, drivers: vec![driver] }, args.replay.json)
+}
+
+fn run(config: &Config, exchange: Exchange, json: bool) -> ExitCode {
+    match start::run(config, exchange, |addresses| announce(addresses, json), interrupted()) {
         Ok(at_rest) => {
             at_rest.check();
             tracing::info!("stopped: every client was told, all money accounted for");
@@ -42,26 +108,15 @@ fn serve(args: &ServeArgs) -> ExitCode {
     }
 }
 
-/// The configured market, with the demo flow if wanted.
-fn exchange(config: &Config) -> anyhow::Result<Exchange> {
-    let market = Arc::new(config.market()?);
-    let symbols = if config.demo_flow { config.demo_prices(&market)? } else { Vec::new() };
-    let first_account = demo::accounts(symbols.len());
-    let seed = config.demo_seed;
-    let demo = Driver {
-        name: "demo",
-        run: Box::new(move |port, bell, venue, stopping| {
-            demo::run(port, bell, venue, stopping, symbols, seed)
-        }),
-    };
-    let drivers = if config.demo_flow { vec![demo] } else { Vec::new() };
-    Ok(Exchange { paper_funds: config.paper_funds()?, market, first_account, drivers })
+fn wrong_usage(error: anyhow::Error) -> ExitCode {
+    eprintln!("error: {error:#}");
+    ExitCode::from(USAGE)
 }
 
 fn announce(addresses: &Addresses, json: bool) {
     let (ws, http) = (format!("ws://{}/ws", addresses.ws), format!("http://{}/", addresses.http));
     if json {
-        println!("{}", serde_json::json!({"event": "ready", "ws": ws, "http": http}));
+        println!("{}", json!({"event": "ready", "ws": ws, "http": http}));
     } else {
         println!("ready: page {http}  orders and market data {ws}  (Ctrl-C stops)");
     }

@@ -37,11 +37,21 @@ use std::time::Instant;
 /// Entries a shard's log in memory keeps: enough to look into, and a bound.
 const LOG_ENTRIES_MAX: usize = 1 << 16;
 
-/// Something that trades by itself: it gets a port, and should end soon after the flag is set. Its bell is attached
-/// to its thread.
+/// Something that trades by itself, on a thread of its own.
 pub struct Driver {
     pub name: &'static str,
-    pub run: Box<dyn FnOnce(Port, Arc<ThreadBell>, Arc<Venue>, Arc<AtomicBool>) + Send>,
+    pub run: Box<dyn FnOnce(Seat) + Send>,
+}
+
+/// What a driver gets.
+pub struct Seat {
+    pub port: Port,
+    /// Rung when there are reports; attached to the driver's thread.
+    pub bell: Arc<ThreadBell>,
+    pub venue: Arc<Venue>,
+    pub reactors: Vec<Arc<ReactorCounters>>,
+    /// Set when the driver should end.
+    pub stopping: Arc<AtomicBool>,
 }
 
 /// What is traded and by whom besides clients.
@@ -144,11 +154,16 @@ pub fn run(
     let stopping = Arc::new(AtomicBool::new(false));
     let mut drivers = Vec::new();
     for (driver, bell) in exchange.drivers.into_iter().zip(driver_bells) {
-        let port = ports.next().expect("a port for each driver");
-        let (venue, stopping) = (venue.clone(), stopping.clone());
+        let seat = Seat {
+            port: ports.next().expect("a port for each driver"),
+            bell,
+            venue: venue.clone(),
+            reactors: reactor_counters.clone(),
+            stopping: stopping.clone(),
+        };
         drivers.push(spawn(driver.name.into(), move || {
-            bell.attach();
-            (driver.run)(port, bell, venue, stopping)
+            seat.bell.attach();
+            (driver.run)(seat)
         })?);
     }
 

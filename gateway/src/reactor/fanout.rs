@@ -87,6 +87,7 @@ impl Reactor {
             }
         });
         local.count += 1;
+        self.counters.memberships.add(1);
         local.waiting.push(at);
         self.serve_waiting(index);
     }
@@ -118,6 +119,7 @@ impl Reactor {
         let local = self.rooms.get_mut(&room).expect("a member's room is here");
         local.waiting.retain(|waiting| *waiting != at);
         local.count -= 1;
+        self.counters.memberships.set(self.counters.memberships.get() - 1);
         if local.count == 0 {
             local.room.remove_reader(self.index);
             self.rooms.remove(&room);

@@ -81,6 +81,8 @@ pub struct Limits {
 #[repr(align(128))]
 pub struct ReactorCounters {
     pub connections: Counter,
+    /// Rooms its connections are in, all together.
+    pub memberships: Counter,
     pub accepted: Counter,
     pub refused: Counter,
     pub messages_in: Counter,

@@ -1,0 +1,509 @@
+//! Binance, price levels: depth diffs, trades and best prices of one symbol as the venue streamed them.
+//!
+//! The recording says how much rests at a price, not whose orders. So each level is one order kept at the level's
+//! size, and each recorded trade an IOC order of that side, price and size. A level whose size changes is cancelled
+//! and placed again; so is every level within reach of the trades since the last diff, since they may have taken from
+//! it. All cancels of a diff go before its placements, which are post-only: nothing of a diff can trade.
+//!
+//! After each diff the top of the book is compared with the bookTicker of the greatest `u` not above the diff's. The
+//! top is the feed's: made of the engine's market events alone.
+
+use super::Flow;
+use super::capture::{CaptureError, Place, open};
+use super::funding::{Fund, fund};
+use super::outcome::Outcome;
+use super::tops::Top;
+use engine_core::instrument::{Instrument, InstrumentSpec, Market};
+use engine_core::message::{Command, Input, OrderKind, Origin, Submit};
+use engine_core::units::*;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::io::BufRead;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Accounts that own the levels, by price, and as many that trade, by trade id: enough to give every shard work.
+const ACCOUNTS: u32 = 16;
+
+/// What the recording says must come out.
+pub struct Recording {
+    checks: Vec<Check>,
+    trades: u64,
+}
+
+/// The top after the message of time `at`.
+struct Check {
+    at: Timestamp,
+    ticker: Top,
+    /// Whether the recorded diffs alone give the ticker's top.
+    diffs_agree: bool,
+}
+
+impl Recording {
+    /// When tops are compared.
+    pub fn moments(&self) -> Vec<Timestamp> {
+        self.checks.iter().map(|check| check.at).collect()
+    }
+
+    /// Adds how the feed's tops compare.
+    pub(super) fn judge(&self, outcome: Outcome, tops: &[Top]) -> Outcome {
+        let equal = self.checks.iter().zip(tops).filter(|(check, top)| check.ticker == **top).count();
+        let expected = self.checks.iter().filter(|check| check.diffs_agree).count();
+        outcome.judge_tops(self.trades, equal as u64, self.checks.len() as u64, expected as u64)
+    }
+}
+
+/// Reads the folder's files in order.
+pub fn load(folder: &Path, files: &[String]) -> Result<(Flow, Recording), CaptureError> {
+    let market = market(is_futures(folder, files)?);
+    let instrument = &market.instruments[0];
+    let frames = read_frames(folder, files, instrument)?;
+    let mut build = Build::new(frames.tickers);
+    let last = files.last().expect("a folder of such files has one");
+    for (message, place) in frames.messages {
+        let (file, line) = (&files[place.0], place.1);
+        build.take(message).map_err(|(field, rule)| Place { file, line }.error(field, rule))?;
+    }
+    if build.recording.checks.is_empty() {
+        let rule = "no depth diff follows a depth snapshot and a bookTicker: nothing to compare";
+        return Err(Place { file: last, line: 0 }.error("stream", rule));
+    }
+    let start = build.inputs.first().map_or(Timestamp(0), |input| input.at);
+    let funds = [Fund::new("BTC", 10u128.pow(10)), Fund::new("USDT", 10u128.pow(14))];
+    let notes = vec![
+        format!("{} diffs older than the snapshot dropped", build.older),
+        format!("{} trades before the snapshot dropped", build.trades_before_snapshot),
+        "one post-only order for each level, one IOC order for each trade".into(),
+    ];
+    let flow = Flow {
+        title: format!("Binance {}, price levels", instrument.symbol),
+        market: market.clone(),
+        funding: fund(2 * ACCOUNTS, start, &market, &funds),
+        inputs: build.inputs,
+        notes,
+    };
+    Ok((flow, build.recording))
+}
+
+fn market(futures: bool) -> Arc<Market> {
+    let (tick, lot) = if futures { ("0.1", "0.001") } else { ("0.01", "0.00001") };
+    let mut market = Market::default();
+    let listed = market.add_asset("BTC", 8).and_then(|_| market.add_asset("USDT", 8)).and_then(|_| {
+        let (symbol, base, quote) = ("BTC-USDT", "BTC", "USDT");
+        market.add_instrument(&InstrumentSpec { symbol, base, quote, tick, lot, min_notional: "0" })
+    });
+    listed.expect("a valid market");
+    Arc::new(market)
+}
+
+// ---- from messages to inputs ----------------------------------------------------------------------------------------
+
+/// The venue's levels, and the inputs that make the engine follow them.
+struct Build {
+    tickers: BTreeMap<u64, Top>,
+    levels: BTreeMap<(Side, Price), Level>,
+    /// The snapshot's or the last diff's `u`; before the snapshot there is none.
+    last_update: Option<u64>,
+    first_diff_taken: bool,
+    waiting: Vec<(Timestamp, Diff)>,
+    /// How far the trades since the last diff may have reached: the dearest buy, the cheapest sell.
+    reach: [Option<Price>; 2],
+    orders: u64,
+    at: Timestamp,
+    inputs: Vec<Input>,
+    recording: Recording,
+    older: u64,
+    trades_before_snapshot: u64,
+}
+
+#[derive(Clone, Copy)]
+struct Level {
+    total: Quantity,
+    /// The number in its order's id.
+    order: u64,
+}
+
+type Broken = (&'static str, String);
+
+impl Build {
+    fn new(tickers: BTreeMap<u64, Top>) -> Self {
+        Self {
+            tickers,
+            levels: BTreeMap::new(),
+            last_update: None,
+            first_diff_taken: false,
+            waiting: Vec::new(),
+            reach: [None, None],
+            orders: 0,
+            at: Timestamp(0),
+            inputs: Vec::new(),
+            recording: Recording { checks: Vec::new(), trades: 0 },
+            older: 0,
+            trades_before_snapshot: 0,
+        }
+    }
+
+    fn take(&mut self, message: Message) -> Result<(), Broken> {
+        // Each message gets a time of its own: that is how the feed knows where a diff ends.
+        self.at = Timestamp(message.at.0.max(self.at.0 + 1));
+        match message.body {
+            Body::Snapshot { last_update, changes } if self.last_update.is_none() => {
+                self.last_update = Some(last_update);
+                self.change(changes);
+                for (_, diff) in std::mem::take(&mut self.waiting) {
+                    self.at.0 += 1;
+                    self.diff(diff)?;
+                }
+            }
+            Body::Snapshot { .. } => {} // the book is being kept already
+            Body::Diff(diff) if self.last_update.is_none() => self.waiting.push((self.at, diff)),
+            Body::Diff(diff) => self.diff(diff)?,
+            Body::Trade(_) if self.last_update.is_none() => self.trades_before_snapshot += 1,
+            Body::Trade(trade) => self.trade(trade),
+        }
+        Ok(())
+    }
+
+    fn diff(&mut self, diff: Diff) -> Result<(), Broken> {
+        let last = self.last_update.expect("diffs wait for the snapshot");
+        if !self.first_diff_taken && diff.last <= last {
+            self.older += 1;
+            return Ok(());
+        }
+        if self.first_diff_taken {
+            let (field, found, expected) = match diff.previous {
+                Some(previous) => ("pu", previous, last),
+                None => ("U", diff.first, last + 1),
+            };
+            if found != expected {
+                return Err((field, format!("a gap: {found} where {expected} follows")));
+            }
+        }
+        self.first_diff_taken = true;
+        self.last_update = Some(diff.last);
+        self.change(diff.changes);
+        if let Some((_, ticker)) = self.tickers.range(..=diff.last).next_back() {
+            let (ticker, at) = (*ticker, self.at);
+            self.recording.checks.push(Check { at, ticker, diffs_agree: self.top() == ticker });
+        }
+        Ok(())
+    }
+
+    /// Gives levels their new totals: first all that leave, then all that come.
+    fn change(&mut self, changes: Vec<Change>) {
+        let mut changed: BTreeMap<(Side, Price), Quantity> = BTreeMap::new();
+        for key in self.within_reach() {
+            changed.insert(key, self.levels[&key].total);
+        }
+        for Change { side, price, total } in changes {
+            let key = (side, price);
+            let is_news = self.levels.get(&key).map_or(Quantity::ZERO, |level| level.total) != total;
+            if is_news || changed.contains_key(&key) {
+                changed.insert(key, total);
+            }
+        }
+        for key in changed.keys() {
+            if let Some(level) = self.levels.remove(key) {
+                let order_id = name('l', level.order);
+                self.push(Command::Cancel { account: owner(key.1), symbol: SymbolId(0), order_id });
+            }
+        }
+        for ((side, price), total) in changed.into_iter().filter(|(_, total)| !total.is_zero()) {
+            self.orders += 1;
+            self.levels.insert((side, price), Level { total, order: self.orders });
+            self.push(Command::Submit(Submit {
+                account: owner(price),
+                symbol: SymbolId(0),
+                order_id: name('l', self.orders),
+                side,
+                kind: OrderKind::Limit,
+                price,
+                quantity: total,
+                time_in_force: TimeInForce::PostOnly,
+            }));
+        }
+    }
+
+    /// The levels that trades since the last diff may have taken from; forgets those trades.
+    fn within_reach(&mut self) -> Vec<(Side, Price)> {
+        let [dearest_buy, cheapest_sell] = std::mem::take(&mut self.reach);
+        let asks = dearest_buy.map(|to| (Side::Sell, Price(0))..=(Side::Sell, to));
+        let bids = cheapest_sell.map(|from| (Side::Buy, from)..=(Side::Buy, Price(u64::MAX)));
+        let ranges = asks.into_iter().chain(bids);
+        ranges.flat_map(|range| self.levels.range(range).map(|(key, _)| *key)).collect()
+    }
+
+    fn trade(&mut self, trade: Trade) {
+        self.recording.trades += 1;
+        let reach = &mut self.reach[trade.side as usize];
+        let price = trade.price;
+        *reach = Some(match (*reach, trade.side) {
+            (None, _) => price,
+            (Some(far), Side::Buy) => far.max(price),
+            (Some(far), Side::Sell) => far.min(price),
+        });
+        self.push(Command::Submit(Submit {
+            account: AccountId(ACCOUNTS + (trade.id % ACCOUNTS as u64) as u32),
+            symbol: SymbolId(0),
+            order_id: name('t', trade.id),
+            side: trade.side,
+            kind: OrderKind::Limit,
+            price,
+            quantity: trade.quantity,
+            time_in_force: TimeInForce::Ioc,
+        }));
+    }
+
+    fn push(&mut self, command: Command) {
+        let ticket = self.inputs.len() as u64 + 1;
+        self.inputs.push(Input { origin: Origin::default(), at: self.at, ticket, command });
+    }
+
+    /// The top the recorded diffs give.
+    fn top(&self) -> Top {
+        let mut bids = self.levels.range(..(Side::Sell, Price(0)));
+        let mut asks = self.levels.range((Side::Sell, Price(0))..);
+        let pair = |((_, price), level): (&(Side, Price), &Level)| (*price, level.total);
+        Top { bid: bids.next_back().map(pair), ask: asks.next().map(pair) }
+    }
+}
+
+/// A level's order goes and comes with one account, so its price chooses.
+fn owner(price: Price) -> AccountId {
+    AccountId((price.0 % ACCOUNTS as u64) as u32)
+}
+
+fn name(kind: char, number: u64) -> ClientOrderId {
+    ClientOrderId::new(&format!("{kind}{number}")).expect("a letter and digits")
+}
+
+// ---- the files ------------------------------------------------------------------------------------------------------
+
+struct Frames {
+    /// With file and line.
+    messages: Vec<(Message, (usize, u64))>,
+    tickers: BTreeMap<u64, Top>,
+}
+
+struct Message {
+    at: Timestamp,
+    body: Body,
+}
+
+enum Body {
+    Snapshot { last_update: u64, changes: Vec<Change> },
+    Diff(Diff),
+    Trade(Trade),
+}
+
+struct Diff {
+    first: u64,
+    last: u64,
+    /// Futures only.
+    previous: Option<u64>,
+    changes: Vec<Change>,
+}
+
+struct Change {
+    side: Side,
+    price: Price,
+    total: Quantity,
+}
+
+struct Trade {
+    id: u64,
+    side: Side,
+    price: Price,
+    quantity: Quantity,
+}
+
+#[derive(Deserialize)]
+struct Stream<'a> {
+    stream: Option<&'a str>,
+}
+
+#[derive(Deserialize)]
+struct Combined<T> {
+    data: T,
+}
+
+#[derive(Deserialize)]
+struct RawSnapshot<'a> {
+    #[serde(rename = "lastUpdateId")]
+    last_update: u64,
+    #[serde(borrow)]
+    bids: Vec<[&'a str; 2]>,
+    asks: Vec<[&'a str; 2]>,
+}
+
+#[derive(Deserialize)]
+struct RawDiff<'a> {
+    #[serde(rename = "U")]
+    first: u64,
+    #[serde(rename = "u")]
+    last: u64,
+    pu: Option<u64>,
+    #[serde(borrow)]
+    b: Vec<[&'a str; 2]>,
+    a: Vec<[&'a str; 2]>,
+}
+
+#[derive(Deserialize)]
+struct RawTrade<'a> {
+    t: u64,
+    p: &'a str,
+    q: &'a str,
+    /// Whether the buyer was the maker.
+    m: bool,
+}
+
+#[derive(Deserialize)]
+struct RawTicker<'a> {
+    u: u64,
+    b: &'a str,
+    #[serde(rename = "B")]
+    bid_quantity: &'a str,
+    a: &'a str,
+    #[serde(rename = "A")]
+    ask_quantity: &'a str,
+}
+
+fn read_frames(folder: &Path, files: &[String], instrument: &Instrument) -> Result<Frames, CaptureError> {
+    let mut frames = Frames { messages: Vec::new(), tickers: BTreeMap::new() };
+    for (index, file) in files.iter().enumerate() {
+        read_lines(folder, file, |place, at, json| {
+            let read = Read { place, instrument };
+            let body = match read.stream(json)? {
+                None => read.snapshot(json)?,
+                Some(stream) if stream.contains("@depth") => read.diff(json)?,
+                Some(stream) if stream.ends_with("@trade") => match read.trade(json)? {
+                    Some(trade) => trade,
+                    None => return Ok(true),
+                },
+                Some(stream) if stream.ends_with("@bookTicker") => {
+                    let (update, top) = read.ticker(json)?;
+                    frames.tickers.insert(update, top);
+                    return Ok(true);
+                }
+                Some(_) => return Ok(true), // streams we do not replay
+            };
+            frames.messages.push((Message { at, body }, (index, place.line)));
+            Ok(true)
+        })?;
+    }
+    Ok(frames)
+}
+
+/// Futures chain their diffs by `pu`.
+fn is_futures(folder: &Path, files: &[String]) -> Result<bool, CaptureError> {
+    let mut futures = false;
+    for file in &files[..1] {
+        read_lines(folder, file, |place, _, json| {
+            let stream = place.parse::<Stream>(json)?.stream;
+            let is_diff = stream.is_some_and(|stream| stream.contains("@depth"));
+            if is_diff {
+                futures = place.parse::<Combined<RawDiff>>(json)?.data.pu.is_some();
+            }
+            Ok(!is_diff)
+        })?;
+    }
+    Ok(futures)
+}
+
+/// Visits lines of a time in nanoseconds, a blank and a JSON frame, as long as `visit` wants more.
+fn read_lines(
+    folder: &Path,
+    file: &str,
+    mut visit: impl FnMut(Place<'_>, Timestamp, &str) -> Result<bool, CaptureError>,
+) -> Result<(), CaptureError> {
+    let mut reader = open(folder, file)?;
+    let mut text = String::new();
+    for line in 1.. {
+        let place = Place { file, line };
+        text.clear();
+        if reader.read_line(&mut text).map_err(|error| place.error("(line)", error.to_string()))? == 0 {
+            break;
+        }
+        let (time, json) = text
+            .split_once(' ')
+            .ok_or_else(|| place.error("(line)", "not a time in nanoseconds, a blank and a JSON frame"))?;
+        let at = Timestamp(place.integer("(time)", time)? / 1000);
+        if !visit(place, at, json)? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+impl Place<'_> {
+    fn parse<'a, T: Deserialize<'a>>(&self, json: &'a str) -> Result<T, CaptureError> {
+        serde_json::from_str(json).map_err(|error| self.error("(frame)", error.to_string()))
+    }
+}
+
+/// Turns frames into messages in ticks and lots.
+struct Read<'a> {
+    place: Place<'a>,
+    instrument: &'a Instrument,
+}
+
+impl Read<'_> {
+    fn stream<'a>(&self, json: &'a str) -> Result<Option<&'a str>, CaptureError> {
+        Ok(self.place.parse::<Stream>(json)?.stream)
+    }
+
+    fn snapshot(&self, json: &str) -> Result<Body, CaptureError> {
+        let raw: RawSnapshot = self.place.parse(json)?;
+        let changes = self.changes(["bids", "asks"], &raw.bids, &raw.asks)?;
+        Ok(Body::Snapshot { last_update: raw.last_update, changes })
+    }
+
+    fn diff(&self, json: &str) -> Result<Body, CaptureError> {
+        let raw = self.place.parse::<Combined<RawDiff>>(json)?.data;
+        let changes = self.changes(["b", "a"], &raw.b, &raw.a)?;
+        Ok(Body::Diff(Diff { first: raw.first, last: raw.last, previous: raw.pu, changes }))
+    }
+
+    /// `None` for an entry without size: futures tell insurance settlements that way.
+    fn trade(&self, json: &str) -> Result<Option<Body>, CaptureError> {
+        let raw = self.place.parse::<Combined<RawTrade>>(json)?.data;
+        let (price, quantity) = self.level(["p", "q"], raw.p, raw.q)?;
+        let side = if raw.m { Side::Sell } else { Side::Buy };
+        let trade = Body::Trade(Trade { id: raw.t, side, price, quantity });
+        Ok((!quantity.is_zero()).then_some(trade))
+    }
+
+    fn ticker(&self, json: &str) -> Result<(u64, Top), CaptureError> {
+        let raw = self.place.parse::<Combined<RawTicker>>(json)?.data;
+        let bid = Some(self.level(["b", "B"], raw.b, raw.bid_quantity)?);
+        let ask = Some(self.level(["a", "A"], raw.a, raw.ask_quantity)?);
+        Ok((raw.u, Top { bid, ask }))
+    }
+
+    fn changes(
+        &self,
+        fields: [&str; 2],
+        bids: &[[&str; 2]],
+        asks: &[[&str; 2]],
+    ) -> Result<Vec<Change>, CaptureError> {
+        let mut changes = Vec::with_capacity(bids.len() + asks.len());
+        for (side, field, levels) in [(Side::Buy, fields[0], bids), (Side::Sell, fields[1], asks)] {
+            for [price, total] in levels {
+                let (price, total) = self.level([field; 2], price, total)?;
+                changes.push(Change { side, price, total });
+            }
+        }
+        Ok(changes)
+    }
+
+    fn level(
+        &self,
+        [price_field, quantity_field]: [&str; 2],
+        price: &str,
+        quantity: &str,
+    ) -> Result<(Price, Quantity), CaptureError> {
+        let price = self.place.steps(price_field, price, self.instrument.tick)?;
+        let quantity = self.place.steps(quantity_field, quantity, self.instrument.lot)?;
+        Ok((Price(price), Quantity(quantity)))
+    }
+}
