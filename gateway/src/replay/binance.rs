@@ -86,7 +86,7 @@ pub fn load(folder: &Path, files: &[String]) -> Result<(Flow, Recording), Captur
 }
 
 fn market(futures: bool) -> Arc<Market> {
-    let (tick, lot) = if futures { ("0.1", "0.001") } else { ("0.01", "0.00001") };
+    let (tick, lot) = if futures { ("0.1", "0.001") } else { ("0.01", "0.000001") };
     let mut market = Market::default();
     let listed = market.add_asset("BTC", 8).and_then(|_| market.add_asset("USDT", 8)).and_then(|_| {
         let (symbol, base, quote) = ("BTC-USDT", "BTC", "USDT");

@@ -1,0 +1,3 @@
+//! What Ringside promises, one module each.
+
+mod replay;
