@@ -55,7 +55,8 @@ impl Recording {
 
 /// Reads the folder's files in order.
 pub fn load(folder: &Path, files: &[String]) -> Result<(Flow, Recording), CaptureError> {
-    let market = market(is_futures(folder, files)?);
+    let futures = is_futures(folder, files)?;
+    let market = market(futures);
     let instrument = &market.instruments[0];
     let frames = read_frames(folder, files, instrument)?;
     let mut build = Build::new(frames.tickers);
@@ -76,7 +77,7 @@ pub fn load(folder: &Path, files: &[String]) -> Result<(Flow, Recording), Captur
         "one post-only order for each level, one IOC order for each trade".into(),
     ];
     let flow = Flow {
-        title: format!("Binance {}, price levels", instrument.symbol),
+        title: format!("Binance {} BTC-USDT, price levels", if futures { "USD-M" } else { "spot" }),
         market: market.clone(),
         funding: fund(2 * ACCOUNTS, start, &market, &funds),
         inputs: build.inputs,
@@ -505,5 +506,97 @@ impl Read<'_> {
         let price = self.place.steps(price_field, price, self.instrument.tick)?;
         let quantity = self.place.steps(quantity_field, quantity, self.instrument.lot)?;
         Ok((Price(price), Quantity(quantity)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flate2::{Compression, write::GzEncoder};
+    use std::io::Write;
+
+    const SNAPSHOT: &str =
+        r#"{"lastUpdateId":10,"bids":[["99.00","1.0"],["98.00","2.0"]],"asks":[["101.00","1.0"]]}"#;
+    const TICKER: &str =
+        r#"{"stream":"x@bookTicker","data":{"u":12,"s":"X","b":"99.00","B":"1.0","a":"101.00","A":"3.0"}}"#;
+    const SALE: &str = r#"{"stream":"x@trade","data":{"e":"trade","t":7,"p":"98.00","q":"2.5","m":true}}"#;
+
+    fn diff(first: u64, last: u64, bids: &str, asks: &str) -> String {
+        format!(r#"{{"stream":"x@depth@100ms","data":{{"U":{first},"u":{last},"b":[{bids}],"a":[{asks}]}}}}"#)
+    }
+
+    /// Loads a recording of these frames, one microsecond apart.
+    fn check<T>(
+        name: &str,
+        frames: &[&str],
+        look: impl FnOnce(Result<(Flow, Recording), CaptureError>) -> T,
+    ) -> T {
+        let folder = std::env::temp_dir().join(format!("ringside-binance-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let file = std::fs::File::create(folder.join("a.gz")).unwrap();
+        let mut file = GzEncoder::new(file, Compression::fast());
+        for (at, frame) in frames.iter().enumerate() {
+            writeln!(file, "{} {frame}", 1_000_000 + 1_000 * at).unwrap();
+        }
+        file.finish().unwrap();
+        let looked = look(load(&folder, &["a.gz".into()]));
+        std::fs::remove_dir_all(folder).unwrap();
+        looked
+    }
+
+    fn texts(flow: &Flow) -> Vec<String> {
+        let text = |input: &Input| match input.command {
+            Command::Submit(s) => format!("{:?} {} @ {}", s.side, s.quantity, s.price),
+            Command::Cancel { order_id, .. } => format!("cancel {}", order_id.as_str()),
+            _ => "?".into(),
+        };
+        flow.inputs.iter().map(text).collect()
+    }
+
+    #[test]
+    fn a_diff_resets_what_it_names_and_what_trades_may_have_taken() {
+        let early = diff(9, 10, "", r#"["101.00","9.0"]"#);
+        let late = diff(11, 12, "", r#"["101.00","3.0"]"#);
+        check("reset", &[&early, SNAPSHOT, SALE, &late, TICKER], |loaded| {
+            let (flow, recording) = loaded.unwrap();
+            let expected = [
+                "Buy 2000000 @ 9800",
+                "Buy 1000000 @ 9900",
+                "Sell 1000000 @ 10100",
+                "Sell 2500000 @ 9800",
+                "cancel l1",
+                "cancel l2",
+                "cancel l3",
+                "Buy 2000000 @ 9800",
+                "Buy 1000000 @ 9900",
+                "Sell 3000000 @ 10100",
+            ];
+            assert_eq!(texts(&flow), expected);
+            assert_eq!(recording.checks.len(), 1);
+            assert!(recording.checks[0].diffs_agree);
+        });
+    }
+
+    fn check_error(name: &str, frames: &[&str], expected: &str) {
+        let error = check(name, frames, |loaded| loaded.err().expect("it is malformed").to_string());
+        assert!(error.starts_with(expected), "{error}");
+    }
+
+    #[test]
+    fn a_malformed_frame_is_named() {
+        let (one, gap) = (diff(11, 12, "", ""), diff(14, 15, "", ""));
+        check_error(
+            "gap",
+            &[SNAPSHOT, &one, &gap, TICKER],
+            "a.gz line 3 field U: a gap: 14 where 13 follows",
+        );
+        let bad = diff(11, 12, r#"["99.001","1"]"#, "");
+        check_error(
+            "tick",
+            &[SNAPSHOT, &bad],
+            "a.gz line 2 field b: \"99.001\" is not a whole number of steps",
+        );
+        check_error("json", &[SNAPSHOT, "{"], "a.gz line 2 field (frame): ");
+        check_error("empty", &[SNAPSHOT], "a.gz line 0 field stream: no depth diff follows");
     }
 }

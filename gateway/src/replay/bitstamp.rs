@@ -275,10 +275,15 @@ impl Recording {
         }
         for told in &self.remainders {
             let Some(created) = self.created.get(&told.order) else { continue };
-            let fills = fills.get(&told.order).map_or(&[][..], Vec::as_slice);
-            let traded: u64 = fills.iter().filter(|(at, _)| *at <= told.at).map(|(_, lots)| lots.0).sum();
+            // A taker that meets several makers has several remainders in its millisecond, and each may be told.
+            let mut left = created.quantity.0;
+            let after_each = fills.get(&told.order).into_iter().flatten().map(|(at, lots)| {
+                left -= lots.0;
+                (*at, left)
+            });
+            let equal = after_each.into_iter().any(|(at, left)| at <= told.at && left == told.left.0);
             judgement.remainders += 1;
-            judgement.remainders_equal += (created.quantity.0 - traded == told.left.0) as usize;
+            judgement.remainders_equal += equal as usize;
         }
     }
 }

@@ -176,6 +176,9 @@ impl fmt::Display for Outcome {
             )?;
             writeln!(f, "{} recorded trades made but no proof:", self.given.len())?;
             self.given.iter().try_for_each(|given| writeln!(f, "  {given}"))?;
+            let count = |name: &str| self.counts.get(name).copied().unwrap_or(0);
+            let (equal, told) = (count("remainders_equal"), count("remainders_told"));
+            writeln!(f, "{equal} of {told} remainders after fills as the venue told them")?;
             writeln!(f, "{} recorded trades not made", self.missing.len())?;
             self.missing.iter().try_for_each(|missing| writeln!(f, "  {missing}"))?;
         }
