@@ -9,6 +9,10 @@ enum Cli {
 
 fn main() -> ExitCode {
     let Cli::Replay(args) = Cli::parse();
+    if args.serve {
+        eprintln!("error: --serve is not here yet");
+        return ExitCode::from(2);
+    }
     match replay::run(&args) {
         Ok(outcome) if args.json => {
             println!("{}", serde_json::to_string(&outcome).expect("figures are plain data"));

@@ -233,7 +233,8 @@ impl Recording {
         let told = row.action == Action::Changed || row.action == Action::Deleted && row.volume.is_zero();
         if row.action == Action::Created {
             let quantity = self.by_quote.get(&row.id).copied().unwrap_or(row.volume);
-            self.created.insert(row.id, Created { ticket, at: row.at, quantity });
+            // The engine refuses a second order of the same id, so the first is the one that counts.
+            self.created.entry(row.id).or_insert(Created { ticket, at: row.at, quantity });
         } else if told {
             self.remainders.push(Remainder { at: row.at, order: row.id, left: row.volume });
         }
