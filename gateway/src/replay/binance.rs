@@ -5,6 +5,9 @@
 //! and placed again; so is every level within reach of the trades since the last diff, since they may have taken from
 //! it. All cancels of a diff go before its placements, which are post-only: nothing of a diff can trade.
 //!
+//! Trades are not judged by number: diffs come up to 100 ms after the trades they include, so an IOC order can find its
+//! level gone already and expire, or meet two levels where the venue had one price.
+//!
 //! After each diff the top of the book is compared with the bookTicker of the greatest `u` not above the diff's. The
 //! top is the feed's: made of the engine's market events alone.
 
