@@ -101,7 +101,11 @@ pub struct Shape {
 
 impl Config {
     /// Reads the layers: defaults, `file`, `RINGSIDE_*`, `flags`. The error names key, layer and rule.
-    pub fn load(file: Option<&Path>, flags: &impl Serialize, shards: &impl Serialize) -> anyhow::Result<Config> {
+    pub fn load(
+        file: Option<&Path>,
+        flags: &impl Serialize,
+        shards: &impl Serialize,
+    ) -> anyhow::Result<Config> {
         let mut figment = Figment::from(Toml::string(DEFAULTS));
         if let Some(file) = file {
             ensure!(file.is_file(), "config file {} does not exist", file.display());
@@ -144,9 +148,11 @@ impl Config {
         );
         ensure!(self.market_band_bps < 10_000, "market_band_bps must be below 10000");
         ensure!(!self.symbols.is_empty(), "symbols: at least one must be listed");
-        for (key, value, most) in
-            [("reactors", self.reactors, 62), ("sequencers", self.sequencers, 64), ("matchers", self.matchers, 64)]
-        {
+        for (key, value, most) in [
+            ("reactors", self.reactors, 62),
+            ("sequencers", self.sequencers, 64),
+            ("matchers", self.matchers, 64),
+        ] {
             ensure!(value <= most, "{key} must be at most {most}");
         }
         self.market().map(|_| ())
@@ -184,9 +190,10 @@ impl Config {
         let mut prices = Vec::new();
         for (keys, instrument) in self.symbols.iter().zip(&market.instruments) {
             let Some(text) = &keys.demo_price else { continue };
-            let price = crate::venue::number_format(instrument.tick)
-                .parse_price(text)
-                .map_err(|refusal| anyhow::anyhow!("symbol {}: demo_price: {}", keys.symbol, refusal.message))?;
+            let price =
+                crate::venue::number_format(instrument.tick).parse_price(text).map_err(|refusal| {
+                    anyhow::anyhow!("symbol {}: demo_price: {}", keys.symbol, refusal.message)
+                })?;
             prices.push((instrument.id, price));
         }
         Ok(prices)
@@ -222,7 +229,10 @@ impl Config {
             },
             echo: self.echo,
             message_bytes_max: keys.message_bytes_max,
-            connections_max_per_reactor: keys.connections_max.div_ceil(reactors).min(crate::reactor::CONNECTIONS_MAX),
+            connections_max_per_reactor: keys
+                .connections_max
+                .div_ceil(reactors)
+                .min(crate::reactor::CONNECTIONS_MAX),
             connections_max_per_address: keys.connections_max_per_address,
             handshake_timeout_s: keys.handshake_timeout_s,
             ping_interval_s: keys.ping_interval_s,
@@ -255,7 +265,9 @@ mod tests {
     #[test]
     fn a_wrong_value_is_named() {
         assert!(error(json!({"reactors": 100})).contains("reactors must be at most 62"));
-        assert!(error(json!({"limits": {"channels_max": 0}})).contains("limits.channels_max must be at least 1"));
+        assert!(
+            error(json!({"limits": {"channels_max": 0}})).contains("limits.channels_max must be at least 1")
+        );
         assert!(error(json!({"nonsense": 1})).contains("nonsense"));
         assert!(error(json!({"ws_listen": "here"})).contains("ws_listen"));
         let asset = json!({"assets": [{"name": "USDT", "decimals": 2, "paper": "1"}]});

@@ -14,7 +14,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Between two steps; each symbol replaces a few quotes and may trade in each. Slow enough for eyes, and for the
 /// memory of order ids that one day of it fills: about 100 orders a second.
@@ -35,19 +35,28 @@ pub fn accounts(symbols: usize) -> u32 {
 pub fn run(seat: Seat, symbols: Vec<(SymbolId, Price)>, seed: u64) {
     let Seat { mut port, bell, venue, stopping, .. } = seat;
     let mut random = ChaCha8Rng::seed_from_u64(seed);
-    let mut traders: Vec<Trader> =
-        symbols.iter().enumerate().map(|(i, (symbol, price))| Trader::new(i as u32, *symbol, *price, &venue)).collect();
+    let mut traders: Vec<Trader> = symbols
+        .iter()
+        .enumerate()
+        .map(|(i, (symbol, price))| Trader::new(i as u32, *symbol, *price, &venue))
+        .collect();
     for trader in &traders {
         trader.open(&mut port, &venue);
     }
+    let mut next = Instant::now();
     while !stopping.load(Ordering::Relaxed) {
+        // Answers are not needed: an order that was refused or overloaded is simply not there.
+        while port.take_reports(1024, |_| {}) > 0 {}
+        let left = next.saturating_duration_since(Instant::now());
+        if !left.is_zero() {
+            bell.wait(Some(left), || port.has_reports());
+            continue;
+        }
+        next += STEP;
         for trader in &mut traders {
             trader.step(&mut port, &mut random);
         }
         port.flush();
-        // Answers are not needed: an order that was refused or overloaded is simply not there.
-        while port.take_reports(1024, |_| {}) > 0 {}
-        bell.wait(Some(STEP), || false);
     }
 }
 
@@ -149,7 +158,8 @@ impl Trader {
         random: &mut ChaCha8Rng,
     ) -> ClientOrderId {
         self.orders += 1;
-        let order_id = ClientOrderId::new(&format!("demo-{:x}-{}", self.run, self.orders)).expect("it is short");
+        let order_id =
+            ClientOrderId::new(&format!("demo-{:x}-{}", self.run, self.orders)).expect("it is short");
         let lots = self.size * random.random_range(0.2..2.0);
         send(
             port,

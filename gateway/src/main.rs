@@ -64,7 +64,8 @@ fn replay(args: &ReplayArgs) -> ExitCode {
 
 /// The recording's market, fed by the recording, for clients to watch and to trade in.
 fn serve_replay(args: &ReplayCommand) -> ExitCode {
-    let shards = json!({"sequencers": args.replay.sequencers, "matchers": args.replay.matchers, "demo_flow": false});
+    let shards =
+        json!({"sequencers": args.replay.sequencers, "matchers": args.replay.matchers, "demo_flow": false});
     let loaded = Config::load(args.config.as_deref(), &args.keys, &shards)
         .and_then(|config| Ok((config, replay::load(&args.replay.dir)?.0)));
     let (config, flow) = match loaded {
@@ -77,7 +78,8 @@ fn serve_replay(args: &ReplayCommand) -> ExitCode {
     let driver = Driver {
         name: "replay",
         run: Box::new(move |mut seat| {
-            let open = |seat: &Seat| seat.reactors.iter().map(|reactor| reactor.memberships.get()).sum::<u64>();
+            let open =
+                |seat: &Seat| seat.reactors.iter().map(|reactor| reactor.memberships.get()).sum::<u64>();
             while open(&seat) < wait_for && !seat.stopping.load(Ordering::Relaxed) {
                 seat.bell.wait(Some(Duration::from_millis(5)), || false);
             }
@@ -91,7 +93,11 @@ fn serve_replay(args: &ReplayCommand) -> ExitCode {
             }
         }),
     };
-    run(&config, Exchange { market, paper_funds, first_account: accounts, drivers: vec![driver] }, args.replay.json)
+    run(
+        &config,
+        Exchange { market, paper_funds, first_account: accounts, drivers: vec![driver] },
+        args.replay.json,
+    )
 }
 
 fn run(config: &Config, exchange: Exchange, json: bool) -> ExitCode {

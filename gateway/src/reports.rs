@@ -5,7 +5,9 @@ use crate::wire::code::{ErrorCode, Refusal};
 use crate::wire::encode::private::{self, *};
 use crate::wire::id::RequestId;
 use crate::wire::name::{ExecType, Liquidity, OrderStatus};
-use engine_core::message::{self, AccountView, ExecutionKind, OrderKind, OrderView, Reject, Report, ReportBody};
+use engine_core::message::{
+    self, AccountView, ExecutionKind, OrderKind, OrderView, Reject, Report, ReportBody,
+};
 use engine_core::units::{Amount, Price, Quantity, Timestamp};
 
 /// Appends the payload of a report. `id` is what the client called the request it answers, `now` the time of
@@ -43,8 +45,13 @@ pub fn write(out: &mut Vec<u8>, venue: &Venue, report: &Report, id: Option<&Requ
         ReportBody::CancelReject { order_id, reason } => {
             let refusal = refusal(*reason);
             let order_id = Some(order_id.as_str());
-            let reject =
-                CancelReject { id, order_id, exchange_order_id: None, refusal: &refusal, retry_after_ms: None };
+            let reject = CancelReject {
+                id,
+                order_id,
+                exchange_order_id: None,
+                refusal: &refusal,
+                retry_after_ms: None,
+            };
             cancel_reject(out, &reject);
         }
         ReportBody::CancelAllAck { symbol, count } => {
@@ -85,7 +92,8 @@ fn write_execution(out: &mut Vec<u8>, venue: &Venue, execution: &message::Execut
         ExecutionKind::Cancelled => (ExecType::Canceled, OrderStatus::Canceled, None),
         ExecutionKind::Expired => (ExecType::Expired, OrderStatus::Expired, None),
         ExecutionKind::Trade { trade, price, quantity, liquidity } => {
-            let status = if left(order).is_zero() { OrderStatus::Filled } else { OrderStatus::PartiallyFilled };
+            let status =
+                if left(order).is_zero() { OrderStatus::Filled } else { OrderStatus::PartiallyFilled };
             let fill = Fill {
                 trade_id: trade,
                 price,
@@ -148,15 +156,21 @@ pub fn refusal(reason: Reject) -> Refusal {
         Reject::DuplicateOrderId => {
             field(ErrorCode::DuplicateOrderId, "order_id", "order_id was used for another order")
         }
-        Reject::PriceRange => field(ErrorCode::BadValue, "price", "price is zero or above the symbol's highest"),
+        Reject::PriceRange => {
+            field(ErrorCode::BadValue, "price", "price is zero or above the symbol's highest")
+        }
         Reject::QuantityRange => {
             field(ErrorCode::BadValue, "quantity", "quantity is zero or above the symbol's largest")
         }
         Reject::MinNotional => {
             field(ErrorCode::MinNotional, "quantity", "price × quantity is below the symbol's least notional")
         }
-        Reject::TooManyOrders => plain(ErrorCode::TooManyOrders, "the account has as many open orders as it may"),
-        Reject::PostOnlyWouldTake => plain(ErrorCode::PostOnlyWouldTake, "a post-only order would have traded"),
+        Reject::TooManyOrders => {
+            plain(ErrorCode::TooManyOrders, "the account has as many open orders as it may")
+        }
+        Reject::PostOnlyWouldTake => {
+            plain(ErrorCode::PostOnlyWouldTake, "a post-only order would have traded")
+        }
         Reject::UnknownOrder => field(ErrorCode::UnknownOrder, "order_id", "no open order has this order_id"),
         Reject::TooLate => field(ErrorCode::TooLate, "order_id", "the order was filled or cancelled before"),
         Reject::Overloaded => plain(ErrorCode::Overloaded, "the engine has too much to do, try again"),

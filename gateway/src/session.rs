@@ -10,7 +10,9 @@ use crate::wire::encode::control::{self, AuthAck, ErrorReply};
 use crate::wire::encode::private::{self, CancelAllAck, CancelReject, OrderReject};
 use crate::wire::id::RequestId;
 use crate::wire::name::OnSlow;
-use crate::wire::request::{self, Action, Auth, Buffers, CancelOrder, Credentials, Streams, SubmitOrder, Subscribe};
+use crate::wire::request::{
+    self, Action, Auth, Buffers, CancelOrder, Credentials, Streams, SubmitOrder, Subscribe,
+};
 use engine_core::message::{AccountView, Command, OrderKind, Submit};
 use engine_core::units::*;
 
@@ -165,7 +167,13 @@ impl Session {
         Some(self.pending.swap_remove(at).1)
     }
 
-    fn act(&mut self, action: &Action<'_>, id: Option<&RequestId>, limits: &SessionLimits, host: &mut impl Host) {
+    fn act(
+        &mut self,
+        action: &Action<'_>,
+        id: Option<&RequestId>,
+        limits: &SessionLimits,
+        host: &mut impl Host,
+    ) {
         let done = match action {
             Action::Subscribe(subscribe) => self.subscribe(subscribe, id, limits, host),
             Action::Unsubscribe { channel } => self.unsubscribe(channel, id, host),
@@ -243,7 +251,9 @@ impl Session {
         };
         let (symbol, of_name) = match Channel::parse(subscribe.channel).ok_or_else(unknown)? {
             Channel::User => return Ok(None),
-            Channel::Market { symbol, streams } => (venue.instrument(symbol).ok_or_else(unknown)?.id, streams),
+            Channel::Market { symbol, streams } => {
+                (venue.instrument(symbol).ok_or_else(unknown)?.id, streams)
+            }
         };
         if of_name.is_some() && subscribe.streams.is_some() {
             let message = "streams: the channel name says already which stream";
@@ -256,7 +266,10 @@ impl Session {
                 && of == symbol
                 && has.iter().any(|stream| streams.has(stream))
             {
-                return Err(already(format!("channel {} delivers this stream already", subscription.channel)));
+                return Err(already(format!(
+                    "channel {} delivers this stream already",
+                    subscription.channel
+                )));
             }
         }
         Ok(Some((symbol, streams)))
@@ -310,7 +323,11 @@ impl Session {
         let name = match auth.credentials {
             Credentials::Open { account } => account,
             Credentials::Signed { .. } => {
-                return Err(Refusal::of_field(ErrorCode::BadApiKey, "key", "key: no API keys are configured here"));
+                return Err(Refusal::of_field(
+                    ErrorCode::BadApiKey,
+                    "key",
+                    "key: no API keys are configured here",
+                ));
             }
         };
         require_open_login(limits)?;
@@ -327,7 +344,11 @@ impl Session {
     }
 
     /// The account of the session; without a login, a paper account of its own.
-    fn require_account(&mut self, limits: &SessionLimits, host: &mut impl Host) -> Result<AccountId, Refusal> {
+    fn require_account(
+        &mut self,
+        limits: &SessionLimits,
+        host: &mut impl Host,
+    ) -> Result<AccountId, Refusal> {
         if let Some(login) = &self.account {
             return Ok(login.id);
         }
@@ -354,7 +375,10 @@ impl Session {
         let quantity = format.quantity.parse_quantity(order.quantity)?;
         let (kind, price) = match order.price {
             Some(text) => (OrderKind::Limit, format.price.parse_price(text)?),
-            None => (OrderKind::Market, venue.protection_price(symbol, order.side).ok_or_else(no_reference_price)?),
+            None => (
+                OrderKind::Market,
+                venue.protection_price(symbol, order.side).ok_or_else(no_reference_price)?,
+            ),
         };
         let account = self.require_account(limits, host)?;
         let command = Command::Submit(Submit {
@@ -377,7 +401,8 @@ impl Session {
         limits: &SessionLimits,
         host: &mut impl Host,
     ) -> Result<(), Refusal> {
-        let instrument = host.venue().instrument(cancel.symbol).ok_or_else(|| unknown_symbol(cancel.symbol))?;
+        let instrument =
+            host.venue().instrument(cancel.symbol).ok_or_else(|| unknown_symbol(cancel.symbol))?;
         let symbol = instrument.id;
         let account = self.require_account(limits, host)?;
         self.send(Command::Cancel { account, symbol, order_id: order_id(cancel.order_id) }, id, host)
@@ -402,7 +427,12 @@ impl Session {
         }
     }
 
-    fn send(&mut self, command: Command, id: Option<&RequestId>, host: &mut impl Host) -> Result<(), Refusal> {
+    fn send(
+        &mut self,
+        command: Command,
+        id: Option<&RequestId>,
+        host: &mut impl Host,
+    ) -> Result<(), Refusal> {
         let request = match id {
             Some(id) => self.expect(Pending::Request(*id))?,
             None => 0,
@@ -413,7 +443,10 @@ impl Session {
     /// Numbers a request whose answer comes from the engine.
     fn expect(&mut self, pending: Pending) -> Result<u32, Refusal> {
         if self.pending.len() >= PENDING_MAX {
-            return Err(Refusal::new(ErrorCode::Overloaded, "too many requests of this connection are unanswered"));
+            return Err(Refusal::new(
+                ErrorCode::Overloaded,
+                "too many requests of this connection are unanswered",
+            ));
         }
         self.next_request = self.next_request.wrapping_add(1).max(1); // 0 means that no id is to be repeated
         self.pending.push((self.next_request, pending));
@@ -482,8 +515,9 @@ fn refuse(
     let (name, channel) = match action {
         Action::SubmitOrder(order) => {
             let order_id = Some(order.order_id);
-            return host
-                .say(|out, _| private::order_reject(out, &OrderReject { id, order_id, refusal, retry_after_ms }));
+            return host.say(|out, _| {
+                private::order_reject(out, &OrderReject { id, order_id, refusal, retry_after_ms })
+            });
         }
         Action::CancelOrder(cancel) => {
             let order_id = Some(cancel.order_id);
@@ -500,7 +534,9 @@ fn refuse(
         Action::Auth(_) => ("auth", None),
         Action::CancelAll { .. } => ("cancel_all", None),
     };
-    host.say(|out, _| control::error(out, &ErrorReply { id, action: Some(name), channel, refusal, retry_after_ms }));
+    host.say(|out, _| {
+        control::error(out, &ErrorReply { id, action: Some(name), channel, refusal, retry_after_ms })
+    });
 }
 
 fn order_id(text: &str) -> ClientOrderId {

@@ -94,7 +94,8 @@ pub fn run(
 
     // Engine and feeds.
     let feed_counters: Vec<Arc<FeedCounters>> = (0..shape.matchers).map(|_| Arc::default()).collect();
-    let feeds = feed_counters.iter().map(|counters| feed::feed(venue.clone(), doors.clone(), counters.clone()));
+    let feeds =
+        feed_counters.iter().map(|counters| feed::feed(venue.clone(), doors.clone(), counters.clone()));
     let (feeds, feed_doors): (Vec<_>, Vec<_>) = feeds.unzip();
     let engine_shape = pipeline::Shape {
         sequencers: shape.sequencers,

@@ -44,7 +44,12 @@ pub enum FeedRequest {
     /// The best levels of a symbol.
     Depth { symbol: SymbolId, levels_max: usize, answer: oneshot::Sender<Depth> },
     /// Remembered trades of a symbol from an id on, oldest first.
-    Trades { symbol: SymbolId, from: Option<TradeId>, trades_max: usize, answer: oneshot::Sender<Vec<TradePrint>> },
+    Trades {
+        symbol: SymbolId,
+        from: Option<TradeId>,
+        trades_max: usize,
+        answer: oneshot::Sender<Vec<TradePrint>>,
+    },
 }
 
 /// The best levels of a symbol at a sequence.
@@ -214,7 +219,13 @@ impl Feed {
             };
             let update =
                 market::DepthUpdate { prev_seq: symbol.published, seq: symbol.sequence, ts: symbol.at };
-            market::depth_update(self.scratch.payload(), &format, update, of(Side::Buy).rev(), of(Side::Sell));
+            market::depth_update(
+                self.scratch.payload(),
+                &format,
+                update,
+                of(Side::Buy).rev(),
+                of(Side::Sell),
+            );
             append(Stream::Depth, &self.scratch.frame());
             symbol.published = symbol.sequence;
         }
@@ -277,7 +288,8 @@ impl Feed {
         let open = symbol.rooms.iter_mut().find(|open| open.room.index == room).expect("it was opened");
         let mut frames = Vec::new();
         if open.room.view.has(Stream::Depth) {
-            let head = market::DepthSnapshot { seq: symbol.published, ts: symbol.at, depth: None, checksum: None };
+            let head =
+                market::DepthSnapshot { seq: symbol.published, ts: symbol.at, depth: None, checksum: None };
             let payload = self.scratch.payload();
             market::depth_snapshot(payload, &format, head, symbol.levels.bids(), symbol.levels.asks());
             frames.extend_from_slice(&self.scratch.frame().concat());

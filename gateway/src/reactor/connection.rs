@@ -398,7 +398,11 @@ impl Reactor {
     }
 
     /// Takes the session out while it is handled, so that it can use the rest of the reactor.
-    pub fn with_session<R>(&mut self, at: usize, work: impl FnOnce(&mut Session, &mut Client<'_>) -> R) -> Option<R> {
+    pub fn with_session<R>(
+        &mut self,
+        at: usize,
+        work: impl FnOnce(&mut Session, &mut Client<'_>) -> R,
+    ) -> Option<R> {
         let mut session = std::mem::take(self.session_mut(at)?);
         let result = work(&mut session, &mut Client { reactor: self, at });
         *self.session_mut(at).expect("handling a report does not close") = session;
@@ -409,9 +413,8 @@ impl Reactor {
     pub fn sweep(&mut self) {
         self.now = super::clock();
         let limits = self.shared.limits.clone();
-        let due = |since: Timestamp, seconds: u32| {
-            self.now.0.saturating_sub(since.0) >= seconds as u64 * 1_000_000
-        };
+        let due =
+            |since: Timestamp, seconds: u32| self.now.0.saturating_sub(since.0) >= seconds as u64 * 1_000_000;
         let mut pings = Vec::new();
         let mut ends = Vec::new();
         for (at, connection) in &self.connections {
@@ -421,7 +424,9 @@ impl Reactor {
                 _ if connection.full_since.is_some_and(|since| due(since, limits.write_timeout_s)) => {
                     Some(Some((CloseCode::SLOW_CONSUMER, "not reading")))
                 }
-                _ if due(connection.heard, limits.idle_timeout_s) => Some(Some((CloseCode::IDLE, "no sign of life"))),
+                _ if due(connection.heard, limits.idle_timeout_s) => {
+                    Some(Some((CloseCode::IDLE, "no sign of life")))
+                }
                 _ => {
                     if due(connection.heard.max(connection.pinged), limits.ping_interval_s) {
                         pings.push(at);
@@ -474,7 +479,8 @@ const RECONNECT_AFTER_MS: u64 = 500;
 /// Whether a browser's page may connect: from loopback, from our own host, or from a listed origin.
 fn origin_is_allowed(origin: &str, host: &str, allowed: &[String]) -> bool {
     let name = |authority: &str| -> String {
-        let end = authority.rfind(':').filter(|at| !authority[*at..].contains(']')).unwrap_or(authority.len());
+        let end =
+            authority.rfind(':').filter(|at| !authority[*at..].contains(']')).unwrap_or(authority.len());
         authority[..end].to_ascii_lowercase()
     };
     if allowed.iter().any(|allowed| allowed == "*" || allowed.eq_ignore_ascii_case(origin)) {

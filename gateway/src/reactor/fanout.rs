@@ -182,7 +182,8 @@ impl Reactor {
                 let membership = &mut connection.memberships[m.expect("members of the array are members")];
                 match behind.sent {
                     Ok(sent) => {
-                        let boundary = frames::frame_end_at_or_after(span, sent).expect("a span is whole frames");
+                        let boundary =
+                            frames::frame_end_at_or_after(span, sent).expect("a span is whole frames");
                         connection.outbox.extend_from_slice(&span[sent..boundary]);
                         counters.bytes_out.add(boundary as u64);
                         membership.place = Place::Behind { position: local.cursor + boundary as u64 };
@@ -384,7 +385,9 @@ impl Reactor {
                     to: next_trade - 1,
                     reason: GapReason::SlowConsumer,
                 };
-                ws::frame::append_frame(&mut connection.outbox, Opcode::Text, 150, |out| market::gap(out, symbol, gap));
+                ws::frame::append_frame(&mut connection.outbox, Opcode::Text, 150, |out| {
+                    market::gap(out, symbol, gap)
+                });
             }
         }
         connection.outbox.extend_from_slice(&snapshot.frames);

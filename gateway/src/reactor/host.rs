@@ -97,8 +97,10 @@ impl Host for Client<'_> {
 
     fn join(&mut self, symbol: SymbolId, view: View) -> Result<(), Refusal> {
         let room = self.reactor.shared.registry.room(symbol, view);
-        let room = room.ok_or_else(|| Refusal::new(ErrorCode::Overloaded, "no more rooms can be opened now"))?;
-        let membership = Membership { room: room.index, place: Place::Waiting { from: None }, next_trade: None };
+        let room =
+            room.ok_or_else(|| Refusal::new(ErrorCode::Overloaded, "no more rooms can be opened now"))?;
+        let membership =
+            Membership { room: room.index, place: Place::Waiting { from: None }, next_trade: None };
         self.reactor.connections[self.at].memberships.push(membership);
         self.reactor.join_room(self.at, room);
         Ok(())
@@ -123,7 +125,8 @@ impl Host for Client<'_> {
 
     fn login(&mut self, name: &str, request: u32) -> Result<AccountId, Refusal> {
         let login = self.reactor.shared.accounts.login(name);
-        let login = login.ok_or_else(|| Refusal::new(ErrorCode::Overloaded, "no more accounts can be opened"))?;
+        let login =
+            login.ok_or_else(|| Refusal::new(ErrorCode::Overloaded, "no more accounts can be opened"))?;
         let account = login.account();
         self.open_paper_account(login).map_err(overloaded)?;
         let watchers = self.reactor.watchers.entry(account).or_default();

@@ -36,7 +36,9 @@ impl Reactor {
                 }
                 Recipient::Watchers => {
                     for i in 0.. {
-                        let Some(at) = self.watchers.get(&report.account).and_then(|w| w.get(i)) else { break };
+                        let Some(at) = self.watchers.get(&report.account).and_then(|w| w.get(i)) else {
+                            break;
+                        };
                         self.write_report(*at, report, None);
                     }
                 }

@@ -5,20 +5,24 @@
 //! and placed again; so is every level within reach of the trades since the last diff, since they may have taken from
 //! it. All cancels of a diff go before its placements, which are post-only: nothing of a diff can trade.
 //!
+//! Trades are not judged by number: diffs come up to 100 ms after the trades they include, so an IOC order can find its
+//! level gone already and expire, or meet two levels where the venue had one price.
+//!
 //! After each diff the top of the book is compared with the bookTicker of the greatest `u` not above the diff's. The
 //! top is the feed's: made of the engine's market events alone.
 
+mod frames;
+
 use super::Flow;
-use super::capture::{CaptureError, Place, open};
+use super::capture::{CaptureError, Place};
 use super::funding::{Fund, fund};
 use super::outcome::Outcome;
 use super::tops::Top;
-use engine_core::instrument::{Instrument, InstrumentSpec, Market};
+use engine_core::instrument::{InstrumentSpec, Market};
 use engine_core::message::{Command, Input, OrderKind, Origin, Submit};
 use engine_core::units::*;
-use serde::Deserialize;
+use frames::{Body, Change, Diff, Message, Trade, is_futures, read_frames};
 use std::collections::BTreeMap;
-use std::io::BufRead;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -55,7 +59,8 @@ impl Recording {
 
 /// Reads the folder's files in order.
 pub fn load(folder: &Path, files: &[String]) -> Result<(Flow, Recording), CaptureError> {
-    let market = market(is_futures(folder, files)?);
+    let futures = is_futures(folder, files)?;
+    let market = market(futures);
     let instrument = &market.instruments[0];
     let frames = read_frames(folder, files, instrument)?;
     let mut build = Build::new(frames.tickers);
@@ -76,7 +81,7 @@ pub fn load(folder: &Path, files: &[String]) -> Result<(Flow, Recording), Captur
         "one post-only order for each level, one IOC order for each trade".into(),
     ];
     let flow = Flow {
-        title: format!("Binance {}, price levels", instrument.symbol),
+        title: format!("Binance {} BTC-USDT, price levels", if futures { "USD-M" } else { "spot" }),
         market: market.clone(),
         funding: fund(2 * ACCOUNTS, start, &market, &funds),
         inputs: build.inputs,
@@ -86,7 +91,7 @@ pub fn load(folder: &Path, files: &[String]) -> Result<(Flow, Recording), Captur
 }
 
 fn market(futures: bool) -> Arc<Market> {
-    let (tick, lot) = if futures { ("0.1", "0.001") } else { ("0.01", "0.00001") };
+    let (tick, lot) = if futures { ("0.1", "0.001") } else { ("0.01", "0.000001") };
     let mut market = Market::default();
     let listed = market.add_asset("BTC", 8).and_then(|_| market.add_asset("USDT", 8)).and_then(|_| {
         let (symbol, base, quote) = ("BTC-USDT", "BTC", "USDT");
@@ -277,233 +282,94 @@ fn name(kind: char, number: u64) -> ClientOrderId {
     ClientOrderId::new(&format!("{kind}{number}")).expect("a letter and digits")
 }
 
-// ---- the files ------------------------------------------------------------------------------------------------------
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flate2::{Compression, write::GzEncoder};
+    use std::io::Write;
 
-struct Frames {
-    /// With file and line.
-    messages: Vec<(Message, (usize, u64))>,
-    tickers: BTreeMap<u64, Top>,
-}
+    const SNAPSHOT: &str =
+        r#"{"lastUpdateId":10,"bids":[["99.00","1.0"],["98.00","2.0"]],"asks":[["101.00","1.0"]]}"#;
+    const TICKER: &str =
+        r#"{"stream":"x@bookTicker","data":{"u":12,"s":"X","b":"99.00","B":"1.0","a":"101.00","A":"3.0"}}"#;
+    const SALE: &str = r#"{"stream":"x@trade","data":{"e":"trade","t":7,"p":"98.00","q":"2.5","m":true}}"#;
 
-struct Message {
-    at: Timestamp,
-    body: Body,
-}
-
-enum Body {
-    Snapshot { last_update: u64, changes: Vec<Change> },
-    Diff(Diff),
-    Trade(Trade),
-}
-
-struct Diff {
-    first: u64,
-    last: u64,
-    /// Futures only.
-    previous: Option<u64>,
-    changes: Vec<Change>,
-}
-
-struct Change {
-    side: Side,
-    price: Price,
-    total: Quantity,
-}
-
-struct Trade {
-    id: u64,
-    side: Side,
-    price: Price,
-    quantity: Quantity,
-}
-
-#[derive(Deserialize)]
-struct Stream<'a> {
-    stream: Option<&'a str>,
-}
-
-#[derive(Deserialize)]
-struct Combined<T> {
-    data: T,
-}
-
-#[derive(Deserialize)]
-struct RawSnapshot<'a> {
-    #[serde(rename = "lastUpdateId")]
-    last_update: u64,
-    #[serde(borrow)]
-    bids: Vec<[&'a str; 2]>,
-    asks: Vec<[&'a str; 2]>,
-}
-
-#[derive(Deserialize)]
-struct RawDiff<'a> {
-    #[serde(rename = "U")]
-    first: u64,
-    #[serde(rename = "u")]
-    last: u64,
-    pu: Option<u64>,
-    #[serde(borrow)]
-    b: Vec<[&'a str; 2]>,
-    a: Vec<[&'a str; 2]>,
-}
-
-#[derive(Deserialize)]
-struct RawTrade<'a> {
-    t: u64,
-    p: &'a str,
-    q: &'a str,
-    /// Whether the buyer was the maker.
-    m: bool,
-}
-
-#[derive(Deserialize)]
-struct RawTicker<'a> {
-    u: u64,
-    b: &'a str,
-    #[serde(rename = "B")]
-    bid_quantity: &'a str,
-    a: &'a str,
-    #[serde(rename = "A")]
-    ask_quantity: &'a str,
-}
-
-fn read_frames(folder: &Path, files: &[String], instrument: &Instrument) -> Result<Frames, CaptureError> {
-    let mut frames = Frames { messages: Vec::new(), tickers: BTreeMap::new() };
-    for (index, file) in files.iter().enumerate() {
-        read_lines(folder, file, |place, at, json| {
-            let read = Read { place, instrument };
-            let body = match read.stream(json)? {
-                None => read.snapshot(json)?,
-                Some(stream) if stream.contains("@depth") => read.diff(json)?,
-                Some(stream) if stream.ends_with("@trade") => match read.trade(json)? {
-                    Some(trade) => trade,
-                    None => return Ok(true),
-                },
-                Some(stream) if stream.ends_with("@bookTicker") => {
-                    let (update, top) = read.ticker(json)?;
-                    frames.tickers.insert(update, top);
-                    return Ok(true);
-                }
-                Some(_) => return Ok(true), // streams we do not replay
-            };
-            frames.messages.push((Message { at, body }, (index, place.line)));
-            Ok(true)
-        })?;
+    fn diff(first: u64, last: u64, bids: &str, asks: &str) -> String {
+        format!(r#"{{"stream":"x@depth@100ms","data":{{"U":{first},"u":{last},"b":[{bids}],"a":[{asks}]}}}}"#)
     }
-    Ok(frames)
-}
 
-/// Futures chain their diffs by `pu`.
-fn is_futures(folder: &Path, files: &[String]) -> Result<bool, CaptureError> {
-    let mut futures = false;
-    for file in &files[..1] {
-        read_lines(folder, file, |place, _, json| {
-            let stream = place.parse::<Stream>(json)?.stream;
-            let is_diff = stream.is_some_and(|stream| stream.contains("@depth"));
-            if is_diff {
-                futures = place.parse::<Combined<RawDiff>>(json)?.data.pu.is_some();
-            }
-            Ok(!is_diff)
-        })?;
-    }
-    Ok(futures)
-}
-
-/// Visits lines of a time in nanoseconds, a blank and a JSON frame, as long as `visit` wants more.
-fn read_lines(
-    folder: &Path,
-    file: &str,
-    mut visit: impl FnMut(Place<'_>, Timestamp, &str) -> Result<bool, CaptureError>,
-) -> Result<(), CaptureError> {
-    let mut reader = open(folder, file)?;
-    let mut text = String::new();
-    for line in 1.. {
-        let place = Place { file, line };
-        text.clear();
-        if reader.read_line(&mut text).map_err(|error| place.error("(line)", error.to_string()))? == 0 {
-            break;
+    /// Loads a recording of these frames, one microsecond apart.
+    fn check<T>(
+        name: &str,
+        frames: &[&str],
+        look: impl FnOnce(Result<(Flow, Recording), CaptureError>) -> T,
+    ) -> T {
+        let folder = std::env::temp_dir().join(format!("ringside-binance-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let file = std::fs::File::create(folder.join("a.gz")).unwrap();
+        let mut file = GzEncoder::new(file, Compression::fast());
+        for (at, frame) in frames.iter().enumerate() {
+            writeln!(file, "{} {frame}", 1_000_000 + 1_000 * at).unwrap();
         }
-        let (time, json) = text
-            .split_once(' ')
-            .ok_or_else(|| place.error("(line)", "not a time in nanoseconds, a blank and a JSON frame"))?;
-        let at = Timestamp(place.integer("(time)", time)? / 1000);
-        if !visit(place, at, json)? {
-            break;
-        }
-    }
-    Ok(())
-}
-
-impl Place<'_> {
-    fn parse<'a, T: Deserialize<'a>>(&self, json: &'a str) -> Result<T, CaptureError> {
-        serde_json::from_str(json).map_err(|error| self.error("(frame)", error.to_string()))
-    }
-}
-
-/// Turns frames into messages in ticks and lots.
-struct Read<'a> {
-    place: Place<'a>,
-    instrument: &'a Instrument,
-}
-
-impl Read<'_> {
-    fn stream<'a>(&self, json: &'a str) -> Result<Option<&'a str>, CaptureError> {
-        Ok(self.place.parse::<Stream>(json)?.stream)
+        file.finish().unwrap();
+        let looked = look(load(&folder, &["a.gz".into()]));
+        std::fs::remove_dir_all(folder).unwrap();
+        looked
     }
 
-    fn snapshot(&self, json: &str) -> Result<Body, CaptureError> {
-        let raw: RawSnapshot = self.place.parse(json)?;
-        let changes = self.changes(["bids", "asks"], &raw.bids, &raw.asks)?;
-        Ok(Body::Snapshot { last_update: raw.last_update, changes })
+    fn texts(flow: &Flow) -> Vec<String> {
+        let text = |input: &Input| match input.command {
+            Command::Submit(s) => format!("{:?} {} @ {}", s.side, s.quantity, s.price),
+            Command::Cancel { order_id, .. } => format!("cancel {}", order_id.as_str()),
+            _ => "?".into(),
+        };
+        flow.inputs.iter().map(text).collect()
     }
 
-    fn diff(&self, json: &str) -> Result<Body, CaptureError> {
-        let raw = self.place.parse::<Combined<RawDiff>>(json)?.data;
-        let changes = self.changes(["b", "a"], &raw.b, &raw.a)?;
-        Ok(Body::Diff(Diff { first: raw.first, last: raw.last, previous: raw.pu, changes }))
+    #[test]
+    fn a_diff_resets_what_it_names_and_what_trades_may_have_taken() {
+        let early = diff(9, 10, "", r#"["101.00","9.0"]"#);
+        let late = diff(11, 12, "", r#"["101.00","3.0"]"#);
+        check("reset", &[&early, SNAPSHOT, SALE, &late, TICKER], |loaded| {
+            let (flow, recording) = loaded.unwrap();
+            let expected = [
+                "Buy 2000000 @ 9800",
+                "Buy 1000000 @ 9900",
+                "Sell 1000000 @ 10100",
+                "Sell 2500000 @ 9800",
+                "cancel l1",
+                "cancel l2",
+                "cancel l3",
+                "Buy 2000000 @ 9800",
+                "Buy 1000000 @ 9900",
+                "Sell 3000000 @ 10100",
+            ];
+            assert_eq!(texts(&flow), expected);
+            assert_eq!(recording.checks.len(), 1);
+            assert!(recording.checks[0].diffs_agree);
+        });
     }
 
-    /// `None` for an entry without size: futures tell insurance settlements that way.
-    fn trade(&self, json: &str) -> Result<Option<Body>, CaptureError> {
-        let raw = self.place.parse::<Combined<RawTrade>>(json)?.data;
-        let (price, quantity) = self.level(["p", "q"], raw.p, raw.q)?;
-        let side = if raw.m { Side::Sell } else { Side::Buy };
-        let trade = Body::Trade(Trade { id: raw.t, side, price, quantity });
-        Ok((!quantity.is_zero()).then_some(trade))
+    fn check_error(name: &str, frames: &[&str], expected: &str) {
+        let error = check(name, frames, |loaded| loaded.err().expect("it is malformed").to_string());
+        assert!(error.starts_with(expected), "{error}");
     }
 
-    fn ticker(&self, json: &str) -> Result<(u64, Top), CaptureError> {
-        let raw = self.place.parse::<Combined<RawTicker>>(json)?.data;
-        let bid = Some(self.level(["b", "B"], raw.b, raw.bid_quantity)?);
-        let ask = Some(self.level(["a", "A"], raw.a, raw.ask_quantity)?);
-        Ok((raw.u, Top { bid, ask }))
-    }
-
-    fn changes(
-        &self,
-        fields: [&str; 2],
-        bids: &[[&str; 2]],
-        asks: &[[&str; 2]],
-    ) -> Result<Vec<Change>, CaptureError> {
-        let mut changes = Vec::with_capacity(bids.len() + asks.len());
-        for (side, field, levels) in [(Side::Buy, fields[0], bids), (Side::Sell, fields[1], asks)] {
-            for [price, total] in levels {
-                let (price, total) = self.level([field; 2], price, total)?;
-                changes.push(Change { side, price, total });
-            }
-        }
-        Ok(changes)
-    }
-
-    fn level(
-        &self,
-        [price_field, quantity_field]: [&str; 2],
-        price: &str,
-        quantity: &str,
-    ) -> Result<(Price, Quantity), CaptureError> {
-        let price = self.place.steps(price_field, price, self.instrument.tick)?;
-        let quantity = self.place.steps(quantity_field, quantity, self.instrument.lot)?;
-        Ok((Price(price), Quantity(quantity)))
+    #[test]
+    fn a_malformed_frame_is_named() {
+        let (one, gap) = (diff(11, 12, "", ""), diff(14, 15, "", ""));
+        check_error(
+            "gap",
+            &[SNAPSHOT, &one, &gap, TICKER],
+            "a.gz line 3 field U: a gap: 14 where 13 follows",
+        );
+        let bad = diff(11, 12, r#"["99.001","1"]"#, "");
+        check_error(
+            "tick",
+            &[SNAPSHOT, &bad],
+            "a.gz line 2 field b: \"99.001\" is not a whole number of steps",
+        );
+        check_error("json", &[SNAPSHOT, "{"], "a.gz line 2 field (frame): ");
+        check_error("empty", &[SNAPSHOT], "a.gz line 0 field stream: no depth diff follows");
     }
 }

@@ -5,8 +5,9 @@
 //! as limit orders that rest. An ask at price 0 is a market sell. With that reading a plain price-time engine makes
 //! the very trades that were made, which is what [`Recording::judge`] asks for.
 //!
-//! What cannot be replayed: a market buy by quote amount is written with neither its price nor its size. It is sent as
-//! written, the engine refuses it, and the trade it made is missing for that stated reason.
+//! A market buy by quote amount is written with neither its price nor its size. Without it the makers it took from
+//! would keep too much, so it is sent as a market buy of the size that the trade file says it took. What it trades
+//! proves nothing then: those trades must be made, too, but are counted apart.
 
 use super::Flow;
 use super::capture::{CaptureError, Place, open};
@@ -50,8 +51,8 @@ enum Action {
 /// What the recording says must come out.
 pub struct Recording {
     trades: Vec<Trade>,
-    /// Market buys by quote amount: no engine can make their trades from what is written.
-    by_quote: HashSet<u64>,
+    /// Market buys by quote amount, sized by the trades they made.
+    by_quote: HashMap<u64, Quantity>,
     remainders: Vec<Remainder>,
     created: HashMap<u64, Created>,
 }
@@ -60,12 +61,13 @@ pub struct Recording {
 struct Created {
     /// The input's ticket.
     ticket: u64,
+    at: Timestamp,
     quantity: Quantity,
 }
 
-/// After so many inputs the venue said that so much of an order was left.
+/// After a trade the venue said that so much of an order was left. Rows of one millisecond come in any order.
 struct Remainder {
-    ticket: u64,
+    at: Timestamp,
     order: u64,
     left: Quantity,
 }
@@ -77,8 +79,10 @@ pub struct Judgement {
     pub recorded: usize,
     /// Trades the engine made that were recorded: same buyer, seller, quantity and price.
     pub matched: usize,
-    /// Recorded trades the engine did not make, with the reason if it is known.
-    pub missing: Vec<(Trade, Option<&'static str>)>,
+    /// Trades of takers that were sized by these very trades; made as recorded, but no proof.
+    pub given: Vec<Trade>,
+    /// Recorded trades the engine did not make.
+    pub missing: Vec<Trade>,
     /// Remainders the venue told after partial fills, and how many of them the engine shares.
     pub remainders: usize,
     pub remainders_equal: usize,
@@ -90,18 +94,23 @@ pub fn load(folder: &Path) -> Result<(Flow, Recording), CaptureError> {
     let instrument = &market.instruments[0];
     let rows = read_orders(folder, instrument)?;
     let post_only = created_and_deleted_at_once(&rows);
+    let trades = read_trades(folder, instrument)?;
     let mut recording = Recording {
-        trades: read_trades(folder, instrument)?,
-        by_quote: HashSet::new(),
+        by_quote: sizes_by_quote(&rows, &trades, instrument),
+        trades,
         remainders: Vec::new(),
         created: HashMap::new(),
     };
     let mut inputs = Vec::with_capacity(rows.len());
     for row in rows.iter().filter(|row| !GHOSTS.contains(&row.id)) {
         let ticket = inputs.len() as u64 + 1;
-        recording.remember(row, ticket, instrument);
+        recording.remember(row, ticket);
         let command = match row.action {
-            Action::Created => Command::Submit(submit(row, post_only.contains(&row.id))),
+            Action::Created => match recording.by_quote.get(&row.id) {
+                Some(size) => Command::Submit(market_order(row, row.price, *size)),
+                None if is_market_sell(row) => Command::Submit(market_order(row, Price(1), row.volume)),
+                None => Command::Submit(limit_order(row, post_only.contains(&row.id))),
+            },
             Action::Deleted => {
                 Command::Cancel { account: owner(row.id), symbol: SymbolId(0), order_id: name(row.id) }
             }
@@ -120,7 +129,7 @@ pub fn load(folder: &Path) -> Result<(Flow, Recording), CaptureError> {
         format!("{} asks at price 0: fed as market sells", zero(Side::Sell)),
         format!("{} bids at price 0: refused by the engine (PriceRange)", zero(Side::Buy)),
         format!(
-            "{} market buys by quote amount, written without price and volume: refused by the engine (QuantityRange)",
+            "{} market buys by quote amount, written without price and volume: fed with the size of their trades",
             recording.by_quote.len()
         ),
         format!("{} orders of the first snapshot left out: they had left the book already", GHOSTS.len()),
@@ -154,22 +163,26 @@ fn market() -> Arc<Market> {
     Arc::new(market)
 }
 
-fn submit(row: &Row, post_only: bool) -> Submit {
-    let market_sell = row.side == Side::Sell && row.price.0 == 0;
+fn limit_order(row: &Row, post_only: bool) -> Submit {
     Submit {
         account: owner(row.id),
         symbol: SymbolId(0),
         order_id: name(row.id),
         side: row.side,
-        kind: if market_sell { OrderKind::Market } else { OrderKind::Limit },
-        price: if market_sell { Price(1) } else { row.price },
+        kind: OrderKind::Limit,
+        price: row.price,
         quantity: row.volume,
-        time_in_force: match (market_sell, post_only) {
-            (true, _) => TimeInForce::Ioc,
-            (_, true) => TimeInForce::PostOnly,
-            _ => TimeInForce::Gtc,
-        },
+        time_in_force: if post_only { TimeInForce::PostOnly } else { TimeInForce::Gtc },
     }
+}
+
+fn is_market_sell(row: &Row) -> bool {
+    row.side == Side::Sell && row.price.0 == 0
+}
+
+fn market_order(row: &Row, protection: Price, quantity: Quantity) -> Submit {
+    let (kind, time_in_force) = (OrderKind::Market, TimeInForce::Ioc);
+    Submit { kind, price: protection, quantity, time_in_force, ..limit_order(row, false) }
 }
 
 fn owner(id: u64) -> AccountId {
@@ -202,19 +215,28 @@ fn created_and_deleted_at_once(rows: &[Row]) -> HashSet<u64> {
     lives.into_iter().filter(|(_, life)| life.rows == 2 && life.at_once).map(|(id, _)| id).collect()
 }
 
+/// The market buys by quote amount, each with the sum of its trades.
+fn sizes_by_quote(rows: &[Row], trades: &[Trade], instrument: &Instrument) -> HashMap<u64, Quantity> {
+    let ticks_per_unit = 10u64.pow(instrument.tick.decimals as u32) / instrument.tick.size;
+    let price = Price(PRICE_OF_QUOTE_MARKET * ticks_per_unit);
+    let by_quote = rows.iter().filter(|row| {
+        row.action == Action::Created && row.side == Side::Buy && row.price == price && row.volume.is_zero()
+    });
+    let size = |id| trades.iter().filter(|trade| trade.buyer == id).map(|trade| trade.quantity.0).sum();
+    by_quote.map(|row| (row.id, Quantity(size(row.id)))).collect()
+}
+
 // ---- the oracle -----------------------------------------------------------------------------------------------------
 
 impl Recording {
-    fn remember(&mut self, row: &Row, ticket: u64, instrument: &Instrument) {
+    fn remember(&mut self, row: &Row, ticket: u64) {
         let told = row.action == Action::Changed || row.action == Action::Deleted && row.volume.is_zero();
         if row.action == Action::Created {
-            self.created.insert(row.id, Created { ticket, quantity: row.volume });
-            let ticks_per_unit = 10u64.pow(instrument.tick.decimals as u32) / instrument.tick.size;
-            if row.volume.is_zero() && row.price.0 == PRICE_OF_QUOTE_MARKET * ticks_per_unit {
-                self.by_quote.insert(row.id);
-            }
+            let quantity = self.by_quote.get(&row.id).copied().unwrap_or(row.volume);
+            // The engine refuses a second order of the same id, so the first is the one that counts.
+            self.created.entry(row.id).or_insert(Created { ticket, at: row.at, quantity });
         } else if told {
-            self.remainders.push(Remainder { ticket, order: row.id, left: row.volume });
+            self.remainders.push(Remainder { at: row.at, order: row.id, left: row.volume });
         }
     }
 
@@ -227,39 +249,42 @@ impl Recording {
         let mut judgement = Judgement { recorded: self.trades.len(), ..Default::default() };
         for trade in &self.trades {
             match unmatched.get_mut(trade).filter(|count| **count > 0) {
+                None => judgement.missing.push(*trade),
                 Some(count) => {
                     *count -= 1;
-                    judgement.matched += 1;
+                    if self.by_quote.contains_key(&trade.buyer) {
+                        judgement.given.push(*trade);
+                    } else {
+                        judgement.matched += 1;
+                    }
                 }
-                None => judgement.missing.push((*trade, self.reason(trade))),
             }
         }
         self.judge_remainders(made, &mut judgement);
         judgement
     }
 
-    fn reason(&self, missing: &Trade) -> Option<&'static str> {
-        let by_quote = self.by_quote.contains(&missing.buyer);
-        by_quote.then_some("its taker is a market buy by quote amount, written without price and volume")
-    }
-
-    /// A trade happens when its taker comes in, so what was left of an order after an input follows from the trades
-    /// alone, whatever the executor.
+    /// A trade happens when its taker comes in, so what was left of an order at a time follows from the trades alone,
+    /// whatever the executor.
     fn judge_remainders(&self, made: &[Trade], judgement: &mut Judgement) {
-        let ticket = |order: u64| self.created.get(&order).map_or(0, |created| created.ticket);
-        let mut fills: HashMap<u64, Vec<(u64, Quantity)>> = HashMap::new();
+        let mut fills: HashMap<u64, Vec<(Timestamp, Quantity)>> = HashMap::new();
         for trade in made {
-            let at = ticket(trade.buyer).max(ticket(trade.seller));
-            for order in [trade.buyer, trade.seller] {
-                fills.entry(order).or_default().push((at, trade.quantity));
-            }
+            let orders = [trade.buyer, trade.seller];
+            let taker = orders.iter().filter_map(|id| self.created.get(id)).max_by_key(|order| order.ticket);
+            let at = taker.expect("made of replayed orders").at;
+            orders.iter().for_each(|id| fills.entry(*id).or_default().push((at, trade.quantity)));
         }
         for told in &self.remainders {
             let Some(created) = self.created.get(&told.order) else { continue };
-            let fills = fills.get(&told.order).map_or(&[][..], Vec::as_slice);
-            let traded: u64 = fills.iter().filter(|(at, _)| *at < told.ticket).map(|(_, lots)| lots.0).sum();
+            // A taker that meets several makers has several remainders in its millisecond, and each may be told.
+            let mut left = created.quantity.0;
+            let after_each = fills.get(&told.order).into_iter().flatten().map(|(at, lots)| {
+                left -= lots.0;
+                (*at, left)
+            });
+            let equal = after_each.into_iter().any(|(at, left)| at <= told.at && left == told.left.0);
             judgement.remainders += 1;
-            judgement.remainders_equal += (created.quantity.0 - traded == told.left.0) as usize;
+            judgement.remainders_equal += equal as usize;
         }
     }
 }
@@ -414,8 +439,15 @@ mod tests {
         assert_eq!(kinds, [(Limit, Gtc), (Limit, PostOnly), (Market, Ioc)]);
         let trade = Trade { buyer: 1, seller: 3, quantity: Quantity(6_380), price: Price(10_000) };
         let judgement = recording.judge(&[trade]);
-        let all = Judgement { recorded: 1, matched: 1, missing: vec![], remainders: 1, remainders_equal: 1 };
+        let all = Judgement {
+            recorded: 1,
+            matched: 1,
+            given: vec![],
+            missing: vec![],
+            remainders: 1,
+            remainders_equal: 1,
+        };
         assert_eq!(judgement, all);
-        assert_eq!(recording.judge(&[]).missing, [(trade, None)]);
+        assert_eq!(recording.judge(&[]).missing, [trade]);
     }
 }

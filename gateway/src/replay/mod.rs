@@ -128,7 +128,8 @@ pub fn load(folder: &Path) -> anyhow::Result<(Flow, Oracle)> {
     }
 }
 
-/// Replays flat out through an engine of its own and judges the outcome. An error means nothing was judged: a wrong
+/// Replays flat out through an engine of its own and judges the outcome; `speed` and `serve` concern those who [`feed`]
+/// a running exchange. An error means nothing was judged: a wrong
 /// folder or a malformed file.
 pub fn run(args: &ReplayArgs) -> anyhow::Result<Outcome> {
     let bound = 1..=SHARDS_MAX;

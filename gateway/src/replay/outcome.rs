@@ -2,6 +2,7 @@
 
 use super::bitstamp::Judgement;
 use super::drive::Played;
+use super::tally::Trade;
 use super::{Flow, ReplayArgs};
 use engine_core::decimal::scaled_to_string;
 use engine_core::executor::AtRest;
@@ -19,14 +20,16 @@ pub struct Outcome {
     pub title: String,
     /// "threads 1×1".
     pub engine: String,
-    /// Trades the engine made.
+    /// Trades the engine made, without those of `given`.
     pub trades_made: u64,
     /// Of those, trades that were recorded: same buyer, seller, quantity and price.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trades_matched: Option<u64>,
     /// Trades that were recorded.
     pub recorded: u64,
-    /// Recorded trades the engine did not make, each with what is known of it.
+    /// Recorded trades that prove nothing, each with the reason; made as recorded.
+    pub given: Vec<String>,
+    /// Recorded trades the engine did not make.
     pub missing: Vec<String>,
     /// Moments at which the feed's top of book equals the recorded bookTicker.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -94,6 +97,7 @@ impl Outcome {
             trades_made: counters().map(|(_, counters)| counters.trade.0).sum(),
             trades_matched: None,
             recorded: 0,
+            given: Vec::new(),
             missing: Vec::new(),
             tops_equal: None,
             tops: None,
@@ -110,22 +114,20 @@ impl Outcome {
         }
     }
 
-    /// Judged by the trades: all made must be recorded ones, and all recorded ones made, save those no engine can make
-    /// from what is written.
+    /// Judged by the trades: all made must be recorded ones, and all recorded ones made.
     pub(super) fn judge_trades(mut self, judgement: &Judgement) -> Self {
-        let explained = judgement.missing.iter().all(|(_, reason)| reason.is_some());
-        self.passed = self.conserved && judgement.matched as u64 == self.trades_made && explained;
+        self.trades_made -= judgement.given.len() as u64;
+        let exact = judgement.matched as u64 == self.trades_made && judgement.missing.is_empty();
+        self.passed = self.conserved && exact && self.trades_made > 0;
         self.trades_matched = Some(judgement.matched as u64);
         self.recorded = judgement.recorded as u64;
-        self.missing = judgement
-            .missing
-            .iter()
-            .map(|(trade, reason)| {
-                let (buyer, seller, lots) = (trade.buyer, trade.seller, trade.quantity);
-                let reason = reason.unwrap_or("no reason known");
-                format!("buyer {buyer} seller {seller}, {lots} lots at {} ticks: {reason}", trade.price)
-            })
-            .collect();
+        let text = |trade: &Trade| {
+            let Trade { buyer, seller, quantity, price } = trade;
+            format!("buyer {buyer} seller {seller}, {quantity} lots at {price} ticks")
+        };
+        let sized = "its taker is a market buy by quote amount, sized by this trade";
+        self.given = judgement.given.iter().map(|trade| format!("{}: {sized}", text(trade))).collect();
+        self.missing = judgement.missing.iter().map(text).collect();
         self.counts.insert("remainders_told".into(), judgement.remainders as u64);
         self.counts.insert("remainders_equal".into(), judgement.remainders_equal as u64);
         self
@@ -172,10 +174,13 @@ impl fmt::Display for Outcome {
                 "{matched} trades matched of {} made (buyer, seller, quantity, price)",
                 self.trades_made
             )?;
+            writeln!(f, "{} recorded trades made but no proof:", self.given.len())?;
+            self.given.iter().try_for_each(|given| writeln!(f, "  {given}"))?;
+            let count = |name: &str| self.counts.get(name).copied().unwrap_or(0);
+            let (equal, told) = (count("remainders_equal"), count("remainders_told"));
+            writeln!(f, "{equal} of {told} remainders after fills as the venue told them")?;
             writeln!(f, "{} recorded trades not made", self.missing.len())?;
-            for missing in &self.missing {
-                writeln!(f, "  {missing}")?;
-            }
+            self.missing.iter().try_for_each(|missing| writeln!(f, "  {missing}"))?;
         }
         if let (Some(equal), Some(tops), Some(expected)) = (self.tops_equal, self.tops, self.tops_expected) {
             writeln!(f, "{equal} of {tops} tops equal to bookTicker (the recorded diffs give {expected})")?;

@@ -98,7 +98,11 @@ mod tests {
                 }
             }
             for (room, count) in counts.iter().enumerate() {
-                assert_eq!(seen[room], count.load(Ordering::Relaxed), "the last mark of room {room} was seen");
+                assert_eq!(
+                    seen[room],
+                    count.load(Ordering::Relaxed),
+                    "the last mark of room {room} was seen"
+                );
             }
         });
     }

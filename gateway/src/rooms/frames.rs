@@ -116,9 +116,18 @@ mod tests {
     #[test]
     fn the_end_of_a_torn_frame_is_found() {
         let stream = [test_frame(3, 1), test_frame(200, 2), test_frame(0, 3)].concat();
-        assert_eq!((frame_end_at_or_after(&stream, 0), frame_end_at_or_after(&stream, 1)), (Some(0), Some(5)));
-        assert_eq!((frame_end_at_or_after(&stream, 5), frame_end_at_or_after(&stream, 6)), (Some(5), Some(209)));
-        assert_eq!((frame_end_at_or_after(&stream, 211), frame_end_at_or_after(&stream[..210], 210)), (Some(211), None));
+        assert_eq!(
+            (frame_end_at_or_after(&stream, 0), frame_end_at_or_after(&stream, 1)),
+            (Some(0), Some(5))
+        );
+        assert_eq!(
+            (frame_end_at_or_after(&stream, 5), frame_end_at_or_after(&stream, 6)),
+            (Some(5), Some(209))
+        );
+        assert_eq!(
+            (frame_end_at_or_after(&stream, 211), frame_end_at_or_after(&stream[..210], 210)),
+            (Some(211), None)
+        );
     }
 
     #[test]

@@ -96,7 +96,9 @@ impl Writer {
         for piece in frame {
             let free = &self.segment.buffer[self.written..self.written + piece.len()];
             // SAFETY: these bytes are above `published`, where only the one writer goes, and `free` bounds them.
-            unsafe { std::ptr::copy_nonoverlapping(piece.as_ptr(), UnsafeCell::raw_get(free.as_ptr()), piece.len()) };
+            unsafe {
+                std::ptr::copy_nonoverlapping(piece.as_ptr(), UnsafeCell::raw_get(free.as_ptr()), piece.len())
+            };
             self.written += piece.len();
         }
     }

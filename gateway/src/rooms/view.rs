@@ -81,7 +81,10 @@ mod tests {
         assert_eq!(covering(Streams::DEFAULT.with(Stream::Bbo)), [View::DepthTrade, View::Bbo]);
         assert_eq!(covering(Streams::NONE.with(Stream::Trade)), [View::Trade]);
         let depth = Channel::parse("BTC-USDT@depth").unwrap();
-        assert_eq!(depth, Channel::Market { symbol: "BTC-USDT", streams: Some(Streams::NONE.with(Stream::Depth)) });
+        assert_eq!(
+            depth,
+            Channel::Market { symbol: "BTC-USDT", streams: Some(Streams::NONE.with(Stream::Depth)) }
+        );
         assert_eq!(Channel::parse("user"), Some(Channel::User));
         assert_eq!(Channel::parse("BTC-USDT@nonsense"), None);
     }

@@ -4,3 +4,4 @@
 mod exchange;
 
 mod browser;
+mod replay;

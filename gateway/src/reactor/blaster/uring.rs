@@ -27,7 +27,8 @@ impl Uring {
         while !self.ring.submission().is_empty() {
             match self.ring.submit() {
                 Ok(_) => {}
-                Err(error) if matches!(error.raw_os_error(), Some(libc::EINTR | libc::EAGAIN | libc::EBUSY)) => {}
+                Err(error)
+                    if matches!(error.raw_os_error(), Some(libc::EINTR | libc::EAGAIN | libc::EBUSY)) => {}
                 // Queued sends point at bytes that the caller is about to reuse: going on is not an option.
                 Err(error) => panic!("io_uring_enter: {error}"),
             }
