@@ -24,7 +24,7 @@ use engine_core::units::*;
 use levels::Levels;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use tokio::sync::oneshot;
 
@@ -64,6 +64,8 @@ pub struct Depth {
 #[derive(Clone)]
 pub struct FeedDoor {
     requests: SyncSender<FeedRequest>,
+    /// Requests ever sent: the feed compares it with those it has answered before its thread rests.
+    sent: Arc<AtomicU64>,
     matcher: Arc<ThreadBell>,
 }
 
@@ -71,6 +73,9 @@ impl FeedDoor {
     /// False if the feed has too much to do.
     pub fn send(&self, request: FeedRequest) -> bool {
         let sent = self.requests.try_send(request).is_ok();
+        if sent {
+            self.sent.fetch_add(1, Ordering::Release);
+        }
         self.matcher.ring();
         sent
     }
@@ -95,6 +100,9 @@ pub struct Feed {
     venue: Arc<Venue>,
     doors: Vec<Arc<ReactorDoor>>,
     requests: Receiver<FeedRequest>,
+    /// Requests ever sent, and answered.
+    sent: Arc<AtomicU64>,
+    answered: u64,
     counters: Arc<FeedCounters>,
     symbols: HashMap<SymbolId, Symbol>,
     /// The symbol of each room of ours.
@@ -136,17 +144,20 @@ pub fn feed(
     counters: Arc<FeedCounters>,
 ) -> (Feed, impl FnOnce(Arc<ThreadBell>) -> FeedDoor) {
     let (sender, requests) = sync_channel(REQUESTS_MAX);
+    let sent = Arc::new(AtomicU64::new(0));
     let feed = Feed {
         venue,
         doors,
         requests,
+        sent: sent.clone(),
+        answered: 0,
         counters,
         symbols: HashMap::new(),
         rooms: HashMap::new(),
         touched: Vec::new(),
         scratch: Scratch::default(),
     };
-    (feed, move |matcher| FeedDoor { requests: sender, matcher })
+    (feed, move |matcher| FeedDoor { requests: sender, sent, matcher })
 }
 
 impl MarketSink for Feed {
@@ -178,8 +189,13 @@ impl MarketSink for Feed {
             self.publish_symbol(id);
         }
         while let Ok(request) = self.requests.try_recv() {
+            self.answered += 1;
             self.answer(request);
         }
+    }
+
+    fn wants_publish(&self) -> bool {
+        self.sent.load(Ordering::Acquire) != self.answered
     }
 }
 

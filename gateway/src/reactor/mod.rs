@@ -180,7 +180,12 @@ pub fn run(parts: Parts, started: impl FnOnce(String)) -> anyhow::Result<()> {
         let shell = Rc::new(RefCell::new(reactor));
         monoio::spawn(accept(shell.clone(), TcpListener::from_std(listener)?));
         monoio::spawn(sweep(shell.clone()));
-        pump(shell, sleeper).await
+        // A task like the others: monoio polls the future of `block_on` itself before all of them, for as long as
+        // it wakes itself.
+        let pumped = monoio::spawn(pump(shell.clone(), sleeper)).await;
+        // The tasks that still wait hold the shell, and nobody will run them again: the port is closed by hand.
+        shell.borrow_mut().port.close();
+        pumped
     })
 }
 
@@ -277,7 +282,9 @@ async fn pump(shell: Shell, sleeper: Sleeper) -> anyhow::Result<()> {
             continue;
         }
         door.wake.falling_asleep();
-        if !shell.borrow_mut().has_work() {
+        if shell.borrow_mut().has_work() {
+            yield_now().await;
+        } else {
             poll_fn(|context| {
                 let mut reactor = shell.borrow_mut();
                 if reactor.pump_wanted {

@@ -104,11 +104,18 @@ impl Port {
     }
 }
 
-impl Drop for Port {
-    fn drop(&mut self) {
-        self.ingress.clear(); // closes the lanes
+impl Port {
+    /// Ends the port: what was flushed or submitted still takes effect, nothing more can be submitted or heard.
+    pub fn close(&mut self) {
+        self.ingress.clear(); // dropping a lane's end closes it
         self.reports.clear();
         self.bells.iter().for_each(|bell| bell.ring());
+    }
+}
+
+impl Drop for Port {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 
@@ -495,7 +502,7 @@ impl MatcherThread {
                 // A message that waits for its ticket is no work yet, and a bell may not ring for the one before it.
                 let early = !self.next_tickets.is_empty() && any_next(&mut self.orders);
                 let congested = !settlements_out || !self.gate.is_empty() || early;
-                idle(&self.bell, spins, congested, || any_next(&mut self.orders));
+                idle(&self.bell, spins, congested, || any_next(&mut self.orders) || self.market.wants_publish());
                 self.market.publish();
             }
         }
