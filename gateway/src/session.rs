@@ -70,6 +70,9 @@ pub struct Session {
 
 struct Login {
     id: AccountId,
+    /// The last entry of the account's history before this login; what came earlier is not news. None until the
+    /// engine has said.
+    since: Option<u64>,
     name: Box<str>,
     /// Whether the client named it; an anonymous account can still be left for a named one.
     named: bool,
@@ -138,9 +141,15 @@ impl Session {
         }
     }
 
+    /// Whether an entry of the account's history is news to this client.
+    pub fn is_news(&self, exec_sequence: u64) -> bool {
+        self.account.as_ref().and_then(|login| login.since).is_some_and(|since| exec_sequence > since)
+    }
+
     /// The engine's answer to a login or a look.
     pub fn account_view(&mut self, request: u32, view: &AccountView, host: &mut impl Host) {
-        let Some(login) = &self.account else { return };
+        let Some(login) = &mut self.account else { return };
+        login.since.get_or_insert(view.exec_sequence);
         let name = login.name.clone();
         match self.take_pending(request) {
             Some(Pending::Auth(id)) => host.say(|out, _| {
@@ -339,7 +348,7 @@ impl Session {
         }
         let request = self.expect(Pending::Auth(id.copied()))?;
         let account = host.login(name, request).inspect_err(|_| self.forget(request))?;
-        self.account = Some(Login { id: account, name: name.into(), named: true });
+        self.account = Some(Login { id: account, since: None, name: name.into(), named: true });
         Ok(())
     }
 
@@ -356,7 +365,7 @@ impl Session {
         let name = host.anonymous_name();
         let request = self.expect(Pending::Nobody)?;
         let account = host.login(&name, request).inspect_err(|_| self.forget(request))?;
-        self.account = Some(Login { id: account, name: name.into(), named: false });
+        self.account = Some(Login { id: account, since: None, name: name.into(), named: false });
         Ok(account)
     }
 

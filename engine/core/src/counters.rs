@@ -24,6 +24,36 @@ impl Counter {
     }
 }
 
+/// Durations in microseconds, in buckets that double: up to 1, 2, 4, … µs; the last holds the rest.
+#[derive(Debug, Default)]
+pub struct Histogram {
+    buckets: [Counter; Histogram::BUCKETS],
+    sum: Counter,
+}
+
+impl Histogram {
+    /// The last bucket but one ends at 2^22 µs, four seconds.
+    pub const BUCKETS: usize = 24;
+
+    /// Counts a duration; only the histogram's writer may.
+    pub fn record(&self, microseconds: u64) {
+        let bucket = (u64::BITS - microseconds.saturating_sub(1).leading_zeros()) as usize;
+        self.buckets[bucket.min(Self::BUCKETS - 1)].add(1);
+        self.sum.add(microseconds);
+    }
+
+    /// The buckets' upper ends in microseconds (none for the last) and how many durations are in each.
+    pub fn buckets(&self) -> impl Iterator<Item = (Option<u64>, u64)> + '_ {
+        let end = |bucket: usize| (bucket + 1 < Self::BUCKETS).then(|| 1 << bucket);
+        self.buckets.iter().enumerate().map(move |(bucket, count)| (end(bucket), count.get()))
+    }
+
+    /// All durations together, in microseconds.
+    pub fn sum(&self) -> u64 {
+        self.sum.get()
+    }
+}
+
 /// Counted by a sequencer's thread.
 #[derive(Debug, Default)]
 #[repr(align(128))] // its own cache lines: one writer each
@@ -65,5 +95,20 @@ impl SequencerCounters {
             }
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Histogram;
+
+    #[test]
+    fn a_duration_is_counted_in_the_first_bucket_that_ends_at_or_above_it() {
+        let histogram = Histogram::default();
+        for microseconds in [0, 1, 2, 3, 4, 5, u64::MAX / 2] {
+            histogram.record(microseconds);
+        }
+        let counts: Vec<_> = histogram.buckets().filter(|(_, count)| *count > 0).collect();
+        assert_eq!(counts, [(Some(1), 2), (Some(2), 1), (Some(4), 2), (Some(8), 1), (None, 1)]);
     }
 }

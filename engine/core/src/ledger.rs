@@ -50,6 +50,12 @@ impl Balances {
         *entry
     }
 
+    /// What there is of an asset.
+    pub fn of(&self, asset: AssetId) -> Balance {
+        let found = self.0.iter().find(|entry| entry.asset == asset);
+        found.copied().unwrap_or(Balance { asset, available: Amount(0), held: Amount(0) })
+    }
+
     /// All of them, by asset.
     pub fn iter(&self) -> impl Iterator<Item = Balance> + '_ {
         self.0.iter().copied()

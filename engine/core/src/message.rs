@@ -360,6 +360,17 @@ pub enum ReportBody {
     Account(Box<AccountView>),
 }
 
+impl ReportBody {
+    /// The entry's number, if it is one of the account's history.
+    pub fn exec_sequence(&self) -> Option<u64> {
+        match self {
+            ReportBody::Execution(execution) => Some(execution.exec_sequence),
+            ReportBody::Balance(change) => Some(change.exec_sequence),
+            _ => None,
+        }
+    }
+}
+
 /// One entry of an account's gapless history: an order's event.
 #[derive(Clone, Copy, Debug)]
 pub struct Execution {

@@ -17,7 +17,7 @@ use crate::wire::name::Stream;
 use crate::ws;
 use bytes::Bytes;
 use engine_core::bell::{Bell, ThreadBell};
-use engine_core::counters::Counter;
+use engine_core::counters::{Counter, Histogram};
 use engine_core::executor::MarketSink;
 use engine_core::matcher::{MarketEvent, TradePrint};
 use engine_core::units::*;
@@ -93,6 +93,8 @@ pub struct FeedCounters {
     pub snapshots: Counter,
     /// Changes that a later change of the same level within a batch made unnecessary.
     pub conflated: Counter,
+    /// From reading the order that changed a book to its update in the rooms.
+    pub order_to_room: Histogram,
 }
 
 /// One feed, for the symbols of one matcher.
@@ -243,6 +245,7 @@ impl Feed {
                 of(Side::Sell),
             );
             append(Stream::Depth, &self.scratch.frame());
+            self.counters.order_to_room.record(crate::reactor::clock().0.saturating_sub(symbol.at.0));
             symbol.published = symbol.sequence;
         }
         changed.clear();

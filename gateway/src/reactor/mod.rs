@@ -25,7 +25,7 @@ use blaster::{Behind, Blaster};
 use connection::{Connection, Next};
 use dashmap::DashMap;
 use engine_core::bell::Bell;
-use engine_core::counters::Counter;
+use engine_core::counters::{Counter, Histogram};
 use engine_core::executor::threads::Port;
 use engine_core::units::{AccountId, Timestamp};
 use fanout::LocalRoom;
@@ -101,6 +101,8 @@ pub struct ReactorCounters {
     /// Connections that are behind now.
     pub behind: Counter,
     pub turns: Counter,
+    /// From reading an order to writing its acknowledgement.
+    pub order_to_ack: Histogram,
 }
 
 /// The state of one reactor. Everything here belongs to its thread.

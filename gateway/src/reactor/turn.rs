@@ -36,10 +36,15 @@ impl Reactor {
                 }
                 Recipient::Watchers => {
                     for i in 0.. {
-                        let Some(at) = self.watchers.get(&report.account).and_then(|w| w.get(i)) else {
-                            break;
-                        };
-                        self.write_report(*at, report, None);
+                        let watchers = self.watchers.get(&report.account);
+                        let Some(at) = watchers.and_then(|watchers| watchers.get(i)).copied() else { break };
+                        let entry = report.body.exec_sequence();
+                        if self
+                            .session_mut(at)
+                            .is_some_and(|session| entry.is_some_and(|n| session.is_news(n)))
+                        {
+                            self.write_report(at, report, None);
+                        }
                     }
                 }
             }
@@ -63,7 +68,10 @@ impl Reactor {
         if self.session_mut(at).is_none() {
             return; // it is closing
         }
-        let Self { connections, shared, now, .. } = self;
+        let Self { connections, shared, now, counters, .. } = self;
+        if let ReportBody::OrderAck { received, duplicate: false, .. } = report.body {
+            counters.order_to_ack.record(now.0.saturating_sub(received.0));
+        }
         ws::frame::append_frame(&mut connections[at].outbox, Opcode::Text, 400, |out| {
             reports::write(out, &shared.venue, report, id, *now)
         });

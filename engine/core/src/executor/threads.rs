@@ -502,7 +502,9 @@ impl MatcherThread {
                 // A message that waits for its ticket is no work yet, and a bell may not ring for the one before it.
                 let early = !self.next_tickets.is_empty() && any_next(&mut self.orders);
                 let congested = !settlements_out || !self.gate.is_empty() || early;
-                idle(&self.bell, spins, congested, || any_next(&mut self.orders) || self.market.wants_publish());
+                idle(&self.bell, spins, congested, || {
+                    any_next(&mut self.orders) || self.market.wants_publish()
+                });
                 self.market.publish();
             }
         }

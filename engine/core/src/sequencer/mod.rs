@@ -191,7 +191,7 @@ impl Sequencer {
             slot: None,
             answer: funded.map_or_else(Answer::Rejected, |_| Answer::Pending),
         });
-        let balance = funded?;
+        funded?;
 
         let owner = &mut self.accounts[account];
         let slot = self.orders.insert(
@@ -208,7 +208,6 @@ impl Sequencer {
                 cancels: 0,
             },
         );
-        out.balance(submit.account, owner, self.now, [Some(balance), None]);
         self.order_ids.get_mut(record).slot = Some(slot);
         let place = MatcherOrder::Place {
             key: self.orders.key(slot),
@@ -223,7 +222,7 @@ impl Sequencer {
     }
 
     /// Checks an order against its instrument and holds what it can cost at most.
-    fn fund(&mut self, account: usize, submit: &Submit) -> Result<Balance, Reject> {
+    fn fund(&mut self, account: usize, submit: &Submit) -> Result<(), Reject> {
         let instrument =
             self.market.instruments.get(submit.symbol.0 as usize).ok_or(Reject::UnknownSymbol)?;
         if submit.price.0 == 0 || submit.price > instrument.price_max {
@@ -240,7 +239,7 @@ impl Sequencer {
             return Err(Reject::TooManyOrders);
         }
         let (asset, amount) = hold_of(instrument, submit, submit.quantity);
-        owner.balances.hold(asset, amount).map_err(|_| Reject::InsufficientBalance)
+        owner.balances.hold(asset, amount).map(|_| ()).map_err(|_| Reject::InsufficientBalance)
     }
 
     fn answer_repeat(
@@ -356,7 +355,13 @@ impl Sequencer {
         };
         out.answer(submit.account, asker, answer.at, ack(false));
         self.answer_waiting(record, submit.account, || ack(true), out);
-        out.execution(submit.account, self.owner(slot), answer.at, ExecutionKind::New, view);
+        // The hold is told with the order it is for, after the answer to the submit.
+        let instrument = &self.market.instruments[submit.symbol.0 as usize];
+        let (asset, _) = hold_of(instrument, &submit, submit.quantity);
+        let owner = self.owner(slot);
+        let balance = owner.balances.of(asset);
+        out.execution(submit.account, owner, answer.at, ExecutionKind::New, view);
+        out.balance(submit.account, owner, answer.at, [Some(balance), None]);
     }
 
     fn refused(&mut self, slot: Slot, reason: Reject, out: &mut Outbox) {
@@ -366,7 +371,8 @@ impl Sequencer {
         let reject = || ReportBody::OrderReject { order_id: submit.order_id, reason };
         out.answer(submit.account, asker, self.now, reject());
         self.answer_waiting(record, submit.account, reject, out);
-        self.release(slot, submit.quantity, out);
+        // Nobody was told of the hold, so nobody needs to be told of its end.
+        self.release(slot, submit.quantity);
         self.retire(slot);
     }
 
@@ -455,8 +461,10 @@ impl Sequencer {
             CloseReason::Cancelled => ExecutionKind::Cancelled,
             CloseReason::Expired => ExecutionKind::Expired,
         };
-        out.execution(account, self.owner(slot), at, kind, view);
-        self.release(slot, left, out);
+        let balance = self.release(slot, left);
+        let owner = self.owner(slot);
+        out.execution(account, owner, at, kind, view);
+        out.balance(account, owner, at, [Some(balance), None]);
         self.retire(slot);
     }
 
@@ -472,13 +480,10 @@ impl Sequencer {
     }
 
     /// Gives back what `left` lots of the order still hold.
-    fn release(&mut self, slot: Slot, left: Quantity, out: &mut Outbox) {
-        let now = self.now;
+    fn release(&mut self, slot: Slot, left: Quantity) -> Balance {
         let submit = self.orders.get(slot).submit;
         let (asset, amount) = hold_of(&self.market.instruments[submit.symbol.0 as usize], &submit, left);
-        let owner = self.owner(slot);
-        let balance = owner.balances.release(asset, amount);
-        out.balance(submit.account, owner, now, [Some(balance), None]);
+        self.owner(slot).balances.release(asset, amount)
     }
 
     /// The order is out of the book: it leaves its account's list, and the slab unless a cancel is on its way.

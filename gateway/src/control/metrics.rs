@@ -1,0 +1,174 @@
+//! `/metrics` in the Prometheus text format.
+//!
+//! The counters are read where they are, one writer each; a scrape costs the hot path nothing. Labels are few and
+//! bounded: the thread, the reason, the symbol (the first [`SYMBOLS_MAX`]).
+
+use super::Control;
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
+use engine_core::counters::Histogram;
+use engine_core::decimal::scaled_to_string;
+use engine_core::message::Reject;
+use std::fmt::Write;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// Symbols that get labels of their own.
+const SYMBOLS_MAX: usize = 100;
+
+pub async fn all(State(control): State<Arc<Control>>) -> impl IntoResponse {
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4")], text(&control))
+}
+
+fn text(control: &Control) -> String {
+    let mut out = Exposition::default();
+    macro_rules! each {
+        ($of:ident, $label:literal, $($kind:ident $name:literal $field:ident $help:literal)+) => {$(
+            out.family($name, stringify!($kind), $help);
+            for (index, of) in control.$of.iter().enumerate() {
+                out.sample($name, &[($label, &index.to_string())], of.$field.get());
+            }
+        )+};
+    }
+    each!(reactors, "reactor",
+        gauge "ringside_connections" connections "Open connections."
+        gauge "ringside_memberships" memberships "Rooms that connections are in, all together."
+        gauge "ringside_connections_behind" behind "Connections whose socket is full."
+        counter "ringside_connections_accepted_total" accepted "Connections accepted."
+        counter "ringside_connections_refused_total" refused "Connections refused."
+        counter "ringside_messages_in_total" messages_in "Messages of clients."
+        counter "ringside_bytes_in_total" bytes_in "Bytes of clients."
+        counter "ringside_frames_out_total" frames_out "Market data frames taken by sockets."
+        counter "ringside_bytes_out_total" bytes_out "Market data bytes taken by sockets."
+        counter "ringside_sends_total" sends "Sends of market data."
+        counter "ringside_private_bytes_out_total" private_bytes_out "Private bytes taken by sockets."
+        counter "ringside_fell_behind_total" fell_behind "Times a socket became full."
+        counter "ringside_lapped_total" lapped "Times a connection left the window and got a snapshot."
+        counter "ringside_gaps_total" gaps "Gaps announced to clients."
+        counter "ringside_closed_slow_total" closed_slow "Connections closed for not reading."
+        counter "ringside_turns_total" turns "Turns of the reactor."
+    );
+    each!(sequencers, "sequencer",
+        counter "ringside_inputs_total" inputs "Inputs applied."
+        counter "ringside_orders_acked_total" orders_acked "Orders acknowledged, repeats included."
+        counter "ringside_cancels_acked_total" cancels_acked "Cancels acknowledged."
+        gauge "ringside_ingress_depth" ingress_depth "Inputs waiting."
+        gauge "ringside_settlement_depth" settlement_depth "Settlements waiting."
+    );
+    each!(matchers, "matcher",
+        counter "ringside_matcher_messages_total" messages "Messages applied."
+        counter "ringside_trades_total" trades "Trades made."
+        gauge "ringside_matcher_depth" depth "Messages waiting."
+    );
+    each!(feeds, "matcher",
+        counter "ringside_feed_frames_total" frames "Frames written to rooms."
+        counter "ringside_feed_bytes_total" bytes "Bytes written to rooms."
+        counter "ringside_feed_snapshots_total" snapshots "Snapshots cut."
+        counter "ringside_feed_conflated_total" conflated "Level changes replaced by a later one in the same batch."
+    );
+    out.family("ringside_rejects_total", "counter", "Refusals by the engine, by reason.");
+    for reason in Reject::ALL {
+        let count = control.sequencers.iter().map(|of| of.rejects[reason as usize].get()).sum();
+        out.sample("ringside_rejects_total", &[("reason", &snake_case(reason))], count);
+    }
+    let acks = control.reactors.iter().map(|of| &of.order_to_ack);
+    out.histogram(
+        "ringside_order_to_ack_seconds",
+        "From reading an order to writing its acknowledgement.",
+        acks,
+    );
+    let rooms = control.feeds.iter().map(|of| &of.order_to_room);
+    out.histogram(
+        "ringside_order_to_room_seconds",
+        "From reading an order to its depth update in the rooms.",
+        rooms,
+    );
+    process(&mut out, control);
+    tops(&mut out, control);
+    out.text
+}
+
+fn process(out: &mut Exposition, control: &Control) {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let field = |name: &str| -> u64 {
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+    };
+    let rows = [
+        ("ringside_rooms", "Open rooms.", control.registry.list().len() as u64),
+        ("ringside_uptime_seconds", "Seconds since the start.", control.started.elapsed().as_secs()),
+        ("ringside_resident_memory_bytes", "Memory in RAM.", field("VmRSS:") * 1024),
+        ("ringside_threads", "Threads.", field("Threads:")),
+    ];
+    for (name, help, value) in rows {
+        out.family(name, "gauge", help);
+        out.sample(name, &[], value);
+    }
+}
+
+fn tops(out: &mut Exposition, control: &Control) {
+    out.family("ringside_best_price_ticks", "gauge", "Best price in ticks, 0 for an empty side.");
+    for (instrument, top) in
+        control.venue.market.instruments.iter().zip(&control.venue.tops).take(SYMBOLS_MAX)
+    {
+        for (side, price) in [("bid", &top.bid), ("ask", &top.ask)] {
+            let labels = [("symbol", instrument.symbol.as_str()), ("side", side)];
+            out.sample("ringside_best_price_ticks", &labels, price.load(Ordering::Relaxed));
+        }
+    }
+}
+
+fn seconds(microseconds: u64) -> String {
+    scaled_to_string(microseconds as u128, 6)
+}
+
+/// `InsufficientBalance` as `insufficient_balance`.
+fn snake_case(reason: Reject) -> String {
+    let mut text = String::new();
+    for letter in format!("{reason:?}").chars() {
+        if letter.is_uppercase() && !text.is_empty() {
+            text.push('_');
+        }
+        text.push(letter.to_ascii_lowercase());
+    }
+    text
+}
+
+#[derive(Default)]
+struct Exposition {
+    text: String,
+}
+
+impl Exposition {
+    fn family(&mut self, name: &str, kind: &str, help: &str) {
+        write!(self.text, "# HELP {name} {help}\n# TYPE {name} {kind}\n").expect("a string takes any text");
+    }
+
+    fn histogram<'a>(&mut self, name: &str, help: &str, parts: impl Iterator<Item = &'a Histogram>) {
+        self.family(name, "histogram", help);
+        let (mut counts, mut sum) = ([0; Histogram::BUCKETS], 0);
+        for part in parts {
+            sum += part.sum();
+            part.buckets().zip(&mut counts).for_each(|((_, more), count)| *count += more);
+        }
+        let mut total = 0;
+        for ((end, _), count) in Histogram::default().buckets().zip(counts) {
+            total += count;
+            let end = end.map_or("+Inf".into(), |microseconds| seconds(microseconds));
+            self.sample(&format!("{name}_bucket"), &[("le", &end)], total);
+        }
+        writeln!(self.text, "{name}_sum {}\n{name}_count {total}", seconds(sum))
+            .expect("a string takes any text");
+    }
+
+    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: u64) {
+        self.text.push_str(name);
+        for (i, (label, of)) in labels.iter().enumerate() {
+            let open = if i == 0 { '{' } else { ',' };
+            write!(self.text, "{open}{label}=\"{of}\"").expect("a string takes any text");
+        }
+        let close = if labels.is_empty() { "" } else { "}" };
+        writeln!(self.text, "{close} {value}").expect("a string takes any text");
+    }
+}

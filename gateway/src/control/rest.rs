@@ -1,0 +1,214 @@
+//! `/api/v1`: what is listed, depth, trades, time.
+
+use super::Control;
+use crate::feed::{Depth, FeedRequest};
+use crate::reactor::clock;
+use crate::wire::code::ErrorCode;
+use crate::wire::encode::SymbolFormat;
+use crate::wire::name::Name;
+use crate::wire::number::NumberFormat;
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use engine_core::decimal::scaled_to_string;
+use engine_core::instrument::{Instrument, Step};
+use engine_core::matcher::TradePrint;
+use engine_core::units::{Price, Quantity, TradeId};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// Levels a side, and trades, that one answer may hold.
+const LEVELS_MAX: usize = 5000;
+const TRADES_MAX: usize = 1000;
+const ROWS_DEFAULT: usize = 100;
+
+/// How long a feed may take to answer.
+const FEED_TIMEOUT: Duration = Duration::from_secs(2);
+
+pub fn routes() -> Router<Arc<Control>> {
+    Router::new()
+        .route("/info", get(info))
+        .route("/time", get(|| async { Json(json!({"ts": clock().0})) }))
+        .route("/symbols", get(symbols))
+        .route("/depth", get(depth))
+        .route("/trades", get(trades))
+}
+
+pub async fn not_found() -> Response {
+    let body = json!({"type": "error", "code": "NOT_FOUND", "message": "nothing at this path"});
+    (StatusCode::NOT_FOUND, Json(body)).into_response()
+}
+
+async fn info(State(control): State<Arc<Control>>) -> Json<Value> {
+    let info = &control.info;
+    Json(json!({"ws_url": info.ws_url, "mode": info.mode, "demo": info.demo, "version": info.version}))
+}
+
+async fn symbols(State(control): State<Arc<Control>>) -> Json<Value> {
+    let market = &control.venue.market;
+    let row = |instrument: &Instrument| {
+        let format = control.venue.format(instrument.id);
+        let quote = &market.assets[instrument.quote.0 as usize];
+        json!({
+            "symbol": instrument.symbol,
+            "base": market.assets[instrument.base.0 as usize].name,
+            "quote": quote.name,
+            "tick": step(instrument.tick),
+            "lot": step(instrument.lot),
+            "min_notional": scaled_to_string(instrument.min_notional.0, quote.decimals),
+            "price_max": text(format.price, instrument.price_max.0),
+            "quantity_max": text(format.quantity, instrument.quantity_max.0),
+        })
+    };
+    Json(json!({"symbols": market.instruments.iter().map(row).collect::<Vec<_>>()}))
+}
+
+#[derive(Deserialize)]
+struct DepthQuery {
+    symbol: Option<String>,
+    limit: Option<String>,
+}
+
+async fn depth(
+    State(control): State<Arc<Control>>,
+    Query(query): Query<DepthQuery>,
+) -> Result<Json<Value>, Refused> {
+    let instrument = listed(&control, query.symbol.as_deref())?;
+    let levels_max = rows("limit", query.limit.as_deref(), LEVELS_MAX)?;
+    let symbol = instrument.id;
+    let depth: Depth =
+        ask(&control, instrument, |answer| FeedRequest::Depth { symbol, levels_max, answer }).await?;
+    let format = control.venue.format(symbol);
+    Ok(Json(json!({
+        "symbol": instrument.symbol,
+        "seq": depth.sequence.0,
+        "ts": depth.at.0,
+        "bids": levels(&format, &depth.bids),
+        "asks": levels(&format, &depth.asks),
+    })))
+}
+
+#[derive(Deserialize)]
+struct TradesQuery {
+    symbol: Option<String>,
+    from_id: Option<String>,
+    limit: Option<String>,
+}
+
+async fn trades(
+    State(control): State<Arc<Control>>,
+    Query(query): Query<TradesQuery>,
+) -> Result<Json<Value>, Refused> {
+    let instrument = listed(&control, query.symbol.as_deref())?;
+    let trades_max = rows("limit", query.limit.as_deref(), TRADES_MAX)?;
+    let from = match &query.from_id {
+        Some(text) => {
+            let id = text.parse().map_err(|_| bad("from_id", "from_id must be a whole number"))?;
+            Some(TradeId(id))
+        }
+        None => None,
+    };
+    let symbol = instrument.id;
+    let trades: Vec<TradePrint> =
+        ask(&control, instrument, |answer| FeedRequest::Trades { symbol, from, trades_max, answer }).await?;
+    let format = control.venue.format(symbol);
+    let row = |trade: &TradePrint| {
+        json!({
+            "trade_id": trade.trade.0,
+            "seq": trade.sequence.0,
+            "price": text(format.price, trade.price.0),
+            "quantity": text(format.quantity, trade.quantity.0),
+            "side": trade.taker_side.text(),
+            "ts": trade.at.0,
+        })
+    };
+    Ok(Json(json!({"symbol": instrument.symbol, "trades": trades.iter().map(row).collect::<Vec<_>>()})))
+}
+
+/// Has the symbol's feed answer.
+async fn ask<T>(
+    control: &Control,
+    instrument: &Instrument,
+    request: impl FnOnce(oneshot::Sender<T>) -> FeedRequest,
+) -> Result<T, Refused> {
+    let (answer, answered) = oneshot::channel();
+    if !control.registry.door(instrument.id).send(request(answer)) {
+        return Err(Refused::new(ErrorCode::Overloaded, None, "the feed has too much to do, try again"));
+    }
+    match tokio::time::timeout(FEED_TIMEOUT, answered).await {
+        Ok(Ok(answer)) => Ok(answer),
+        _ => Err(Refused::new(ErrorCode::Timeout, None, "the feed did not answer in time")),
+    }
+}
+
+fn listed<'a>(control: &'a Control, symbol: Option<&str>) -> Result<&'a Instrument, Refused> {
+    let symbol =
+        symbol.ok_or_else(|| Refused::new(ErrorCode::MissingField, Some("symbol"), "symbol is missing"))?;
+    let found = control.venue.instrument(symbol);
+    found.ok_or_else(|| Refused::new(ErrorCode::UnknownSymbol, Some("symbol"), "symbol is not listed"))
+}
+
+fn rows(field: &'static str, text: Option<&str>, most: usize) -> Result<usize, Refused> {
+    let Some(text) = text else { return Ok(ROWS_DEFAULT) };
+    let rows = text.parse().ok().filter(|rows| (1..=most).contains(rows));
+    rows.ok_or_else(|| bad(field, format!("{field} must be a whole number from 1 to {most}")))
+}
+
+fn step(step: Step) -> String {
+    scaled_to_string(step.size as u128, step.decimals)
+}
+
+fn text(format: NumberFormat, steps: u64) -> String {
+    let mut out = Vec::new();
+    format.write(&mut out, steps);
+    String::from_utf8(out).expect("numbers are ASCII")
+}
+
+fn levels(format: &SymbolFormat<'_>, levels: &[(Price, Quantity)]) -> Vec<[String; 2]> {
+    levels
+        .iter()
+        .map(|(price, total)| [text(format.price, price.0), text(format.quantity, total.0)])
+        .collect()
+}
+
+/// A refusal in the protocol's words.
+struct Refused {
+    code: ErrorCode,
+    field: Option<&'static str>,
+    message: String,
+}
+
+impl Refused {
+    fn new(code: ErrorCode, field: Option<&'static str>, message: impl Into<String>) -> Self {
+        Self { code, field, message: message.into() }
+    }
+}
+
+fn bad(field: &'static str, message: impl Into<String>) -> Refused {
+    Refused::new(ErrorCode::BadValue, Some(field), message)
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let status = match self.code {
+            ErrorCode::UnknownSymbol => StatusCode::NOT_FOUND,
+            ErrorCode::Overloaded | ErrorCode::Timeout => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::BAD_REQUEST,
+        };
+        let mut body = json!({
+            "type": "error",
+            "code": self.code.text(),
+            "num": self.code.num(),
+            "message": self.message,
+        });
+        if let Some(field) = self.field {
+            body["field"] = field.into();
+        }
+        (status, Json(body)).into_response()
+    }
+}
