@@ -1,4 +1,4 @@
-//! The `ringside` binary, started for one test on ports and a data directory of its own and ended with it.
+//! The `ringside` binary, started for one test on ports of its own and ended with it.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
@@ -19,17 +19,23 @@ pub struct Exchange {
     directory: PathBuf,
     /// Where to read the page and REST, ends with a slash.
     pub http: String,
+    /// Where WebSocket clients connect, ends with `/ws`.
+    pub ws: String,
 }
 
 impl Exchange {
-    /// Returns when the process says that it is ready.
+    /// The exchange with its demo flow. Returns when the process says that it is ready.
     pub fn start() -> Self {
+        Self::start_with(&["serve"])
+    }
+
+    /// The binary with these arguments, on free ports.
+    pub fn start_with(arguments: &[&str]) -> Self {
         let directory = fresh_directory("exchange");
         let stderr = File::create(directory.join("stderr.log")).expect("the directory was just made");
         let mut process = Command::new(env!("CARGO_BIN_EXE_ringside"))
-            .args(["serve", "--ws-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--json"])
-            .arg("--data-dir")
-            .arg(directory.join("data"))
+            .args(arguments)
+            .args(["--ws-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--json"])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(stderr)
@@ -37,9 +43,10 @@ impl Exchange {
             .expect("cargo built the binary");
         let lines = lines_of(process.stdout.take().expect("stdout is piped"));
         // From here on a panic ends the process too.
-        let mut exchange = Self { process, directory, http: String::new() };
+        let mut exchange = Self { process, directory, http: String::new(), ws: String::new() };
         let ready = exchange.wait_until_ready(&lines);
         exchange.http = ready["http"].as_str().expect("the ready line names the page").to_owned();
+        exchange.ws = ready["ws"].as_str().expect("the ready line names the socket").to_owned();
         exchange
     }
 
