@@ -50,6 +50,14 @@ impl Exchange {
         exchange
     }
 
+    /// Memory of the process in RAM.
+    pub fn resident_bytes(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a process has memory");
+        let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number of kilobytes");
+        kilobytes * 1024
+    }
+
     fn wait_until_ready(&self, lines: &Receiver<String>) -> Value {
         loop {
             let line = lines.recv_timeout(START_PATIENCE).unwrap_or_else(|error| self.never_ready(error));

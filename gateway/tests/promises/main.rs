@@ -4,4 +4,6 @@
 mod exchange;
 
 mod browser;
+mod followed;
 mod replay;
+mod slow_reader_does_not_stall_others;

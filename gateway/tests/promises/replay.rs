@@ -19,10 +19,10 @@ const BITSTAMP: &str = "bitstamp-l3-btcusd-20260502";
 const SPOT: &str = "binance-spot-btcusdt-20240808";
 const FUTURES: &str = "binance-usdm-btcusdt-20240808";
 
-fn recording(name: &str) -> Option<PathBuf> {
+pub fn recording(name: &str) -> Option<PathBuf> {
     let dir = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data")).join(name);
     if !dir.is_dir() {
-        println!("skipped: no recording {name} beside the repository");
+        eprintln!("skipped: no recording {name} beside the repository");
         return None;
     }
     Some(dir)
