@@ -73,7 +73,7 @@ fn finish(command: &mut Command) -> Result<()> {
 
 fn differential(seeds: u64) -> Command {
     let mut command = cargo(["test", "--release", "-p", "engine-core", "differential"]);
-    command.env("RINGSIDE_SEEDS", seeds.to_string());
+    command.env("BOOK_SEEDS", seeds.to_string());
     command
 }
 

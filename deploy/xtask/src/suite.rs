@@ -14,7 +14,6 @@ pub fn steps() -> Vec<Step> {
         Step::command("documentation", documentation()),
         Step::command("tests", cargo(["test", "--workspace", "--no-fail-fast"])),
         Step::command("loom: engine-core", loom("engine-core")),
-        Step::command("loom: gateway", loom("gateway")),
         Step::command("benches, tiny", tiny_benches()),
     ]
 }

@@ -1,7 +1,7 @@
 //! How many nanoseconds does a command cost, in the fast book and in the plain one?
 //!
 //! `cargo bench -p engine-core --bench book` measures. Without cargo's `--bench`, as under `cargo test --benches`,
-//! or with `BOOK_BENCH_TINY` set, it runs in a blink, to show that it still works.
+//! or with `RINGSIDE_BENCH` set, it runs in a blink, to show that it still works.
 //!
 //! Each market is one seeded stream of commands, drawn beforehand. Both books take it in turns, round by round, so
 //! that what else the machine does hits both; filling the book is not timed. A round's figure is its mean, the
@@ -21,7 +21,7 @@ use rand_chacha::ChaCha8Rng;
 const SEED: u64 = 1;
 
 fn main() {
-    let full = std::env::args().any(|arg| arg == "--bench") && std::env::var_os("BOOK_BENCH_TINY").is_none();
+    let full = std::env::args().any(|arg| arg == "--bench") && std::env::var_os("RINGSIDE_BENCH").is_none();
     let size = if full { 1 } else { 1000 };
     println!("seed {SEED}{}", if full { "" } else { ", tiny" });
     println!("market     live  levels   fast ns/command      plain ns/command     checksum");

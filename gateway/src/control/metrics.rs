@@ -155,7 +155,7 @@ impl Exposition {
         let mut total = 0;
         for ((end, _), count) in Histogram::default().buckets().zip(counts) {
             total += count;
-            let end = end.map_or("+Inf".into(), |microseconds| seconds(microseconds));
+            let end = end.map_or("+Inf".into(), seconds);
             self.sample(&format!("{name}_bucket"), &[("le", &end)], total);
         }
         writeln!(self.text, "{name}_sum {}\n{name}_count {total}", seconds(sum))

@@ -71,7 +71,10 @@ mod tests {
     #[test]
     fn a_sleeper_is_signalled_once_and_a_waking_one_not_at_all() {
         let (wake, sleeper) = wake().unwrap();
-        let waiting = || (&*sleeper.socket()).read(&mut [0; 64]).unwrap_or(0);
+        let waiting = || {
+            let mut socket = sleeper.socket();
+            socket.read(&mut [0; 64]).unwrap_or(0)
+        };
         wake.ring();
         assert_eq!(waiting(), 0);
         wake.falling_asleep();
