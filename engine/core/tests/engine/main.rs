@@ -1,3 +1,6 @@
 //! What the engine as a whole promises, whichever way its shards are run.
 
+mod by_hand;
+mod order_semantics;
 mod shards_agree;
+mod witness;
