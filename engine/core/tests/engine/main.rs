@@ -4,5 +4,6 @@ mod by_hand;
 mod links;
 mod money;
 mod order_semantics;
+mod overload;
 mod shards_agree;
 mod witness;
