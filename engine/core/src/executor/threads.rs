@@ -225,11 +225,11 @@ fn spawn<T: Send + 'static>(name: String, run: impl FnOnce() -> T + Send + 'stat
     std::thread::Builder::new().name(name).spawn(run).expect("the system has a thread for each shard")
 }
 
-/// The ends of lanes, by the thread that holds them and then by the thread at the other end.
-type Ends<T> = Vec<Vec<T>>;
+/// The senders by sender, the receivers by receiver.
+type Lanes<T> = (Vec<Vec<Sender<T>>>, Vec<Vec<Receiver<T>>>);
 
-/// A lane from each of `from` to each of `to`: the senders by sender, the receivers by receiver.
-fn lanes<T>(from: usize, to: usize, capacity: usize) -> (Ends<Sender<T>>, Ends<Receiver<T>>) {
+/// A lane from each of `from` to each of `to`.
+fn lanes<T>(from: usize, to: usize, capacity: usize) -> Lanes<T> {
     let mut receivers: Vec<Vec<Receiver<T>>> = (0..to).map(|_| Vec::new()).collect();
     let senders = (0..from).map(|_| {
         let to_each = receivers.iter_mut().map(|receivers| {

@@ -46,8 +46,8 @@ pub struct Sequencer {
     deposits: Deposits,
     marks: Marks,
     numbers: Numbers,
-    /// Repeats of submits that the matcher has not answered yet.
-    repeats_waiting: Vec<(RecordNumber, Origin)>,
+    /// Repeats of submits that the matcher has not answered yet, by the order they wait for.
+    repeats_waiting: Vec<(Slot, Origin)>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -258,7 +258,10 @@ impl Sequencer {
             Answer::Pending if self.repeats_waiting.len() >= REPEATS_WAITING_MAX => {
                 return Err(Reject::Overloaded);
             }
-            Answer::Pending => self.repeats_waiting.push((number, input.origin)),
+            Answer::Pending => {
+                let slot = record.slot.expect("an order without an answer is live");
+                self.repeats_waiting.push((slot, input.origin));
+            }
             Answer::Acked { exchange_order_id, sequence, received } => {
                 let body = ReportBody::OrderAck {
                     order_id: submit.order_id,
@@ -354,7 +357,7 @@ impl Sequencer {
             duplicate,
         };
         out.answer(submit.account, asker, answer.at, ack(false));
-        self.answer_waiting(record, submit.account, || ack(true), out);
+        self.answer_waiting(slot, submit.account, || ack(true), out);
         // The hold is told with the order it is for, after the answer to the submit.
         let instrument = &self.market.instruments[submit.symbol.0 as usize];
         let (asset, _) = hold_of(instrument, &submit, submit.quantity);
@@ -370,7 +373,7 @@ impl Sequencer {
         self.order_ids.get_mut(record).answer = Answer::Rejected(reason);
         let reject = || ReportBody::OrderReject { order_id: submit.order_id, reason };
         out.answer(submit.account, asker, self.now, reject());
-        self.answer_waiting(record, submit.account, reject, out);
+        self.answer_waiting(slot, submit.account, reject, out);
         // Nobody was told of the hold, so nobody needs to be told of its end.
         self.release(slot, submit.quantity);
         self.retire(slot);
@@ -378,14 +381,14 @@ impl Sequencer {
 
     fn answer_waiting(
         &mut self,
-        record: RecordNumber,
+        slot: Slot,
         account: AccountId,
         body: impl Fn() -> ReportBody,
         out: &mut Outbox,
     ) {
         let now = self.now;
         self.repeats_waiting.retain(|(waiting_for, asker)| {
-            let answered = *waiting_for == record;
+            let answered = *waiting_for == slot;
             if answered {
                 out.answer(account, *asker, now, body());
             }

@@ -1,3 +1,9 @@
 //! What the engine as a whole promises, whichever way its shards are run.
 
+mod by_hand;
+mod links;
+mod money;
+mod order_semantics;
+mod overload;
 mod shards_agree;
+mod witness;

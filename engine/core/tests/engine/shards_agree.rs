@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 const ACCOUNTS: u32 = 37;
 
-fn market() -> Arc<Market> {
+pub fn market() -> Arc<Market> {
     let mut market = Market::default();
     market.add_asset("BTC", 8).unwrap();
     market.add_asset("ETH", 18).unwrap();
@@ -33,7 +33,7 @@ fn market() -> Arc<Market> {
 
 /// A flow in which most orders meet: few prices, many cancels, some repeats. Money is plenty, so that what a
 /// sequencer accepts does not depend on which settlement it saw first.
-fn flow(seed: u64, orders: usize) -> Vec<Input> {
+pub fn flow(seed: u64, orders: usize) -> Vec<Input> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut inputs = Vec::new();
     let mut tickets = [0; 3];
