@@ -19,7 +19,7 @@ use crate::bell::{Bell, ThreadBell};
 use crate::counters::{MatcherCounters, SequencerCounters};
 use crate::lane::{Receiver, Sender, lane};
 use crate::limits::{INGRESS_LANE, LINK_LANE, REPORT_LANE, TURN_BATCH};
-use crate::log::{Entry, Gate};
+use crate::log::{Entry, Gate, Position};
 use crate::matcher::MarketEvent;
 use crate::message::*;
 use crate::units::{AccountId, SymbolId};
@@ -185,6 +185,7 @@ pub fn start(
         shards.sequencers.into_iter().zip(lanes).enumerate()
     {
         let thread = SequencerThread {
+            position: shard.log.durable(), // what is there at the start was read from what is durable
             shard,
             ingress,
             settlements,
@@ -302,6 +303,8 @@ fn idle(bell: &ThreadBell, spins: u32, congested: bool, mut has_work: impl FnMut
 
 struct SequencerThread {
     shard: SequencerShard,
+    /// The log's end. What a look shows was caused by all before it, news or no news.
+    position: Position,
     ingress: Vec<Receiver<Ingress>>,
     settlements: Vec<Receiver<Link<FromMatcher>>>,
     orders: Vec<Outgoing<Link<ToMatcher>, ThreadBell>>,
@@ -349,17 +352,15 @@ impl SequencerThread {
             self.gather_inputs();
         }
         let worked = !self.entries.is_empty() || !self.looks.is_empty();
-        let position = if self.entries.is_empty() {
-            self.shard.log.durable()
-        } else {
-            self.shard.log.append(&self.entries)
-        };
+        if !self.entries.is_empty() {
+            self.position = self.shard.log.append(&self.entries);
+        }
         self.apply();
         for (to, message) in self.shard.out.to_matchers.drain(..) {
             self.orders[to].push(Link::Message(message));
         }
-        let Self { gate, shard, reports, watchers, counters, .. } = self;
-        gate.pass(&mut shard.out.reports, position, shard.log.durable(), |report| {
+        let Self { gate, shard, position, reports, watchers, counters, .. } = self;
+        gate.pass(&mut shard.out.reports, *position, shard.log.durable(), |report| {
             counters.count(&report);
             route(report, reports, watchers);
         });
