@@ -14,6 +14,11 @@ pub const LINK_LANE: usize = 4096;
 /// this is a full ingress lane's worth and some fills.
 pub const REPORT_LANE: usize = 4 * INGRESS_LANE;
 
+/// Reports a sequencer may hold back for its log before it takes no more inputs, and market events a matcher may
+/// before it takes no more orders. At 500,000 orders a second, three reports each, this bridges a log that stands
+/// still for 80 ms; longer than that a client is better served by OVERLOADED than by memory that grows.
+pub const GATE_REPORTS_MAX: usize = 1 << 17;
+
 /// Messages a shard takes from one lane before it looks at the next: large enough to pay for the lane's two cache
 /// lines, small enough that a quiet lane behind a busy one waits some tens of microseconds. Picked by eye.
 pub const TURN_BATCH: usize = 256;

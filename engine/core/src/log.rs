@@ -115,6 +115,11 @@ impl<T> Gate<T> {
         any
     }
 
+    /// How much is held back.
+    pub fn len(&self) -> usize {
+        self.held.len()
+    }
+
     /// Whether nothing is held back.
     pub fn is_empty(&self) -> bool {
         self.held.is_empty()

@@ -9,6 +9,8 @@
 //!   never blocked by sequencers for long, and settlement never blocks matching.
 //! - A sequencer whose lane to a matcher is full takes no more inputs. Its ingress lanes fill, and [`Port::submit`]
 //!   says OVERLOADED: that is the answer the client sees.
+//! - What a log holds back is bounded, too: a shard with too much behind its gate takes no more until the log has
+//!   caught up. A sequencer goes on settling, which is bounded by what it has sent.
 //! - A port that does not read its reports holds up its sequencers, so a port's owner reads before it sends.
 //!
 //! A batch is appended to the log before its outputs are handed on; what the outside learns waits in a [`Gate`]
@@ -18,8 +20,8 @@ use super::{AtRest, MarketSink, MatcherShard, SequencerShard};
 use crate::bell::{Bell, ThreadBell};
 use crate::counters::{MatcherCounters, SequencerCounters};
 use crate::lane::{Receiver, Sender, lane};
-use crate::limits::{INGRESS_LANE, LINK_LANE, REPORT_LANE, TURN_BATCH};
-use crate::log::{Entry, Gate};
+use crate::limits::{GATE_REPORTS_MAX, INGRESS_LANE, LINK_LANE, REPORT_LANE, TURN_BATCH};
+use crate::log::{Entry, Gate, Position};
 use crate::matcher::MarketEvent;
 use crate::message::*;
 use crate::units::{AccountId, SymbolId};
@@ -185,6 +187,7 @@ pub fn start(
         shards.sequencers.into_iter().zip(lanes).enumerate()
     {
         let thread = SequencerThread {
+            position: shard.log.durable(), // what is there at the start was read from what is durable
             shard,
             ingress,
             settlements,
@@ -302,6 +305,8 @@ fn idle(bell: &ThreadBell, spins: u32, congested: bool, mut has_work: impl FnMut
 
 struct SequencerThread {
     shard: SequencerShard,
+    /// The log's end. What a look shows was caused by all before it, news or no news.
+    position: Position,
     ingress: Vec<Receiver<Ingress>>,
     settlements: Vec<Receiver<Link<FromMatcher>>>,
     orders: Vec<Outgoing<Link<ToMatcher>, ThreadBell>>,
@@ -324,7 +329,7 @@ impl SequencerThread {
         self.bell.attach();
         let (mut reports_out, mut orders_out) = (true, true);
         loop {
-            let worked = reports_out && self.turn(orders_out);
+            let worked = reports_out && self.turn(orders_out && self.gate.len() < GATE_REPORTS_MAX);
             // Everything a turn put out is on its way before the thread may rest.
             reports_out = flush_all(&mut self.reports);
             orders_out = flush_all(&mut self.orders);
@@ -349,17 +354,15 @@ impl SequencerThread {
             self.gather_inputs();
         }
         let worked = !self.entries.is_empty() || !self.looks.is_empty();
-        let position = if self.entries.is_empty() {
-            self.shard.log.durable()
-        } else {
-            self.shard.log.append(&self.entries)
-        };
+        if !self.entries.is_empty() {
+            self.position = self.shard.log.append(&self.entries);
+        }
         self.apply();
         for (to, message) in self.shard.out.to_matchers.drain(..) {
             self.orders[to].push(Link::Message(message));
         }
-        let Self { gate, shard, reports, watchers, counters, .. } = self;
-        gate.pass(&mut shard.out.reports, position, shard.log.durable(), |report| {
+        let Self { gate, shard, position, reports, watchers, counters, .. } = self;
+        gate.pass(&mut shard.out.reports, *position, shard.log.durable(), |report| {
             counters.count(&report);
             route(report, reports, watchers);
         });
@@ -514,7 +517,9 @@ impl MatcherThread {
     }
 
     fn turn(&mut self) -> bool {
-        self.gather();
+        if self.gate.len() < GATE_REPORTS_MAX {
+            self.gather();
+        }
         let worked = !self.batch.is_empty();
         let position = if worked { self.shard.log.append(&self.entries) } else { self.shard.log.durable() };
         let MatcherShard { machine, out, log } = &mut self.shard;
