@@ -15,6 +15,7 @@ use crate::wire::request::{
 };
 use engine_core::message::{AccountView, Command, OrderKind, Submit};
 use engine_core::units::*;
+use std::collections::VecDeque;
 
 /// What a session needs from whoever runs it.
 pub trait Host {
@@ -61,7 +62,7 @@ pub struct Session {
     account: Option<Login>,
     subscriptions: Vec<Subscription>,
     /// Requests whose answer comes from the engine, by the number it will carry.
-    pending: Vec<(u32, Pending)>,
+    pending: VecDeque<(u32, Pending)>,
     next_request: u32,
     control: Bucket,
     orders: Bucket,
@@ -172,8 +173,9 @@ impl Session {
     }
 
     fn take_pending(&mut self, request: u32) -> Option<Pending> {
+        // Answers come nearly in the order of the requests, so it is at the front or close to it.
         let at = self.pending.iter().position(|(number, _)| *number == request)?;
-        Some(self.pending.swap_remove(at).1)
+        self.pending.remove(at).map(|(_, pending)| pending)
     }
 
     fn act(
@@ -458,7 +460,7 @@ impl Session {
             ));
         }
         self.next_request = self.next_request.wrapping_add(1).max(1); // 0 means that no id is to be repeated
-        self.pending.push((self.next_request, pending));
+        self.pending.push_back((self.next_request, pending));
         Ok(self.next_request)
     }
 

@@ -17,6 +17,10 @@ use super::host::Client;
 /// A connection whose unsent private bytes are above this is not read from: it must take its answers first.
 const PAUSE_BYTES: usize = 256 << 10;
 
+/// Empty buffers a reactor keeps for its outboxes, and how large one may be: what a turn's worth of talkers needs.
+const SPARE_OUTBOXES_MAX: usize = 1024;
+const SPARE_BYTES_MAX: usize = 16 << 10;
+
 /// How long a closing connection may take to say its own goodbye.
 const CLOSE_TIMEOUT_S: u32 = 2;
 
@@ -39,6 +43,18 @@ pub(super) struct Connection {
     pinged: Timestamp,
     /// Wakes the reading task when the outbox has become short again.
     resumed: Option<Waker>,
+}
+
+impl Connection {
+    /// The outbox, to write to.
+    pub fn outbox(&mut self, spare: &mut Vec<Vec<u8>>) -> &mut Vec<u8> {
+        if self.outbox.capacity() == 0
+            && let Some(buffer) = spare.pop()
+        {
+            self.outbox = buffer;
+        }
+        &mut self.outbox
+    }
 }
 
 enum Phase {
@@ -224,7 +240,7 @@ impl Reactor {
         let (mut decoder, mut session) = match phase {
             Phase::Native(decoder, session) => (decoder, Some(session)),
             Phase::Echo(decoder) => (decoder, None),
-            other => unreachable!("no frames before or after: {}", matches!(other, Phase::Closing(_))),
+            Phase::Handshake(_) | Phase::Closing(_) => unreachable!("frames come between the two"),
         };
         let limits = ws::Limits { message_bytes_max: self.shared.limits.message_bytes_max };
         let mut reading = decoder.read(bytes, &limits);
@@ -290,7 +306,7 @@ impl Reactor {
         opcode: Opcode,
         payload: &[u8],
     ) -> Option<(Option<CloseCode>, &'static str)> {
-        ws::frame::write_frame(&mut self.connections[at].outbox, opcode, payload);
+        ws::frame::write_frame(self.connections[at].outbox(&mut self.spare_outboxes), opcode, payload);
         self.touch(at);
         None
     }
@@ -366,7 +382,14 @@ impl Reactor {
             }
             return false;
         }
-        connection.outbox.shrink_to(0); // an idle connection holds no buffer
+        // An idle connection holds no buffer; the next one to speak takes it over.
+        let buffer = std::mem::take(&mut connection.outbox);
+        if (1..=SPARE_BYTES_MAX).contains(&buffer.capacity())
+            && self.spare_outboxes.len() < SPARE_OUTBOXES_MAX
+        {
+            self.spare_outboxes.push(buffer);
+        }
+        let connection = &self.connections[at];
         if matches!(connection.phase, Phase::Closing(_)) {
             let _ = shutdown(connection.socket, libc::SHUT_WR);
         }

@@ -88,10 +88,9 @@ impl Host for Client<'_> {
     }
 
     fn say(&mut self, write: impl FnOnce(&mut Vec<u8>, &Venue)) {
-        let Reactor { connections, shared, .. } = &mut *self.reactor;
-        ws::frame::append_frame(&mut connections[self.at].outbox, Opcode::Text, EXPECTED_BYTES, |out| {
-            write(out, &shared.venue)
-        });
+        let Reactor { connections, spare_outboxes, shared, .. } = &mut *self.reactor;
+        let outbox = connections[self.at].outbox(spare_outboxes);
+        ws::frame::append_frame(outbox, Opcode::Text, EXPECTED_BYTES, |out| write(out, &shared.venue));
         self.reactor.touch(self.at);
     }
 

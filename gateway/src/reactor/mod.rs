@@ -27,6 +27,7 @@ use dashmap::DashMap;
 use engine_core::bell::Bell;
 use engine_core::counters::{Counter, Histogram};
 use engine_core::executor::threads::Port;
+use engine_core::message::Report;
 use engine_core::units::{AccountId, Timestamp};
 use fanout::LocalRoom;
 use monoio::net::{TcpListener, TcpStream, UnixStream};
@@ -120,6 +121,10 @@ struct Reactor {
     watchers: HashMap<AccountId, Vec<usize>>,
     /// Connections with something private to send.
     touched: Vec<usize>,
+    /// Empty buffers for outboxes.
+    spare_outboxes: Vec<Vec<u8>>,
+    /// The reports of a turn, reused.
+    reports: Vec<Report>,
     /// Connections whose socket has become full and that have no drain task yet.
     newly_full: Vec<usize>,
     blaster: Box<dyn Blaster>,
@@ -168,6 +173,8 @@ pub fn run(parts: Parts, started: impl FnOnce(String)) -> anyhow::Result<()> {
         rooms: HashMap::new(),
         watchers: HashMap::new(),
         touched: Vec::new(),
+        spare_outboxes: Vec::new(),
+        reports: Vec::new(),
         newly_full: Vec::new(),
         blaster,
         behind: Vec::new(),

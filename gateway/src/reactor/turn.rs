@@ -8,6 +8,9 @@ use engine_core::message::{Recipient, Report, ReportBody};
 /// Reports a turn takes from each sequencer: what it takes must be sent before the next turn.
 const REPORTS_MAX: usize = 1024;
 
+/// Payload bytes of a typical report: what room is left for its header is guessed from this.
+const EXPECTED_BYTES: usize = 400;
+
 impl Reactor {
     /// Runs a turn. Returns whether there is more to do at once.
     pub(super) fn turn(&mut self) -> bool {
@@ -25,7 +28,7 @@ impl Reactor {
     }
 
     fn take_reports(&mut self) -> bool {
-        let mut reports = Vec::new();
+        let mut reports = std::mem::take(&mut self.reports);
         self.port.take_reports(REPORTS_MAX, |report| reports.push(report));
         for report in &reports {
             match report.to {
@@ -49,7 +52,10 @@ impl Reactor {
                 }
             }
         }
-        !reports.is_empty()
+        let more = !reports.is_empty();
+        reports.clear();
+        self.reports = reports;
+        more
     }
 
     fn answer(&mut self, at: usize, request: u32, report: &Report) {
@@ -68,11 +74,12 @@ impl Reactor {
         if self.session_mut(at).is_none() {
             return; // it is closing
         }
-        let Self { connections, shared, now, counters, .. } = self;
+        let Self { connections, spare_outboxes, shared, now, counters, .. } = self;
         if let ReportBody::OrderAck { received, duplicate: false, .. } = report.body {
             counters.order_to_ack.record(now.0.saturating_sub(received.0));
         }
-        ws::frame::append_frame(&mut connections[at].outbox, Opcode::Text, 400, |out| {
+        let outbox = connections[at].outbox(spare_outboxes);
+        ws::frame::append_frame(outbox, Opcode::Text, EXPECTED_BYTES, |out| {
             reports::write(out, &shared.venue, report, id, *now)
         });
         self.touch(at);
