@@ -1,7 +1,8 @@
 //! All shards in one thread: each input is carried to its last consequence before the next begins.
 //!
-//! Messages are taken in the order they were sent, across all links. Log, numbering and gates are those of the
-//! threaded executor.
+//! Messages are taken in the order they were sent, across all links. Logs and numbering are those of the threaded
+//! executor. There is no gate: reports and market events go out as they are made, to callers who replay what is
+//! durable already or who hold back themselves.
 
 use super::{AtRest, MarketSink, MatcherShard, ReportSink, SequencerShard};
 use crate::log::Entry;

@@ -150,7 +150,7 @@ fn command(port: u16, request: u32) -> Command {
         account,
         symbol,
         order_id: name(port, request),
-        side: if request / 7 % 2 == 0 { Side::Buy } else { Side::Sell },
+        side: if (request / 7).is_multiple_of(2) { Side::Buy } else { Side::Sell },
         kind: OrderKind::Limit,
         price: Price(1000 + u64::from(request % 11)),
         quantity: Quantity(1 + u64::from(request % 9)),
