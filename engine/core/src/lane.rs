@@ -32,6 +32,19 @@ unsafe impl<T: Send> Send for Shared<T> {}
 // SAFETY: as above; `Sender` and `Receiver` are the only ways in and neither can be cloned.
 unsafe impl<T: Send> Sync for Shared<T> {}
 
+impl<T> Drop for Shared<T> {
+    /// Drops what was sent to a consumer that had gone.
+    fn drop(&mut self) {
+        let published = self.published.0.load(Ordering::Relaxed);
+        for number in self.taken.0.load(Ordering::Relaxed)..published {
+            self.slots[number & (self.slots.len() - 1)].with_mut(|slot| {
+                // SAFETY: both ends are gone; a slot between the counters holds a message nobody has read out.
+                unsafe { (*slot).assume_init_drop() };
+            });
+        }
+    }
+}
+
 /// The producer's end.
 pub struct Sender<T> {
     shared: Arc<Shared<T>>,
@@ -221,6 +234,13 @@ mod tests {
         assert!(!receiver.is_finished());
         drop(receiver);
         assert_eq!(Arc::strong_count(&token), 1);
+
+        let (mut sender, receiver) = lane(8);
+        sender.push(token.clone()).unwrap();
+        drop(receiver);
+        sender.push(token.clone()).unwrap();
+        drop(sender);
+        assert_eq!(Arc::strong_count(&token), 1, "what nobody took is dropped with the lane");
     }
 
     #[test]

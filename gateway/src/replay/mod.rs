@@ -6,7 +6,7 @@
 //!   the venue's bookTicker had.
 //!
 //! In reading order: [`capture`] reads files and numbers; [`bitstamp`] and [`binance`] turn them into a [`Flow`] of
-//! inputs; [`feed`] hands it to an engine at a pace, [`drive`] to an engine of its own; [`tally`] and [`tops`] keep
+//! inputs; [`feed()`] hands it to an engine at a pace, [`drive`] to an engine of its own; [`tally`] and [`tops`] keep
 //! what comes out; [`outcome`] says how it compares.
 //!
 //! Every input of a symbol has a ticket, so shards and executors change nothing: event hashes and balances of all
@@ -128,7 +128,7 @@ pub fn load(folder: &Path) -> anyhow::Result<(Flow, Oracle)> {
     }
 }
 
-/// Replays flat out through an engine of its own and judges the outcome; `speed` and `serve` concern those who [`feed`]
+/// Replays flat out through an engine of its own and judges the outcome; `speed` and `serve` concern those who [`feed()`]
 /// a running exchange. An error means nothing was judged: a wrong
 /// folder or a malformed file.
 pub fn run(args: &ReplayArgs) -> anyhow::Result<Outcome> {

@@ -4,8 +4,8 @@
 //! of the bytes, or is named with how many it took. So the bytes need to live only that long, no laggard pins memory,
 //! and no torn frame goes unnoticed.
 //!
-//! Two backends: [`uring`] hands many sends to the kernel in one call and hears only of those that fell short;
-//! [`plain`] calls send(2) for each. A self-test at start decides, and says why.
+//! Two backends: `uring` hands many sends to the kernel in one call and hears only of those that fell short;
+//! `plain` calls send(2) for each. A self-test at start decides, and says why.
 
 mod plain;
 mod uring;

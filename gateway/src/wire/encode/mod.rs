@@ -5,7 +5,7 @@
 //! - [`control`]: answers to everything else, and farewells.
 //!
 //! A message is written as it reads on the protocol page: literal pieces of JSON with values between them
-//! ([`put!`](piece)). So the order of keys is visible in the source, and an encoder is a row of copies. Key order
+//! (`put!` in `piece`). So the order of keys is visible in the source, and an encoder is a row of copies. Key order
 //! is part of the contract: it is what the fixed messages of the protocol are compared by, byte for byte.
 //!
 //! A value that does not exist is `null` where the message has a fixed shape (market data, execution reports), and
