@@ -50,6 +50,17 @@ impl Exchange {
         exchange
     }
 
+    /// Asks the process to stop, as an operator would.
+    pub fn terminate(&self) {
+        let asked = Command::new("kill").args(["-TERM", &self.process.id().to_string()]).status();
+        assert!(asked.expect("every system has kill").success());
+    }
+
+    /// Waits until it has.
+    pub fn wait(&mut self) -> std::process::ExitStatus {
+        self.process.wait().expect("it is our child")
+    }
+
     /// Memory of the process in RAM.
     pub fn resident_bytes(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).expect("it runs");

@@ -1,0 +1,122 @@
+//! Who asks for more than the limits allow is refused with a reason; everybody else goes on.
+
+use crate::client::Client;
+use crate::exchange::Exchange;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::process::{Command, Stdio};
+
+/// Sends an upgrade request with more headers; returns all that comes until the server ends the connection.
+fn refused(ws: &str, path: &str, headers: &str) -> String {
+    let authority = ws.strip_prefix("ws://").unwrap().split('/').next().unwrap();
+    let mut stream = TcpStream::connect(authority).unwrap();
+    let key = "dGhlIHNhbXBsZSBub25jZQ==";
+    let request = format!(
+        "GET {path} HTTP/1.1\r\nHost: {authority}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n{headers}\r\n"
+    );
+    // A connection that is refused at once may be closed before it has taken the request.
+    let _ = stream.write_all(request.as_bytes());
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[test]
+fn of_connections_and_channels() {
+    let exchange = Exchange::start_with(&[
+        "serve",
+        "--no-demo-flow",
+        "--max-connections-per-address",
+        "2",
+        "--max-channels",
+        "1",
+    ]);
+    let mut first = Client::connect(&exchange.ws);
+    let _second = Client::connect(&exchange.ws);
+    let third = refused(&exchange.ws, "/ws", "");
+    assert!(third.is_empty() || third.starts_with("HTTP/1.1 429 "), "{third}");
+    first.ask(r#"{"action":"subscribe","channel":"BTC-USDT"}"#);
+    first.until("depth_snapshot");
+    let more = first.ask(r#"{"action":"subscribe","channel":"ETH-USDT"}"#);
+    assert_eq!(more["code"], "TOO_MANY_SUBSCRIPTIONS");
+}
+
+#[test]
+fn of_who_may_come_and_where() {
+    let exchange = Exchange::start_with(&[
+        "serve",
+        "--no-demo-flow",
+        "--open-login",
+        "no",
+        "--handshake-timeout-s",
+        "1",
+    ]);
+    let foreign = refused(&exchange.ws, "/ws", "Origin: https://evil.example\r\n");
+    assert!(foreign.starts_with("HTTP/1.1 403 "), "{foreign}");
+    let elsewhere = refused(&exchange.ws, "/elsewhere", "");
+    assert!(elsewhere.starts_with("HTTP/1.1 404 "), "{elsewhere}");
+    let old = refused(&exchange.ws, "/ws", "Sec-WebSocket-Version: 8\r\n");
+    assert!(old.starts_with("HTTP/1.1 4"), "{old}");
+
+    let mut client = Client::connect(&exchange.ws);
+    assert_eq!(client.ask(r#"{"action":"auth","account":"alice"}"#)["code"], "UNAUTHORIZED");
+    let order = r#"{"order_id":"a","symbol":"BTC-USDT","side":"buy","price":"30000","quantity":"1"}"#;
+    assert_eq!(client.ask(order)["code"], "UNAUTHORIZED");
+
+    // Half a handshake is ended; the read returns when it is.
+    let authority = exchange.ws.strip_prefix("ws://").unwrap().split('/').next().unwrap().to_owned();
+    let mut half = TcpStream::connect(authority).unwrap();
+    half.write_all(b"GET /ws HTTP/1.1\r\nHost: x").unwrap();
+    let _ = half.read_to_end(&mut Vec::new());
+}
+
+#[test]
+fn of_messages() {
+    let exchange = Exchange::start_with(&[
+        "serve",
+        "--no-demo-flow",
+        "--control-per-second",
+        "1",
+        "--control-burst",
+        "3",
+    ]);
+    let mut client = Client::connect(&exchange.ws);
+    let answers: Vec<_> = (0..10).map(|_| client.ask(r#"{"action":"ping","id":1}"#)).collect();
+    assert_eq!(answers[0]["type"], "pong");
+    let limited =
+        answers.iter().find(|answer| answer["code"] == "RATE_LIMITED").expect("ten at once are too many");
+    assert!(limited["retry_after_ms"].as_u64().unwrap() > 0, "{limited}");
+    assert_eq!(limited["id"], 1);
+}
+
+#[test]
+fn a_stopping_server_says_so() {
+    let mut exchange = Exchange::start();
+    let mut client = Client::connect(&exchange.ws);
+    client.ask(r#"{"action":"subscribe","channel":"BTC-USDT"}"#);
+    exchange.terminate();
+    client.until("server_shutdown");
+    assert_eq!(client.until_closed(), Some(1001));
+    assert!(exchange.wait().success(), "everything accepted took effect and the money is right");
+}
+
+#[test]
+fn a_wrong_configuration_is_named() {
+    for (arguments, name) in [
+        (vec!["serve", "--reactors", "1000"], "reactors"),
+        (vec!["serve", "--max-channels", "0"], "channels_max"),
+        (vec!["serve", "--config", "nowhere.toml"], "nowhere.toml"),
+        (vec!["replay", "nowhere"], "nowhere"),
+        (vec!["serve", "--nonsense"], "--nonsense"),
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_ringside"))
+            .args(&arguments)
+            .stdin(Stdio::null())
+            .output()
+            .expect("cargo built the binary");
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains(name), "{arguments:?}: {said}");
+    }
+}
