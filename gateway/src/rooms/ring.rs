@@ -264,9 +264,9 @@ mod tests {
         let total = if cfg!(miri) { 60u64 } else { 20_000 };
         std::thread::scope(|scope| {
             for _ in 0..2 {
-                let ring = &ring;
+                // Joined before the first frame: who joins later would wait for frames that have gone by.
+                let mut reader = Reader::join(&ring, u64::MAX);
                 scope.spawn(move || {
-                    let mut reader = Reader::join(ring, u64::MAX);
                     let (mut cursor, mut last) = (reader.head(), None);
                     while last != Some(total - 1) {
                         let head = reader.refresh();
