@@ -45,12 +45,11 @@ unsafe impl Sync for Segment {}
 
 impl Segment {
     fn new(start: u64, capacity: usize) -> Arc<Self> {
-        Arc::new(Self {
-            start,
-            buffer: (0..capacity).map(|_| UnsafeCell::new(0)).collect(),
-            published: AtomicUsize::new(0),
-            next: OnceLock::new(),
-        })
+        // Zeroed by the allocator: pages that are never written are never there.
+        let zeros = Box::into_raw(vec![0u8; capacity].into_boxed_slice());
+        // SAFETY: the box was just given up, and `UnsafeCell<u8>` has the layout of `u8`.
+        let buffer = unsafe { Box::from_raw(zeros as *mut [UnsafeCell<u8>]) };
+        Arc::new(Self { start, buffer, published: AtomicUsize::new(0), next: OnceLock::new() })
     }
 
     fn published(&self) -> &[u8] {
