@@ -23,8 +23,10 @@ pub trait Host {
     fn now(&self) -> Timestamp;
     /// Sends one text message to the client, its payload written by `write`.
     fn say(&mut self, write: impl FnOnce(&mut Vec<u8>, &Venue));
-    /// Joins a room; what the client must know comes by itself.
-    fn join(&mut self, symbol: SymbolId, view: View) -> Result<(), Refusal>;
+    /// Makes sure that a room can be joined.
+    fn open(&mut self, symbol: SymbolId, view: View) -> Result<(), Refusal>;
+    /// Joins an open room; what the client must know comes by itself.
+    fn join(&mut self, symbol: SymbolId, view: View);
     fn leave(&mut self, symbol: SymbolId, view: View);
     /// Has a fresh snapshot sent.
     fn resync(&mut self, symbol: SymbolId, view: View) -> Result<(), Refusal>;
@@ -230,20 +232,18 @@ impl Session {
             return Err(already(format!("channel {} is subscribed", subscribe.channel)));
         }
         let market = self.market_of(subscribe, host.venue())?;
-        host.say(|out, _| control::subscription_ack(out, id, subscribe));
+        // Everything that can fail comes before the ack; the ack comes before what it promises.
         match market {
             Some((symbol, streams)) => {
-                for view in View::covering(streams) {
-                    if let Err(refusal) = host.join(symbol, view) {
-                        View::covering(streams).for_each(|view| host.leave(symbol, view));
-                        return Err(refusal);
-                    }
-                }
+                View::covering(streams).try_for_each(|view| host.open(symbol, view))?;
+                host.say(|out, _| control::subscription_ack(out, id, subscribe));
+                View::covering(streams).for_each(|view| host.join(symbol, view));
             }
             None => {
                 let account = self.require_account(limits, host)?;
                 let request = self.expect(Pending::User)?;
-                host.look(account, request)?;
+                host.look(account, request).inspect_err(|_| self.forget(request))?;
+                host.say(|out, _| control::subscription_ack(out, id, subscribe));
             }
         }
         self.subscriptions.push(Subscription { channel: subscribe.channel.into(), market });
@@ -307,7 +307,7 @@ impl Session {
             None => {
                 let account = self.account().expect("the private channel has an account");
                 let request = self.expect(Pending::User)?;
-                host.look(account, request)
+                host.look(account, request).inspect_err(|_| self.forget(request))
             }
         }
     }

@@ -94,15 +94,17 @@ impl Host for Client<'_> {
         self.reactor.touch(self.at);
     }
 
-    fn join(&mut self, symbol: SymbolId, view: View) -> Result<(), Refusal> {
+    fn open(&mut self, symbol: SymbolId, view: View) -> Result<(), Refusal> {
         let room = self.reactor.shared.registry.room(symbol, view);
-        let room =
-            room.ok_or_else(|| Refusal::new(ErrorCode::Overloaded, "no more rooms can be opened now"))?;
+        room.map(|_| ()).ok_or_else(|| Refusal::new(ErrorCode::Overloaded, "no more rooms can be opened now"))
+    }
+
+    fn join(&mut self, symbol: SymbolId, view: View) {
+        let room = self.reactor.shared.registry.room(symbol, view).expect("an open room stays");
         let membership =
             Membership { room: room.index, place: Place::Waiting { from: None }, next_trade: None };
         self.reactor.connections[self.at].memberships.push(membership);
         self.reactor.join_room(self.at, room);
-        Ok(())
     }
 
     fn leave(&mut self, symbol: SymbolId, view: View) {

@@ -17,7 +17,6 @@
 //! The ring has one lock, around the newest segment. The writer takes it when it begins a segment and a reactor when
 //! it joins the room: never on the way of a frame.
 
-use bytes::Bytes;
 use std::cell::UnsafeCell;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -178,26 +177,10 @@ impl Reader {
         &segment.published()[(from - segment.start) as usize..(end - segment.start) as usize]
     }
 
-    /// As [`Reader::span`], as a view that keeps its segment alive.
-    pub fn bytes(&self, from: u64, to: u64) -> Bytes {
-        let length = self.span(from, to).len();
-        let segment = self.segments[self.find(from)].clone();
-        let offset = (from - segment.start) as usize;
-        Bytes::from_owner(SegmentBytes(segment)).slice(offset..offset + length)
-    }
-
     fn find(&self, position: u64) -> usize {
         // Most readers are in the newest segment. A position at a boundary belongs to the later segment, if any.
         let at = self.segments.iter().rposition(|segment| segment.start <= position);
         at.expect("the position is within the window")
-    }
-}
-
-struct SegmentBytes(Arc<Segment>);
-
-impl AsRef<[u8]> for SegmentBytes {
-    fn as_ref(&self) -> &[u8] {
-        self.0.published()
     }
 }
 
@@ -225,7 +208,7 @@ mod tests {
         assert_eq!(writer.publish(), 3);
         assert_eq!(reader.refresh(), 3);
         assert_eq!(read(&reader, 0, 3), b"abc");
-        assert_eq!(&reader.bytes(1, 3)[..], b"bc");
+        assert_eq!(reader.span(1, 3), b"bc");
     }
 
     #[test]
@@ -238,23 +221,6 @@ mod tests {
         let reader = Reader::join(&ring, 1 << 20);
         assert!(reader.oldest() > 0);
         assert_eq!(reader.head(), 4500);
-    }
-
-    #[test]
-    fn bytes_outlive_the_window() {
-        let (ring, mut writer) = ring();
-        let mut reader = Reader::join(&ring, 0);
-        writer.append(&[b"first"]);
-        writer.publish();
-        reader.refresh();
-        let kept = reader.bytes(reader.head() - 5, reader.head());
-        for _ in 0..100 {
-            writer.append(&[&[0; 2000]]);
-        }
-        writer.publish();
-        reader.refresh();
-        assert!(reader.oldest() > 5);
-        assert_eq!(&kept[..], b"first");
     }
 
     #[test]
