@@ -1,9 +1,9 @@
 use clap::Parser;
 use gateway::cli::{Cli, Command, ReplayCommand, ServeArgs};
 use gateway::config::Config;
+use gateway::demo;
 use gateway::replay::{self, Clock, ReplayArgs};
 use gateway::start::{self, Addresses, Driver, Exchange, Seat};
-use gateway::{demo, reactor};
 use serde_json::json;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -101,7 +101,7 @@ fn serve_replay(args: &ReplayCommand) -> ExitCode {
 }
 
 fn run(config: &Config, exchange: Exchange, json: bool) -> ExitCode {
-    match start::run(config, exchange, |addresses| announce(addresses, json), interrupted()) {
+    match start::run(config, exchange, |addresses| announce(addresses, json), interrupted) {
         Ok(at_rest) => {
             at_rest.check();
             tracing::info!("stopped: every client was told, all money accounted for");
@@ -128,13 +128,16 @@ fn announce(addresses: &Addresses, json: bool) {
     }
 }
 
-/// Completes on Ctrl-C or SIGTERM.
-async fn interrupted() {
+/// Listens from now on; what it returns completes on Ctrl-C or SIGTERM.
+fn interrupted() -> impl Future<Output = ()> {
     use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt()).expect("signals can be listened to");
     let mut terminate = signal(SignalKind::terminate()).expect("signals can be listened to");
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
+    async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        tracing::info!("stopping");
     }
-    tracing::info!(at = %reactor::clock(), "stopping");
 }

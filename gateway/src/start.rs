@@ -70,12 +70,13 @@ pub struct Addresses {
     pub http: SocketAddr,
 }
 
-/// Runs an exchange until `stop` completes. `ready` is told where it can be reached. Returns the engine at rest.
-pub fn run(
+/// Runs an exchange until what `stop` returns completes. `stop` is called on the control plane's runtime before
+/// `ready` is told where the exchange can be reached: who knows that it is ready can stop it. Returns the engine at rest.
+pub fn run<Stop: Future<Output = ()>>(
     config: &Config,
     exchange: Exchange,
     ready: impl FnOnce(&Addresses),
-    stop: impl Future<Output = ()>,
+    stop: impl FnOnce() -> Stop,
 ) -> anyhow::Result<AtRest> {
     let shape = config.shape();
     let venue = Arc::new(Venue::new(exchange.market, exchange.paper_funds, config.market_band_bps));
@@ -195,6 +196,7 @@ pub fn run(
         let served = control::serve(http, control, async {
             let _ = stopped.await;
         });
+        let stop = stop();
         ready(&addresses);
         tokio::pin!(served);
         tokio::select! {
