@@ -164,14 +164,14 @@ impl Draw<'_> {
             (false, Side::Buy) => (self.middle - away, 10),
             (false, Side::Sell) => (self.middle + away, 10),
         };
-        NewOrder {
-            key: OrderKey(self.keys),
-            account: AccountId(self.random.random_range(0..1000)),
+        NewOrder::new(
+            OrderKey(self.keys),
+            AccountId(self.random.random_range(0..1000)),
             side,
-            price: Price(price),
-            quantity: Quantity(self.random.random_range(1..=quantity)),
-            time_in_force: if takes { TimeInForce::Ioc } else { TimeInForce::Gtc },
-        }
+            Price(price),
+            Quantity(self.random.random_range(1..=quantity)),
+            if takes { TimeInForce::Ioc } else { TimeInForce::Gtc },
+        )
     }
 }
 

@@ -22,14 +22,14 @@ fn main() {
         [(1, Side::Sell, 102, 5), (2, Side::Sell, 101, 5), (3, Side::Buy, 99, 5), (4, Side::Buy, 102, 8)]
     {
         println!("order {key}: {side:?} {quantity} @ {price}");
-        let order = NewOrder {
-            key: OrderKey(key),
-            account: AccountId(7),
+        let order = NewOrder::new(
+            OrderKey(key),
+            AccountId(7),
             side,
-            price: Price(price),
-            quantity: Quantity(quantity),
-            time_in_force: TimeInForce::Gtc,
-        };
+            Price(price),
+            Quantity(quantity),
+            TimeInForce::Gtc,
+        );
         println!("  {:?}", book.submit(order, &mut Printer));
     }
     println!("cancel 3: {:?}", book.cancel(OrderKey(3), &mut Printer));

@@ -112,8 +112,10 @@ impl Matcher {
         };
         match message.order {
             MatcherOrder::Place { key, account, side, time_in_force, price, quantity } => {
-                command
-                    .place(&mut symbol.book, NewOrder { key, account, side, price, quantity, time_in_force });
+                command.place(
+                    &mut symbol.book,
+                    NewOrder::new(key, account, side, price, quantity, time_in_force),
+                );
             }
             MatcherOrder::Cancel { key, asker } => command.cancel(&mut symbol.book, key, asker),
             MatcherOrder::Skip => {}
@@ -169,7 +171,7 @@ impl Applying<'_> {
 
         let left = match book.submit(order, &mut Taking { command: self, taker: order }) {
             Ok(Outcome::Filled | Outcome::Resting(_)) => None,
-            Ok(Outcome::Cancelled(left)) => Some(left),
+            Ok(Outcome::Cancelled(left) | Outcome::Prevented(left)) => Some(left),
             Err(Refusal::WouldNotFill) => Some(order.quantity),
             Err(Refusal::WouldTake) => unreachable!("asked above"),
         };

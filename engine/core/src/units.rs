@@ -107,6 +107,23 @@ pub enum TimeInForce {
     PostOnly = 3,
 }
 
+/// What happens where an order meets one of its own account. The incoming order's choice counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum SelfTrade {
+    /// They trade.
+    #[default]
+    Allow = 0,
+    /// What is left of the incoming order is cancelled.
+    CancelNewest = 1,
+    /// The resting order is cancelled and the incoming one goes on.
+    CancelOldest = 2,
+    /// Both are cancelled.
+    CancelBoth = 3,
+    /// Both lose the lots they would have traded.
+    Decrement = 4,
+}
+
 /// The client's own name for an order: 1 to 36 characters of `[A-Za-z0-9._:-]`, unique per account for 24 hours.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ClientOrderId {

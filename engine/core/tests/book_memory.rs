@@ -107,14 +107,7 @@ impl Market {
 }
 
 fn order(key: u64, side: Side, price: u64, quantity: u64) -> NewOrder {
-    NewOrder {
-        key: OrderKey(key),
-        account: AccountId(1),
-        side,
-        price: Price(price),
-        quantity: Quantity(quantity),
-        time_in_force: TimeInForce::Gtc,
-    }
+    NewOrder::new(OrderKey(key), AccountId(1), side, Price(price), Quantity(quantity), TimeInForce::Gtc)
 }
 
 fn levels(book: &Fast) -> usize {

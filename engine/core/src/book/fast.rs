@@ -106,7 +106,7 @@ impl Book for Fast {
 
         match order.time_in_force {
             TimeInForce::PostOnly if self.would_take(&order) => return Err(Refusal::WouldTake),
-            TimeInForce::Fok if !self.would_fill(&order) => return Err(Refusal::WouldNotFill),
+            TimeInForce::Fok if !self.fillable(&order) => return Err(Refusal::WouldNotFill),
             _ => {}
         }
         let left = self.take(&order, sink);
@@ -116,7 +116,7 @@ impl Book for Fast {
         if order.time_in_force == TimeInForce::Ioc {
             return Ok(Outcome::Cancelled(left));
         }
-        self.rest(&order, left, sink);
+        self.put(&order, left, sink);
         Ok(Outcome::Resting(left))
     }
 
@@ -134,6 +134,30 @@ impl Book for Fast {
         }
         sink.level(side, price, told(total));
         Some(order.left)
+    }
+
+    fn reduce(&mut self, _: OrderKey, _: Quantity, _: &mut impl Sink) -> Option<Quantity> {
+        todo!()
+    }
+
+    fn rest(&mut self, _: NewOrder, _: &mut impl Sink) {
+        todo!()
+    }
+
+    fn auction(&self, _: Option<Price>) -> Option<(Price, u128)> {
+        todo!()
+    }
+
+    fn uncross(&mut self, _: Price, _: &mut impl Sink) {
+        todo!()
+    }
+
+    fn orders(&self, _: Side, _: impl FnMut(super::Resting) -> bool) {
+        todo!()
+    }
+
+    fn would_fill(&self, _: &NewOrder) -> bool {
+        todo!()
     }
 
     fn best(&self, side: Side) -> Option<(Price, Quantity)> {
@@ -165,7 +189,7 @@ impl Fast {
         self.ladders[order.side.opposite() as usize].best_within(order.price).is_some()
     }
 
-    fn would_fill(&self, order: &NewOrder) -> bool {
+    fn fillable(&self, order: &NewOrder) -> bool {
         let wanted = u128::from(order.quantity.0);
         let mut found = 0;
         for slot in self.ladders[order.side.opposite() as usize].within(order.price) {
@@ -220,7 +244,7 @@ impl Fast {
     }
 
     /// Puts `left` lots of `order` at the end of the queue of its price.
-    fn rest(&mut self, order: &NewOrder, left: Quantity, sink: &mut impl Sink) {
+    fn put(&mut self, order: &NewOrder, left: Quantity, sink: &mut impl Sink) {
         let level = self.level_of(order.side, order.price);
         let tail = self.levels[level].tail;
         let slot = self.orders.insert(Order {

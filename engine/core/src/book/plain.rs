@@ -43,7 +43,7 @@ impl Book for Plain {
         if order.time_in_force == TimeInForce::Ioc {
             return Ok(Outcome::Cancelled(left));
         }
-        self.rest(&order, left, sink);
+        self.put(&order, left, sink);
         Ok(Outcome::Resting(left))
     }
 
@@ -58,6 +58,30 @@ impl Book for Plain {
             levels.remove(&price);
         }
         Some(order.left)
+    }
+
+    fn reduce(&mut self, _: OrderKey, _: Quantity, _: &mut impl Sink) -> Option<Quantity> {
+        todo!()
+    }
+
+    fn rest(&mut self, _: NewOrder, _: &mut impl Sink) {
+        todo!()
+    }
+
+    fn auction(&self, _: Option<Price>) -> Option<(Price, u128)> {
+        todo!()
+    }
+
+    fn uncross(&mut self, _: Price, _: &mut impl Sink) {
+        todo!()
+    }
+
+    fn orders(&self, _: Side, _: impl FnMut(super::Resting) -> bool) {
+        todo!()
+    }
+
+    fn would_fill(&self, _: &NewOrder) -> bool {
+        todo!()
     }
 
     fn best(&self, side: Side) -> Option<(Price, Quantity)> {
@@ -139,7 +163,7 @@ impl Plain {
         left
     }
 
-    fn rest(&mut self, order: &NewOrder, left: Quantity, sink: &mut impl Sink) {
+    fn put(&mut self, order: &NewOrder, left: Quantity, sink: &mut impl Sink) {
         let queue = self.side_mut(order.side).entry(order.price).or_default();
         queue.push_back(Resting { key: order.key, account: order.account, left });
         sink.level(order.side, order.price, total(queue));

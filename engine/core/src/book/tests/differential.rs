@@ -104,14 +104,14 @@ impl Market {
             true => TimeInForce::Gtc,
             false => *pick(&[TimeInForce::Ioc, TimeInForce::Fok, TimeInForce::PostOnly], random),
         };
-        NewOrder {
+        NewOrder::new(
             key,
-            account: AccountId(random.random_range(0..5)),
-            side: *pick(&[Side::Buy, Side::Sell], random),
-            price: Price(self.price_lowest + random.random_range(0..self.prices)),
-            quantity: Quantity(random.random_range(1..=self.quantity_largest)),
+            AccountId(random.random_range(0..5)),
+            *pick(&[Side::Buy, Side::Sell], random),
+            Price(self.price_lowest + random.random_range(0..self.prices)),
+            Quantity(random.random_range(1..=self.quantity_largest)),
             time_in_force,
-        }
+        )
     }
 
     fn key(&self, number: u64) -> OrderKey {

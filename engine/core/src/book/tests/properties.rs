@@ -57,7 +57,7 @@ fn check_lots(command: Command, report: &Report, before: u128, after: u128) {
             let (rested, cancelled) = match outcome {
                 Outcome::Filled => (0, 0),
                 Outcome::Resting(left) => (u128::from(left.0), 0),
-                Outcome::Cancelled(left) => (0, u128::from(left.0)),
+                Outcome::Cancelled(left) | Outcome::Prevented(left) => (0, u128::from(left.0)),
             };
             assert_eq!(u128::from(order.quantity.0), traded + rested + cancelled);
             assert_eq!(after, before - traded + rested);
@@ -110,14 +110,7 @@ fn order() -> impl Strategy<Value = NewOrder> {
         1 => Just(TimeInForce::PostOnly),
     ];
     (key(), 1..7u64, 1..12u64, side, time_in_force).prop_map(|(key, price, quantity, side, time_in_force)| {
-        NewOrder {
-            key,
-            account: AccountId(key.0 as u32 % 3),
-            side,
-            price: Price(price),
-            quantity: Quantity(quantity),
-            time_in_force,
-        }
+        NewOrder::new(key, AccountId(key.0 as u32 % 3), side, Price(price), Quantity(quantity), time_in_force)
     })
 }
 

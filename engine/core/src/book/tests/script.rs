@@ -76,24 +76,26 @@ impl<B: Book> Stage<B> {
 
     fn order(&mut self, side: &str, name: &str, quantity: &str, price: &str, rest: &[&str]) -> NewOrder {
         let key = self.key(name);
-        NewOrder {
+        let side = match side {
+            "buy" => Side::Buy,
+            "sell" => Side::Sell,
+            other => panic!("neither buy nor sell: {other}"),
+        };
+        let time_in_force = match rest {
+            [] => TimeInForce::Gtc,
+            ["ioc"] => TimeInForce::Ioc,
+            ["fok"] => TimeInForce::Fok,
+            ["post"] => TimeInForce::PostOnly,
+            other => panic!("no such time in force: {other:?}"),
+        };
+        NewOrder::new(
             key,
-            account: account_of(key),
-            side: match side {
-                "buy" => Side::Buy,
-                "sell" => Side::Sell,
-                other => panic!("neither buy nor sell: {other}"),
-            },
-            price: Price(number(price)),
-            quantity: Quantity(number(quantity)),
-            time_in_force: match rest {
-                [] => TimeInForce::Gtc,
-                ["ioc"] => TimeInForce::Ioc,
-                ["fok"] => TimeInForce::Fok,
-                ["post"] => TimeInForce::PostOnly,
-                other => panic!("no such time in force: {other:?}"),
-            },
-        }
+            account_of(key),
+            side,
+            Price(number(price)),
+            Quantity(number(quantity)),
+            time_in_force,
+        )
     }
 
     fn tell(&self, command: Command, name: &str, report: &Report, with_levels: bool) -> String {
@@ -108,7 +110,7 @@ impl<B: Book> Stage<B> {
                 Some(format!("rest {name} {} @ {limit}", shown(left.0)))
             }
             Answer::Submitted(Ok(Outcome::Filled)) => None,
-            Answer::Submitted(Ok(Outcome::Cancelled(left))) => {
+            Answer::Submitted(Ok(Outcome::Cancelled(left) | Outcome::Prevented(left))) => {
                 Some(format!("cancelled {name} {}", shown(left.0)))
             }
             Answer::Submitted(Err(Refusal::WouldTake)) => Some("refused: would take".into()),
