@@ -1,5 +1,6 @@
 //! What the engine as a whole promises, whichever way its shards are run.
 
+mod auditor;
 mod by_hand;
 mod durable_gate;
 mod links;
@@ -7,4 +8,5 @@ mod money;
 mod order_semantics;
 mod overload;
 mod shards_agree;
+mod simulator;
 mod witness;
