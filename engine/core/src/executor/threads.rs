@@ -58,9 +58,16 @@ impl Port {
         self.index
     }
 
-    /// Hands an input to its sequencer; it travels with the next [`Port::flush`].
+    /// Hands an input to its sequencer, or to all; it travels with the next [`Port::flush`].
     pub fn submit(&mut self, input: Input) -> Result<(), Overloaded> {
-        self.push(input.command.account(), Ingress::Input(input))
+        match input.command.route(self.ingress.len()) {
+            Route::One(to) => self.ingress[to].push(Ingress::Input(input)).map_err(|_| Overloaded),
+            Route::All if self.ingress.iter_mut().any(|lane| lane.free() == 0) => Err(Overloaded),
+            Route::All => self
+                .ingress
+                .iter_mut()
+                .try_for_each(|lane| lane.push(Ingress::Input(input)).map_err(|_| Overloaded)),
+        }
     }
 
     /// Starts or ends the port's interest in an account's executions and balances.

@@ -53,12 +53,8 @@ impl Ladder {
     }
 
     /// The levels that a taker with this `limit` accepts, from the best on.
-    pub fn within(&self, limit: Price) -> impl Iterator<Item = Slot<Level>> {
-        let limit = self.rank(limit);
-        self.best_first()
-            .zip(self.ranks.iter().rev())
-            .take_while(move |(_, rank)| **rank >= limit)
-            .map(|pair| pair.0)
+    pub fn within(&self, limit: Price) -> impl DoubleEndedIterator<Item = Slot<Level>> + Clone {
+        self.levels[self.position(self.rank(limit))..].iter().rev().copied()
     }
 
     /// The level of a price, or the place to insert one.
