@@ -7,4 +7,5 @@ mod money;
 mod order_semantics;
 mod overload;
 mod shards_agree;
+mod stage;
 mod witness;
