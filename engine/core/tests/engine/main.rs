@@ -4,6 +4,8 @@ mod by_hand;
 mod durable_gate;
 mod links;
 mod money;
+mod operator;
+mod order_kinds;
 mod order_semantics;
 mod overload;
 mod shards_agree;

@@ -17,8 +17,13 @@ use std::sync::Arc;
 
 const ACCOUNTS: u32 = 4;
 
+/// `MONEY_CASES=100000` for a long run.
+fn cases() -> u32 {
+    std::env::var("MONEY_CASES").map_or(300, |cases| cases.parse().expect("a number of cases"))
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn is_conserved_and_every_order_adds_up(
