@@ -234,16 +234,15 @@ fn order(random: &mut ChaCha8Rng, number: usize) -> Submit {
         (Side::Buy, false) | (Side::Sell, true) => 3_000_000 - away,
         (Side::Sell, false) | (Side::Buy, true) => 3_000_000 + away,
     };
-    Submit {
-        account: AccountId(random.random_range(0..ACCOUNTS)),
-        symbol: SymbolId(random.random_range(0..SYMBOLS)),
-        order_id: ClientOrderId::new(&format!("order-{number}")).expect("a short id"),
+    let order = Submit::limit(
+        AccountId(random.random_range(0..ACCOUNTS)),
+        SymbolId(random.random_range(0..SYMBOLS)),
+        ClientOrderId::new(&format!("order-{number}")).expect("a short id"),
         side,
-        kind: OrderKind::Limit,
-        price: Price(price),
-        quantity: Quantity(random.random_range(1..=if takes { 150 } else { 100 })),
-        time_in_force: if takes { TimeInForce::Ioc } else { TimeInForce::Gtc },
-    }
+        Price(price),
+        Quantity(random.random_range(1..=if takes { 150 } else { 100 })),
+    );
+    Submit { time_in_force: if takes { TimeInForce::Ioc } else { TimeInForce::Gtc }, ..order }
 }
 
 fn checksum_of(shards: &AtRest) -> u64 {

@@ -42,6 +42,7 @@ use self::iceberg::{Hidden, Home, Iceberg, Icebergs};
 use self::index::Index;
 use self::ladder::Ladder;
 use self::slab::{Node, Slab, Slot};
+use self::take::Taken;
 use super::{Book, NewOrder, Outcome, Refusal, Resting, Sink, told};
 use crate::units::{AccountId, OrderKey, Price, Quantity, Side, TimeInForce};
 
@@ -116,7 +117,7 @@ impl Book for Fast {
     fn submit(&mut self, order: NewOrder, sink: &mut impl Sink) -> Result<Outcome, Refusal> {
         self.check_new(&order);
         assert!(
-            order.budget == NewOrder::UNLIMITED || order.time_in_force == TimeInForce::Ioc,
+            order.time_in_force == TimeInForce::Ioc || order.budget == NewOrder::UNLIMITED,
             "only an order that cannot rest has a budget"
         );
         assert!(!self.crossed || self.has_parted(), "the book is crossed: its auction has not ended");
@@ -126,24 +127,27 @@ impl Book for Fast {
             TimeInForce::Fok if !self.fillable(&order) => return Err(Refusal::WouldNotFill),
             _ => {}
         }
-        let taker = self.take(&order, sink);
-        if taker.left.is_zero() {
+        let Taken { left, prevented } = match self.would_take(&order) {
+            true => self.take(&order, sink),
+            false => Taken { left: order.quantity, prevented: false },
+        };
+        if left.is_zero() {
             return Ok(Outcome::Filled);
         }
-        if taker.prevented {
-            return Ok(Outcome::Prevented(taker.left));
+        if prevented {
+            return Ok(Outcome::Prevented(left));
         }
         if order.time_in_force == TimeInForce::Ioc {
-            return Ok(Outcome::Cancelled(taker.left));
+            return Ok(Outcome::Cancelled(left));
         }
-        self.put(&order, taker.left, sink);
-        Ok(Outcome::Resting(taker.left))
+        self.put(&order, left, sink);
+        Ok(Outcome::Resting(left))
     }
 
     fn cancel(&mut self, key: OrderKey, sink: &mut impl Sink) -> Option<Quantity> {
-        let slot = self.index.find(key, &self.orders)?;
-        let level_slot = self.orders[slot].level(&self.icebergs);
-        let left = self.remove(slot);
+        let slot = self.index.remove(key, &self.orders)?;
+        let order = self.orders.release(slot);
+        let (level_slot, left) = self.leave(&order);
         let Level { side, price, total, head, .. } = self.levels[level_slot];
         if head.is_none() {
             self.ladders[side as usize].remove(price);
@@ -233,6 +237,7 @@ impl Book for Fast {
 }
 
 impl Fast {
+    #[inline]
     fn check_new(&self, order: &NewOrder) {
         assert!(order.price.0 > 0, "a price is at least one tick");
         assert!(!order.quantity.is_zero(), "a quantity is at least one lot");
@@ -256,8 +261,7 @@ impl Fast {
     /// Puts `left` lots of `order` at the end of the queue of its price.
     fn put(&mut self, order: &NewOrder, left: Quantity, sink: &mut impl Sink) {
         let level = self.level_of(order.side, order.price);
-        let mut shown = left;
-        let mut home = Home::level(level);
+        let (mut shown, mut home) = (left, Home::level(level));
         if order.display < left {
             (shown, home) = self.hide(left, order.display, level);
         }
@@ -266,15 +270,12 @@ impl Fast {
             shown,
             account: order.account,
             home,
-            previous: Slot::NONE,
+            previous: self.levels[level].tail,
             next: Slot::NONE,
         });
         self.index.insert(order.key, slot);
-        self.append(slot, level);
-
-        let level = &mut self.levels[level];
-        level.total += u128::from(shown.0);
-        sink.level(order.side, order.price, told(level.total));
+        let total = self.append(slot, shown, level);
+        sink.level(order.side, order.price, told(total));
     }
 
     /// The level of a price, opened if there is none.
@@ -325,40 +326,56 @@ impl Fast {
         self.unlink(&order, level);
         order.shown = order.next_shown(&self.icebergs);
         order.unhide(order.shown, &mut self.icebergs);
-        self.levels[level].total += u128::from(order.shown.0);
         self.levels[level].hidden.subtract(order.shown);
+        order.previous = self.levels[level].tail;
+        order.next = Slot::NONE;
         self.orders[slot] = order;
-        self.append(slot, level);
+        self.append(slot, order.shown, level);
     }
 
     /// Takes an order out, though its level stays. Returns what it had left.
     fn remove(&mut self, slot: Slot<Order>) -> Quantity {
         let order = self.orders[slot];
-        let level = order.level(&self.icebergs);
-        let left = order.left(&self.icebergs);
-        if let Some(record) = order.home.record() {
-            self.levels[level].hidden.subtract(self.icebergs.release(record).hidden);
-        }
-        self.levels[level].total -= u128::from(order.shown.0);
-        self.unlink(&order, level);
         self.index.remove(order.key, &self.orders);
         self.orders.release(slot);
-        left
+        self.leave(&order).1
     }
 
-    /// Links an order to the end of a level's queue.
-    fn append(&mut self, slot: Slot<Order>, level: Slot<Level>) {
+    /// What an order that is gone leaves behind: its neighbours, the sums of its level, the record of an iceberg.
+    /// Returns its level, which stays even if it is empty, and what the order had left.
+    #[inline]
+    fn leave(&mut self, order: &Order) -> (Slot<Level>, Quantity) {
+        let (level, hidden) = match order.home.record() {
+            None => (order.level(&self.icebergs), Quantity::ZERO),
+            Some(record) => self.melt(record),
+        };
+        self.unlink(order, level);
+        self.levels[level].total -= u128::from(order.shown.0);
+        (level, Quantity(order.shown.0 + hidden.0))
+    }
+
+    /// Ends the record of an iceberg. Returns its level and what it hid.
+    #[cold]
+    fn melt(&mut self, record: Slot<Iceberg>) -> (Slot<Level>, Quantity) {
+        let Iceberg { level, hidden, .. } = self.icebergs.release(record);
+        self.levels[level].hidden.subtract(hidden);
+        (level, hidden)
+    }
+
+    /// Makes an order, which knows the tail of its level, the new tail. Returns what the level then shows.
+    fn append(&mut self, slot: Slot<Order>, shown: Quantity, level: Slot<Level>) -> u128 {
         let level = &mut self.levels[level];
+        level.total += u128::from(shown.0);
         let tail = std::mem::replace(&mut level.tail, slot);
-        self.orders[slot].previous = tail;
-        self.orders[slot].next = Slot::NONE;
         match tail.is_none() {
             true => level.head = slot,
             false => self.orders[tail].next = slot,
         }
+        level.total
     }
 
     /// Joins the neighbours of an order that leaves its queue.
+    #[inline]
     fn unlink(&mut self, order: &Order, level: Slot<Level>) {
         match order.previous.is_none() {
             true => self.levels[level].head = order.next,

@@ -13,7 +13,7 @@ impl Sequencer {
     pub(super) fn submit(&mut self, input: &Input, submit: Submit, out: &mut Outbox) {
         let Self { order_ids, orders, .. } = self;
         order_ids.forget_old(self.now, |slot, number| orders.get_mut(slot).record = number);
-        let answer = match self.order_ids.find(submit.account, &submit.order_id) {
+        let answer = match self.order_ids.find_taken(self.now, submit.account, &submit.order_id) {
             Some(record) => self.answer_repeat(input, record, &submit, out),
             None => self.admit(input, &submit, out),
         };

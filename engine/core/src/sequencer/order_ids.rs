@@ -4,8 +4,9 @@
 //! so forgetting is taking from its front; a hash table points into the queue. A live order's record is never
 //! forgotten: when its time comes it goes to the back again, because the id is also how its owner cancels it.
 //!
-//! The queue is made of blocks of 1,024 records. It grows without copying, gives blocks back, and keeps the time once
-//! for a block: an id is known for at least its window, and at most for as long as its block took to fill more.
+//! The queue is made of blocks of 1,024 records: it grows without copying, gives whole blocks back, and keeps the time
+//! once for a block. A record that is older than its window and still there, because its block is not, is free to be
+//! taken again.
 
 use crate::limits::{ORDER_ID_WINDOW_US, ORDER_IDS_MAX};
 use crate::message::{OrderKind, Reject, Submit, Terms};
@@ -83,6 +84,28 @@ impl OrderIds {
         found.map(|number| RecordNumber(*number))
     }
 
+    /// The record of an id that a submit names at `now`. One whose window is over, and whose order is, is free.
+    pub fn find_taken(
+        &mut self,
+        now: Timestamp,
+        account: AccountId,
+        order_id: &ClientOrderId,
+    ) -> Option<RecordNumber> {
+        let number = self.find(account, order_id)?;
+        let record = self.get(number);
+        if record.slot != Slot::NONE || now.0 < record.received.0.saturating_add(ORDER_ID_WINDOW_US) {
+            return Some(number);
+        }
+        self.take_from_table(hash(account, order_id), number.0);
+        None
+    }
+
+    fn take_from_table(&mut self, hash: u64, number: u32) {
+        if let Ok(entry) = self.table.find_entry(hash, |other| *other == number) {
+            entry.remove();
+        }
+    }
+
     pub fn get(&self, number: RecordNumber) -> &Record {
         let at = number.0.wrapping_sub(self.first) as usize;
         &self.blocks[at / BLOCK].records[at % BLOCK]
@@ -128,10 +151,7 @@ impl OrderIds {
             }
             let number = self.first.wrapping_add(self.forgotten as u32);
             let record = block.records[self.forgotten].clone();
-            self.table
-                .find_entry(hash(record.account, &record.order_id), |other| *other == number)
-                .expect("every record is in the table")
-                .remove();
+            self.take_from_table(hash(record.account, &record.order_id), number);
             self.forgotten += 1;
             if record.slot != Slot::NONE {
                 renewed(record.slot, self.remember(now, record));
@@ -212,6 +232,24 @@ mod tests {
         }
         assert!(!knows(&ids, "a2047") && knows(&ids, "b0") && knows(&ids, "b1023"));
         assert_eq!((ids.blocks.len(), ids.table.len()), (1, BLOCK));
+    }
+
+    #[test]
+    fn an_old_id_in_a_young_block_is_free() {
+        let mut ids = OrderIds::default();
+        let id = ClientOrderId::new("a").unwrap();
+        let first = ids.remember(Timestamp(0), record("a", Slot::NONE));
+        let before = Timestamp(ORDER_ID_WINDOW_US - 1);
+        assert_eq!(ids.find_taken(before, AccountId(1), &id), Some(first));
+        let after = Timestamp(ORDER_ID_WINDOW_US);
+        assert_eq!(ids.find_taken(after, AccountId(1), &id), None);
+        let second = ids.remember(after, Record { received: after, ..record("a", Slot::NONE) });
+        assert_eq!(ids.find_taken(after, AccountId(1), &id), Some(second));
+        fill(&mut ids, 1, ORDER_ID_WINDOW_US, "x");
+        for _ in 0..BLOCK {
+            ids.forget_old(Timestamp(3 * ORDER_ID_WINDOW_US), |_, _| panic!());
+        }
+        assert!(!knows(&ids, "a"));
     }
 
     #[test]

@@ -40,10 +40,8 @@ impl Fast {
     /// Trades the heads of both sides until one side has nothing more at `price`. Levels that are empty then stay
     /// until all trades are told.
     pub(super) fn cross_all(&mut self, price: Price, sink: &mut impl Sink) {
-        let mut bids = Front { side: Side::Buy, emptied: 0, before: 0 };
-        let mut asks = Front { side: Side::Sell, emptied: 0, before: 0 };
-        bids.before = self.total_at(&bids);
-        asks.before = self.total_at(&asks);
+        let mut bids = Front { side: Side::Buy, passed: 0, before: self.shown_at(Side::Buy, 0) };
+        let mut asks = Front { side: Side::Sell, passed: 0, before: self.shown_at(Side::Sell, 0) };
         while let Some(buy) = self.head(&mut bids, price)
             && let Some(sell) = self.head(&mut asks, price)
         {
@@ -73,12 +71,11 @@ impl Fast {
 
     /// The next order of a side that trades at `price`.
     fn head(&self, front: &mut Front, price: Price) -> Option<Slot<Order>> {
-        let mut level = self.level_at(front)?;
-        if level.head.is_none() {
-            front.emptied += 1;
-            front.before = self.total_at(front);
-            level = self.level_at(front)?;
+        if self.level_at(front.side, front.passed)?.head.is_none() {
+            front.passed += 1;
+            front.before = self.shown_at(front.side, front.passed);
         }
+        let level = self.level_at(front.side, front.passed)?;
         let trades = match front.side {
             Side::Buy => level.price >= price,
             Side::Sell => level.price <= price,
@@ -86,29 +83,31 @@ impl Fast {
         trades.then_some(level.head)
     }
 
-    fn level_at(&self, front: &Front) -> Option<&Level> {
-        let slot = self.ladders[front.side as usize].best_first().nth(front.emptied)?;
+    /// The level behind so many better ones.
+    fn level_at(&self, side: Side, better: usize) -> Option<&Level> {
+        let slot = self.ladders[side as usize].best_first().nth(better)?;
         Some(&self.levels[slot])
     }
 
-    fn total_at(&self, front: &Front) -> u128 {
-        self.level_at(front).map_or(0, |level| level.total)
+    fn shown_at(&self, side: Side, better: usize) -> u128 {
+        self.level_at(side, better).map_or(0, |level| level.total)
     }
 
     /// Closes the emptied levels of a side, and tells them and the one that may have lost a part.
     fn tell_changed(&mut self, front: Front, sink: &mut impl Sink) {
-        let ladder = &mut self.ladders[front.side as usize];
-        while let Some(slot) = ladder.best() {
+        let mut closed = 0;
+        while let Some(slot) = self.ladders[front.side as usize].best() {
             let Level { price, total, head, .. } = self.levels[slot];
             if !head.is_none() {
-                if total != front.before {
+                if closed == front.passed && total != front.before {
                     sink.level(front.side, price, told(total));
                 }
                 return;
             }
-            ladder.remove_best();
+            self.ladders[front.side as usize].remove_best();
             self.levels.release(slot);
             sink.level(front.side, price, told(0));
+            closed += 1;
         }
     }
 }
@@ -116,9 +115,9 @@ impl Fast {
 /// How far an auction's trades have come on a side.
 struct Front {
     side: Side,
-    /// Levels that have nothing left, from the best on.
-    emptied: usize,
-    /// What the next level showed when its turn came.
+    /// Emptied levels it has gone past. The one behind them is where it trades.
+    passed: usize,
+    /// What that level showed at first.
     before: u128,
 }
 
