@@ -23,6 +23,8 @@ pub enum Command {
     Refused(Order),
     /// A cancel, whether it found its order or not.
     Cancel(OrderKey),
+    /// An order is left so many lots and keeps its place.
+    Reduce(OrderKey, Quantity),
 }
 
 /// An order as its owner meant it.
@@ -71,6 +73,8 @@ pub enum Finding {
     WrongKill { command: usize },
     /// Post-only that took, or was refused though nobody was there to trade with.
     WrongPostOnly { command: usize },
+    /// Not smaller, not there, or nothing left.
+    WrongReduce { command: usize },
 }
 
 /// What a clean list came to.
@@ -89,7 +93,7 @@ pub fn audit(commands: &[Command], trades: &[Trade]) -> Result<Summary, Finding>
     for (place, command) in commands.iter().enumerate() {
         let taker = match command {
             Command::Accepted(order) => Some(order.key),
-            Command::Refused(_) | Command::Cancel(_) => None,
+            Command::Refused(_) | Command::Cancel(_) | Command::Reduce(..) => None,
         };
         let count = untold.iter().take_while(|trade| Some(trade.taker) == taker).count();
         let (told, later) = untold.split_at(count);
@@ -136,6 +140,13 @@ impl Auditor {
                 self.resting.remove(key);
                 Ok(())
             }
+            Command::Reduce(key, left) => match self.resting.get_mut(key) {
+                Some(order) if (1..=order.left).contains(&left.0) => {
+                    order.left = left.0;
+                    Ok(())
+                }
+                _ => Err(Finding::WrongReduce { command: place }),
+            },
             Command::Refused(order) => match self.partners(order).is_empty() {
                 false if order.time_in_force == TimeInForce::PostOnly => self.name(order),
                 _ => Err(Finding::WrongPostOnly { command: place }),
@@ -338,6 +349,20 @@ fn a_trade_with_somebody_who_is_not_there_is_found() {
     not_resting(&[order(1, Sell, 5, 100, Ioc), order(2, Buy, 5, 100, Gtc)], trade(1, 2, 5, 100));
     finds(&asks(), &[trade(2, 9, 5, 100)], Finding::OutOfTurn(trade(2, 9, 5, 100)));
     finds(&[order(1, Buy, 1, 1, Gtc), order(1, Buy, 1, 1, Gtc)], &[], Finding::NameUsedTwice(OrderKey(1)));
+}
+
+#[test]
+fn a_smaller_order_keeps_its_place_and_trades_no_more_than_it_has() {
+    let mut commands = [asks(), vec![Command::Reduce(OrderKey(2), Quantity(3))]].concat();
+    commands.push(order(4, Buy, 4, 100, Gtc));
+    assert!(audit(&commands, &[trade(2, 4, 3, 100), trade(3, 4, 1, 100)]).is_ok());
+    finds(&commands, &[trade(2, 4, 4, 100)], Finding::WrongQuantity(trade(2, 4, 4, 100)));
+    let last_first = trade(3, 4, 4, 100);
+    finds(&commands, &[last_first], Finding::PassedOver { trade: last_first, order: OrderKey(2) });
+    for left in [0, 6] {
+        let grown = [asks(), vec![Command::Reduce(OrderKey(2), Quantity(left))]].concat();
+        finds(&grown, &[], Finding::WrongReduce { command: 3 });
+    }
 }
 
 #[test]

@@ -9,7 +9,6 @@ use super::world::{World, empty_shards};
 use engine_core::executor::{MatcherShard, SequencerShard};
 use engine_core::log::{Entry, ShardLog};
 use engine_core::pipeline;
-use engine_core::units::SymbolId;
 use rand::RngExt;
 use std::fmt::Debug;
 
@@ -114,7 +113,7 @@ fn books_of(world: &World, j: usize) -> String {
     let machine = &world.shards.matchers[j].machine;
     let books: Vec<_> = machine
         .counters()
-        .map(|(symbol, counters): (SymbolId, _)| (symbol, counters, machine.book(symbol)))
+        .map(|(symbol, counters)| (symbol, counters, machine.state(symbol), machine.book(symbol)))
         .collect();
     format!("{books:?}")
 }

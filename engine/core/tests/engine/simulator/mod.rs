@@ -9,8 +9,8 @@
 //! - [`clients`] do their own arithmetic on what accounts are told: one answer to each request, histories without a
 //!   gap, every atom and every lot accounted for.
 //! - the tape ([`crate::witness`]) keeps levels, sequences and trade ids by market events alone.
-//! - [`history`] judges, once all is quiet, what each matcher did with what it got: by the plain book, by the
-//!   [`crate::auditor`], and by an engine of one sequencer and one matcher.
+//! - [`history`] judges, once all is quiet, what each matcher did with what it got: by a model around
+//!   the plain book, by the [`crate::auditor`], and by an engine of one sequencer and one matcher.
 //! - now and then everything is looked at while it moves: holds, books, and money with what is on the way.
 //!
 //! [`commands`] makes what customers ask for; a new command begins there.
@@ -23,6 +23,7 @@ mod commands;
 mod crash;
 mod history;
 mod links;
+mod model;
 mod plan;
 mod world;
 
@@ -68,25 +69,17 @@ fn whatever_happens_between_shards_the_exchange_is_the_same() {
 
 impl Seen {
     fn add(&mut self, other: &Seen) {
-        let Seen { steps, inputs, trades, stalls, repeats, gaps, naps, crashes, blackouts, rejects } = other;
-        self.steps += steps;
-        self.inputs += inputs;
-        self.trades += trades;
-        self.stalls += stalls;
-        self.repeats += repeats;
-        self.gaps += gaps;
-        self.naps += naps;
-        self.crashes += crashes;
-        self.blackouts += blackouts;
-        for (sum, count) in self.rejects.iter_mut().zip(rejects) {
+        for (sum, count) in self.counts().into_iter().zip(other.clone().counts()) {
+            *sum += *count;
+        }
+        for (sum, count) in self.rejects.iter_mut().zip(other.rejects) {
             *sum += count;
         }
     }
 
     /// A simulator in which nobody meets finds nothing.
-    fn misses_nothing(&self) {
-        let Seen { trades, stalls, repeats, gaps, naps, crashes, blackouts, .. } = *self;
-        assert!([trades, stalls, repeats, gaps, naps, crashes, blackouts].iter().all(|count| *count > 0));
+    fn misses_nothing(&mut self) {
+        assert!(self.counts().iter().all(|count| **count > 0), "not everything was met: {self:?}");
         // Bounds on numbers of orders are far above what a seed has.
         let out_of_reach = [Reject::TooManyOrders, Reject::Overloaded];
         for reason in Reject::ALL.into_iter().filter(|reason| !out_of_reach.contains(reason)) {

@@ -3,7 +3,8 @@
 //! Each part is drawn from a few extremes and something between, so that seeds differ in kind and not only in detail.
 
 use super::commands::Mix;
-use engine_core::instrument::{InstrumentSpec, Market};
+use engine_core::instrument::{Listing, Market, Step};
+use engine_core::message::Fees;
 use engine_core::units::*;
 use rand::{Rng, RngExt};
 use std::sync::Arc;
@@ -63,7 +64,7 @@ impl Plan {
             lane_largest: pick(&[1, 2, 8, 64], random),
             ingress: pick(&[1, 4, 64], random),
             batch_largest: pick(&[1, 3, 64], random),
-            commands: pick(&[50, 200, 600, 1500], random),
+            commands: pick(&[50, 200, 1000, 2000], random),
             customers,
             mix: Mix::draw(random),
             luck: Luck::draw(random),
@@ -105,22 +106,37 @@ fn market(random: &mut impl Rng) -> Arc<Market> {
     for name in names {
         market.add_asset(name, 2).expect("two decimals are few enough");
     }
+    let assets = 0..names.len() as u16;
     let mut pairs: Vec<_> =
-        names.iter().flat_map(|base| names.iter().map(move |quote| (base, quote))).collect();
+        assets.clone().flat_map(|base| assets.clone().map(move |quote| (base, quote))).collect();
     pairs.retain(|(base, quote)| base != quote);
     for _ in 0..pick(&[1, 1, 2, 4, 9], random).min(pairs.len()) {
         let (base, quote) = pairs.swap_remove(random.random_range(0..pairs.len()));
-        let spec = InstrumentSpec {
-            symbol: &format!("{base}-{quote}"),
-            base,
-            quote,
-            tick: pick(&["1", "0.5", "0.3"], random),
-            lot: pick(&["1", "0.1", "0.2"], random),
-            min_notional: pick(&["0", "0", "2"], random),
-        };
-        market.add_instrument(&spec).expect("tick × lot has two decimals at most");
+        market.list(&listing(&market, AssetId(base), AssetId(quote), random)).expect("it breaks no rule");
     }
     Arc::new(market)
+}
+
+/// The next symbol of a market, of two assets that have two decimals.
+pub fn listing(market: &Market, base: AssetId, quote: AssetId, random: &mut impl Rng) -> Listing {
+    let step = |size, decimals| Step { size, decimals };
+    Listing {
+        id: SymbolId(market.instruments.len() as u32),
+        base,
+        quote,
+        tick: pick(&[step(1, 0), step(5, 1), step(3, 1)], random),
+        lot: pick(&[step(1, 0), step(1, 1), step(2, 1)], random),
+        min_notional: Amount(pick(&[0, 0, 200], random)),
+        quantity_max: Quantity(0),
+        band: pick(&[0, 0, 1_000, 5_000], random),
+        fees: fees(random),
+    }
+}
+
+/// None, ordinary ones with a rebate, and the highest.
+pub fn fees(random: &mut impl Rng) -> Fees {
+    let (maker, taker) = pick(&[(0, 0), (0, 0), (-10, 25), (100, 200), (Fees::MAX, -Fees::MAX)], random);
+    Fees { maker, taker }
 }
 
 impl Customers {

@@ -10,6 +10,7 @@ use super::commands::Script;
 use super::crash;
 use super::history::History;
 use super::links::{Carried, Link};
+use super::model::Heard;
 use super::plan::{Luck, Plan};
 use crate::witness::Tape;
 use engine_core::book::Book;
@@ -55,7 +56,7 @@ pub struct World {
 pub struct Seen {
     pub steps: u64,
     pub inputs: u64,
-    pub trades: u64,
+    pub told: ToldCounts,
     pub stalls: u64,
     pub repeats: u64,
     pub gaps: u64,
@@ -63,6 +64,51 @@ pub struct Seen {
     pub crashes: u64,
     pub blackouts: u64,
     pub rejects: [u64; Reject::ALL.len()],
+}
+
+impl Seen {
+    /// Everything that every long run must come across.
+    pub fn counts(&mut self) -> [&mut u64; 16] {
+        let Seen { steps, inputs, told, stalls, repeats, gaps, naps, crashes, blackouts, .. } = self;
+        let ToldCounts { trades, auction_trades, triggered, amended, .. } = told;
+        let ToldCounts { decremented, timed_out, self_trades, delisted, .. } = told;
+        #[rustfmt::skip]
+        let all = [
+            steps, inputs, stalls, repeats, gaps, naps, crashes, blackouts,
+            trades, auction_trades, triggered, amended, decremented, timed_out, self_trades, delisted,
+        ];
+        all
+    }
+}
+
+/// Of what kinds of orders a run had.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ToldCounts {
+    pub trades: u64,
+    pub auction_trades: u64,
+    pub triggered: u64,
+    pub amended: u64,
+    pub decremented: u64,
+    pub timed_out: u64,
+    pub self_trades: u64,
+    pub delisted: u64,
+}
+
+impl ToldCounts {
+    fn count(&mut self, heard: &Heard) {
+        let count = match heard {
+            Heard::Filled(.., Liquidity::Taker) => &mut self.trades,
+            Heard::Filled(.., Liquidity::Auction) => &mut self.auction_trades,
+            Heard::Triggered => &mut self.triggered,
+            Heard::Amended(_) => &mut self.amended,
+            Heard::Decremented(_) => &mut self.decremented,
+            Heard::Closed(_, CloseReason::TimedOut, _) => &mut self.timed_out,
+            Heard::Closed(_, CloseReason::SelfTrade, _) => &mut self.self_trades,
+            Heard::Closed(_, CloseReason::Delisted, _) => &mut self.delisted,
+            _ => return,
+        };
+        *count += 1;
+    }
 }
 
 impl World {
@@ -80,7 +126,7 @@ impl World {
             ingress: vec![VecDeque::new(); n],
             script: Script::new(&plan, &mut random),
             step: 0,
-            clients: Clients::new(&plan.market),
+            clients: Clients::new(&plan.market, n),
             tape: Tape::default(),
             history: History::default(),
             reports: vec![Vec::new(); n],
@@ -93,21 +139,30 @@ impl World {
 
     /// Plays the script to its end, looks at everything, takes all orders out, and looks again.
     pub fn run(mut self) -> Seen {
-        while !self.script.is_over() || !self.is_quiet() {
+        while !self.script.is_over() {
             self.step();
         }
-        self.look_at_rest();
-        for account in (0..self.plan.customers.accounts).map(AccountId) {
-            let input = self.script.clear(account, &self.plan, &mut self.random);
+        self.come_to_rest();
+        for input in self.script.reopening(&self.plan, &mut self.random) {
             self.arrive(input);
         }
+        self.come_to_rest();
+        for input in self.script.clearing(&self.plan, &mut self.random) {
+            self.arrive(input);
+        }
+        self.come_to_rest();
+        assert_eq!(self.clients.live_orders(), (0, 0), "everything is cancelled");
+        self.history.judge(&self.plan.market, self.script.market(), &self.shards);
+        let Self { seen, step, history, clients, .. } = &mut self;
+        history.told().for_each(|heard| seen.told.count(heard));
+        Seen { steps: *step, rejects: clients.rejects, ..*seen }
+    }
+
+    fn come_to_rest(&mut self) {
         while !self.is_quiet() {
             self.step();
         }
         self.look_at_rest();
-        assert_eq!(self.clients.live_orders(), 0, "everything is cancelled");
-        let Self { seen, step, history, clients, .. } = &mut self;
-        Seen { steps: *step, trades: history.trades() as u64, rejects: clients.rejects, ..*seen }
     }
 
     fn step(&mut self) {
@@ -151,7 +206,10 @@ impl World {
     fn arrive(&mut self, input: Input) {
         self.seen.inputs += 1;
         self.clients.ask(&input);
-        self.ingress[input.command.account().0 as usize % self.plan.sequencers].push_back(input);
+        match input.command.route(self.plan.sequencers) {
+            Route::One(sequencer) => self.ingress[sequencer].push_back(input),
+            Route::All => self.ingress.iter_mut().for_each(|waiting| waiting.push_back(input)),
+        }
     }
 
     fn sequencers_turn(&mut self, i: usize) {
@@ -171,13 +229,15 @@ impl World {
     }
 
     fn take_input(&mut self, i: usize, input: &Input) {
-        self.clients.enter(input);
+        self.clients.enter(i, input);
         let SequencerShard { machine, log, out } = &mut self.shards.sequencers[i];
         log.append(&[Entry::Input(*input)]);
         machine.input(input, out);
-        if let Command::Submit(submit) = &input.command {
-            for (_, message) in &out.to_matchers {
-                self.history.sent(submit, &message.message);
+        for (_, Numbered { message, .. }) in &out.to_matchers {
+            match (&input.command, &message.order) {
+                (Command::Submit(submit), _) => self.history.sent(submit, message),
+                (Command::Transfer { .. }, MatcherOrder::Relay(transfer)) => self.clients.sent(transfer),
+                _ => {}
             }
         }
         self.deliver_from_sequencer(i);
@@ -192,6 +252,9 @@ impl World {
                 break;
             }
             let Carried { message, is_new } = self.settlements[link].carry();
+            if let (true, FromMatcher::Relayed(transfer)) = (is_new, &message.message) {
+                self.clients.relayed(transfer);
+            }
             let SequencerShard { machine, out, .. } = &mut self.shards.sequencers[i];
             machine.settle(from, &message, out).expect("a link keeps its order");
             if !is_new {
@@ -240,7 +303,7 @@ impl World {
         machine.apply(from, message, out).expect("a link keeps its order");
         if *is_new {
             let answers = out.to_sequencers.iter().map(|(_, answer)| &answer.message);
-            self.history.took(&message.message, answers);
+            self.history.took(j, &message.message, answers);
         } else {
             self.seen.repeats += 1;
             assert!(out.to_sequencers.is_empty() && out.market.is_empty(), "a repeat is heard: {message:?}");
@@ -329,34 +392,25 @@ impl World {
     /// What is true whatever is on the way.
     fn look_on_the_way(&mut self) {
         self.shards.sequencers.iter().for_each(|shard| shard.machine.check());
-        self.check_books();
+        self.shards.matchers.iter().for_each(|shard| shard.machine.check());
         let on_the_way = self.money_on_the_way();
-        for (asset, [has, deposited]) in self.shards.money().into_iter().enumerate() {
-            let all = has.0 as i128 + on_the_way[asset];
-            assert_eq!(all, deposited.0 as i128, "money of asset {asset}, with what is on the way");
-        }
-    }
-
-    fn check_books(&self) {
-        for symbol in self.plan.market.instruments.iter().map(|instrument| instrument.id) {
-            self.shards.matchers[symbol.0 as usize % self.plan.matchers]
-                .machine
-                .book(symbol)
-                .check_invariants();
+        for (asset, money) in self.shards.money().into_iter().enumerate() {
+            let has = money.of_accounts as i128 + money.fees + on_the_way.get(asset).unwrap_or(&0);
+            // A transfer is counted by both sides for a moment.
+            let arrived = money.transferred_in as i128 - money.transferred_out as i128;
+            let came = money.deposited as i128 - money.withdrawn as i128 + arrived;
+            assert_eq!(has, came, "money of asset {asset}, with what is on the way: {money:?}");
         }
     }
 
     /// By asset: what accounts will have more, or less, when every trade has reached both of its sides.
     fn money_on_the_way(&self) -> Vec<i128> {
-        let mut sums = vec![0; self.plan.market.assets.len()];
+        let mut sums = vec![0; self.script.market().assets.len()];
         for message in self.settlements.iter().flat_map(Link::on_the_way) {
-            let FromMatcher { key, outcome: MatcherOutcome::Filled { price, quantity, .. }, .. } =
-                message.message
-            else {
-                continue;
-            };
-            let Submit { symbol, side, .. } = *self.history.submit(key);
-            let instrument = &self.plan.market.instruments[symbol.0 as usize];
+            let FromMatcher::Order(news) = message.message else { continue };
+            let MatcherOutcome::Filled { price, quantity, .. } = news.outcome else { continue };
+            let Submit { symbol, side, .. } = *self.history.submit(news.key);
+            let instrument = &self.script.market().instruments[symbol.0 as usize];
             let sign = if side == Side::Buy { 1 } else { -1 };
             sums[instrument.base.0 as usize] += sign * instrument.base_amount(quantity).0 as i128;
             sums[instrument.quote.0 as usize] -= sign * instrument.notional(price, quantity).0 as i128;
@@ -371,7 +425,6 @@ impl World {
         self.clients.agree_with(&self.shards);
         self.tape.agrees_with(&self.shards);
         self.books_have_the_live_orders();
-        self.history.judge(&self.plan.market, &self.shards);
     }
 
     /// Ordered = traded + resting, order by order, and no book holds more.
@@ -386,13 +439,10 @@ impl World {
                 resting += 1;
             }
         }
-        let in_books: usize =
-            self.plan.market.instruments.iter().map(|instrument| book(instrument.id).len()).sum();
-        assert_eq!(
-            (in_books, self.clients.live_orders()),
-            (resting, resting),
-            "orders in books, and live ones"
-        );
+        let symbols = self.script.market().instruments.iter().map(|instrument| instrument.id);
+        let in_books: usize = symbols.map(|symbol| book(symbol).len()).sum();
+        let (live, _) = self.clients.live_orders();
+        assert_eq!((in_books, live), (resting, resting), "orders in books, and live ones");
     }
 }
 
