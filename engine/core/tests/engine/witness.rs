@@ -166,7 +166,7 @@ impl Witness {
                 assert_eq!(fee, live.trade(quantity.0, notional, liquidity), "the fee of {id}");
                 let (bought, got) = match order.side {
                     Side::Buy => (instrument.base, instrument.base_amount(quantity).0),
-                    Side::Sell => (instrument.quote, notional - fee as u128),
+                    Side::Sell => (instrument.quote, (notional as i128 - fee) as u128),
                 };
                 let paid = match order.side {
                     Side::Buy => (notional as i128 + fee) as u128,
