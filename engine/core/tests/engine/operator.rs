@@ -1,7 +1,12 @@
 //! What the operator does: fees, money in and out, states of symbols and accounts, listings. The language is that of
 //! [`crate::order_semantics`].
 
+use crate::by_hand::ByHand;
+use crate::shards_agree::market;
 use crate::stage::check;
+use engine_core::instrument::{AssetListing, Listing, Step};
+use engine_core::message::*;
+use engine_core::units::*;
 
 // ---- fees -----------------------------------------------------------------------------------------------------------
 
@@ -434,4 +439,53 @@ fn an_auction_charges_the_makers_fee() {
             | done
          fees taken              => USD 2",
     );
+}
+
+// ---- listings on their way ------------------------------------------------------------------------------------------
+
+/// An account of one sequencer, a symbol that another one lists, and a matcher that hears of the listing last.
+#[test]
+fn an_order_that_overtakes_its_listing_is_refused_and_so_is_what_its_owner_wants_of_it() {
+    let mut hand = ByHand::new(2, 1, &market());
+    let symbol = SymbolId(market().instruments.len() as u32);
+    let base = AssetId(market().assets.len() as u16);
+    let step = Step { decimals: 0, size: 1 };
+    let (account, quote, order_id) = (AccountId(0), AssetId(2), ClientOrderId::new("a").unwrap());
+    assert_ne!(home_of(symbol, 2), account.0 as usize % 2, "another sequencer lists it");
+    let listing = Listing {
+        id: symbol,
+        base,
+        quote,
+        tick: step,
+        lot: step,
+        min_notional: Amount(0),
+        quantity_max: Quantity(0),
+        band: 0,
+        fees: Fees::default(),
+    };
+    let order = Submit::limit(account, symbol, order_id, Side::Buy, Price(1), Quantity(2));
+    let (price, quantity) = (None, Some(Quantity(1)));
+    for command in [
+        Command::Open { account },
+        Command::Deposit { account, asset: quote, amount: Amount(u64::MAX.into()) },
+        Command::ListAsset(AssetListing::new(base, "NEW", 6).unwrap()),
+        Command::List(listing),
+        Command::Submit(order),
+        Command::Amend(Amend { account, symbol, order_id, price, quantity }),
+        Command::Cancel { account, symbol, order_id },
+    ] {
+        hand.input(&Input { origin: Origin::default(), at: Timestamp(1), ticket: 0, command });
+    }
+    // The listing is late: what the account's sequencer sent comes first.
+    hand.orders.make_contiguous().sort_by_key(|(from, ..)| *from);
+    hand.reports.clear();
+    hand.carry_all(1);
+    let answers: Vec<_> = hand.reports.iter().map(|report| format!("{:?}", report.body)).collect();
+    assert_eq!(answers.len(), 3, "{answers:?}");
+    assert!(answers[0].starts_with("OrderReject") && answers[0].contains("UnknownSymbol"), "{answers:?}");
+    assert!(answers[1].starts_with("AmendReject") && answers[1].contains("TooLate"), "{answers:?}");
+    assert!(answers[2].starts_with("CancelReject") && answers[2].contains("TooLate"), "{answers:?}");
+    let view = hand.sequencers[0].view(account).unwrap();
+    assert!(view.orders.is_empty() && view.balances.iter().all(|balance| balance.held.0 == 0));
+    hand.matchers[0].check();
 }
