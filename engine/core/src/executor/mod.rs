@@ -115,7 +115,9 @@ impl AtRest {
 
     /// Per asset: what all accounts have, and what came and went.
     pub fn money(&self) -> Vec<Money> {
-        let assets = self.sequencers[0].machine.flows().totals().len();
+        // A new asset reaches one sequencer after the other.
+        let known = self.sequencers.iter().map(|shard| shard.machine.flows().totals().len());
+        let assets = known.max().unwrap_or(0);
         let mut sums = vec![Money::default(); assets];
         for shard in &self.sequencers {
             for (sum, flow) in sums.iter_mut().zip(shard.machine.flows().totals()) {

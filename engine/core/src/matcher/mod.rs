@@ -105,23 +105,31 @@ impl Matcher {
         self.symbols[at] = Some(Symbol::new(symbol, band));
     }
 
-    /// An order came by one link before the listing of its symbol by another.
+    /// An order came by one link before the listing of its symbol by another, and so may what its owner wants of it
+    /// before the refusal is heard.
     ///
     /// # Panics
-    /// If it is not a first order: nobody can have an order of a symbol that was never listed.
+    /// If it is about neither an order nor a state.
     fn refuse(&mut self, from: usize, order: MatcherOrder, out: &mut Outbox) {
-        let reason = Reject::UnknownSymbol;
-        let message = match order {
-            MatcherOrder::Place(Place { key, asker, .. }) => FromMatcher::Order(OrderNews {
-                key,
-                sequence: Sequence(0),
-                at: Timestamp(0),
-                outcome: MatcherOutcome::Refused { reason, asker },
-            }),
-            MatcherOrder::SetState { asker, .. } => FromMatcher::State { asker, result: Err(reason) },
+        let (unknown, late) = (Reject::UnknownSymbol, Reject::TooLate);
+        let (key, outcome) = match order {
+            MatcherOrder::Place(Place { key, asker, .. }) => {
+                (key, MatcherOutcome::Refused { reason: unknown, asker })
+            }
+            MatcherOrder::Cancel { key, cause } => {
+                (key, MatcherOutcome::CancelRefused { reason: late, cause })
+            }
+            MatcherOrder::Amend(PlaceAmended { key, asker, .. }) => {
+                (key, MatcherOutcome::AmendRefused { reason: late, asker })
+            }
+            MatcherOrder::SetState { asker, .. } => {
+                let message = FromMatcher::State { asker, result: Err(unknown) };
+                return out.to_sequencers.push((from, self.numbers.next(from, message)));
+            }
             other => panic!("{other:?} for a symbol that was never listed"),
         };
-        out.to_sequencers.push((from, self.numbers.next(from, message)));
+        let news = OrderNews { key, sequence: Sequence(0), at: Timestamp(0), outcome };
+        out.to_sequencers.push((from, self.numbers.next(from, FromMatcher::Order(news))));
     }
 
     /// The number lines of the shard's symbols.

@@ -1,5 +1,6 @@
 //! What the engine as a whole promises, whichever way its shards are run.
 
+mod auditor;
 mod by_hand;
 mod durable_gate;
 mod links;
@@ -9,5 +10,6 @@ mod order_kinds;
 mod order_semantics;
 mod overload;
 mod shards_agree;
+mod simulator;
 mod stage;
 mod witness;
