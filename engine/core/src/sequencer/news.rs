@@ -250,9 +250,7 @@ impl Sequencer {
 
     /// A closed order leaves its account's list, and the slab unless the matcher owes an answer about it.
     fn retire(&mut self, slot: Slot) {
-        let order = self.orders.get(slot);
-        let (account, number) = (order.account, order.record);
-        self.order_ids.get_mut(number).slot = Slot::NONE;
+        let account = self.orders.get(slot).account;
         self.orders.unlink(&mut self.accounts[account.0 as usize / self.sequencers].live, slot);
         self.free_if_done(slot);
     }
@@ -260,6 +258,7 @@ impl Sequencer {
     fn free_if_done(&mut self, slot: Slot) {
         let order = self.orders.get(slot);
         if !order_is_live(order.state) && order.requests == 0 {
+            self.order_ids.get_mut(order.record).slot = Slot::NONE;
             self.orders.free(slot);
         }
     }

@@ -36,7 +36,7 @@ pub struct Record {
     pub order_id: ClientOrderId,
     pub answer: Answer,
     pub account: AccountId,
-    /// The live order, as long as there is one; else [`Slot::NONE`].
+    /// The order, as long as it is live or the matcher owes an answer about it; else [`Slot::NONE`].
     pub slot: Slot,
     /// Tells whether a repeat asks for the same order.
     pub fingerprint: u64,
