@@ -299,7 +299,7 @@ impl Sequencer {
             time_in_force: order.time_in_force,
             state: order.state,
             symbol: order.symbol,
-            exchange_order_id: record.exchange_order_id,
+            exchange_order_id: record.exchange_order_id.get(),
             price: order.price,
             quantity,
             traded: detail.traded,

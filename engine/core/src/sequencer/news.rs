@@ -1,7 +1,7 @@
 //! What the matcher says of an order, settled.
 
 use super::holds::{charged, fee_parts};
-use super::order_ids::Answer;
+use super::order_ids::{Answer, U48};
 use super::orders::Slot;
 use super::{Outbox, Sequencer};
 use crate::message::*;
@@ -57,8 +57,8 @@ impl Sequencer {
         self.orders.get_mut(slot).state = if waits { OrderState::Waiting } else { OrderState::Live };
         let record = self.order_ids.get_mut(number);
         record.answer = Answer::Acked;
-        record.exchange_order_id = exchange_order_id;
-        record.sequence = news.sequence;
+        record.exchange_order_id = U48::new(exchange_order_id);
+        record.sequence = U48::new(news.sequence.0);
         let (order_id, received, sequence) = (record.order_id, record.received, news.sequence);
         let ack = |duplicate| ReportBody::OrderAck {
             order_id,
@@ -185,7 +185,7 @@ impl Sequencer {
         }
         let (account, symbol, number) = (order.account, order.symbol, order.record);
         let record = self.order_ids.get(number);
-        let (order_id, exchange_order_id) = (record.order_id, record.exchange_order_id);
+        let (order_id, exchange_order_id) = (record.order_id, record.exchange_order_id.get());
         let sequence = news.sequence;
         let body = ReportBody::AmendAck { order_id, exchange_order_id, symbol, sequence, left };
         out.answer(account, asker, news.at, body);
@@ -225,7 +225,7 @@ impl Sequencer {
         let (account, symbol, number) = (order.account, order.symbol, order.record);
         if let Some(CancelCause::Asked(asker)) = cause {
             let record = self.order_ids.get(number);
-            let (order_id, exchange_order_id) = (record.order_id, record.exchange_order_id);
+            let (order_id, exchange_order_id) = (record.order_id, record.exchange_order_id.get());
             out.answer(account, asker, at, ReportBody::CancelAck { order_id, exchange_order_id, symbol });
         }
         let balance = self.close(slot);
