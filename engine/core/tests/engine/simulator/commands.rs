@@ -180,9 +180,9 @@ impl Script {
         self.commands_left == 0
     }
 
-    /// Everything that is listed, or will be when what was asked for has arrived.
-    pub fn market(&self) -> &Market {
-        &self.market
+    /// Nobody asks for anything any more.
+    pub fn end(&mut self) {
+        self.commands_left = 0;
     }
 
     /// The next input. Its request is its place, from 0.
