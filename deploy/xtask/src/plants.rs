@@ -11,56 +11,36 @@ pub struct Plant {
 }
 
 pub const PLANTS: [Plant; 5] = [
-    // A buyer pays its limit even where the seller asked for less.
+    // A buyer pays all that was held for a trade, even where the seller asked for less.
     Plant {
         name: "lost refund",
-        file: "sequencer/mod.rs",
-        old: "Side::Buy => (notional, instrument.base, instrument.base_amount(quantity)),",
-        new: "Side::Buy => (held, instrument.base, instrument.base_amount(quantity)),",
+        file: "sequencer/news.rs",
+        old: "let paying = self.unhold(slot, before, paid);",
+        new: "let (_, after) = self.hold(slot);
+        let held = Amount(before.0 - after.0);
+        let paying = self.unhold(slot, before, if side == Side::Buy { held } else { paid });",
     },
     // What a trade brings in is booked twice.
     Plant {
         name: "double settle",
-        file: "sequencer/mod.rs",
-        old: "let receiving = owner.balances.credit(received_asset, received);",
-        new: "owner.balances.credit(received_asset, received);
-        let receiving = owner.balances.credit(received_asset, received);",
+        file: "sequencer/news.rs",
+        old: "let receiving = self.owner(slot).balances.credit(received_asset, received);",
+        new: "self.owner(slot).balances.credit(received_asset, received);
+        let receiving = self.owner(slot).balances.credit(received_asset, received);",
     },
-    // Who comes last trades first. Every link is right, so the book finds nothing wrong with itself.
+    // An order that gets smaller goes to the end of its queue. Nothing is wrong with the book or with money.
     Plant {
-        name: "wrong queue place",
-        file: "book/fast.rs",
-        old: "            previous: tail,
-            next: Slot::NONE,
-        });
-        self.index.insert(order.key, slot);
-
-        let level = &mut self.levels[level];
-        level.total += u128::from(left.0);
-        level.tail = slot;
-        match tail.is_none() {
-            true => level.head = slot,
-            false => self.orders[tail].next = slot,
-        }",
-        new: "            previous: Slot::NONE,
-            next: self.levels[level].head,
-        });
-        self.index.insert(order.key, slot);
-
-        let level = &mut self.levels[level];
-        level.total += u128::from(left.0);
-        let head = std::mem::replace(&mut level.head, slot);
-        match tail.is_none() {
-            true => level.tail = slot,
-            false => self.orders[head].previous = slot,
-        }",
+        name: "wrong queue place on amend",
+        file: "matcher/symbol.rs",
+        old: "} else if amend.keeps_price && amend.more <= 0 {",
+        new: "} else if amend.keeps_price && amend.more == 0 {",
     },
     // A level stays in the book when its last order is cancelled.
     Plant {
         name: "phantom level",
         file: "book/fast.rs",
         old: "            self.ladders[side as usize].remove(price);
-            self.levels.release(order.level);",
+            self.levels.release(level_slot);",
         new: "",
     },
     // A message that comes again is applied again.

@@ -32,8 +32,11 @@ pub(super) struct Desk {
     /// Orders with terms or an end, by [`OrderKey::SPECIAL`] keys; waiting stops with the lots they have left.
     specials: BTreeMap<OrderKey, Place>,
     pub stops: Stops,
-    /// When orders end.
-    ends: BTreeSet<(Timestamp, OrderKey)>,
+    /// When orders end. Of those that end together the first to come is the first to go; keys would not do, because
+    /// they say which sequencer an order came through.
+    ends: BTreeSet<(Timestamp, u64, OrderKey)>,
+    /// The public numbers of the orders in `ends`.
+    ending: BTreeMap<OrderKey, u64>,
 }
 
 impl Symbol {
@@ -50,6 +53,7 @@ impl Symbol {
                 specials: BTreeMap::new(),
                 stops: Stops::default(),
                 ends: BTreeSet::new(),
+                ending: BTreeMap::new(),
             },
         }
     }
@@ -57,13 +61,16 @@ impl Symbol {
     /// What always holds between two commands.
     pub fn check(&self) {
         self.book.check_invariants();
-        let Desk { specials, stops, ends, .. } = &self.desk;
+        let Desk { specials, stops, ends, ending, .. } = &self.desk;
         for (key, place) in specials {
             let waits = place.terms.is_stop() && stops.contains(*key);
             assert!(waits != self.book.remaining(*key).is_some(), "special {key} is in one place");
-            assert_eq!(place.expires.0 > 0, ends.contains(&(place.expires, *key)));
+            let number = ending.get(key);
+            let ends = number.is_some_and(|number| ends.contains(&(place.expires, *number, *key)));
+            assert_eq!(place.expires.0 > 0, ends, "special {key} ends when it says");
         }
-        assert!(ends.iter().all(|(_, key)| specials.contains_key(key)), "only live orders end");
+        assert!(ends.iter().all(|(.., key)| specials.contains_key(key)), "only live orders end");
+        assert_eq!(ends.len(), ending.len(), "an order ends once");
         assert!(stops.keys().iter().all(|key| specials.contains_key(key)), "only live orders wait");
     }
 }
@@ -74,7 +81,9 @@ impl Desk {
         if key.is_special()
             && let Some(place) = self.specials.remove(&key)
         {
-            self.ends.remove(&(place.expires, key));
+            if let Some(number) = self.ending.remove(&key) {
+                self.ends.remove(&(place.expires, number, key));
+            }
             self.stops.remove(key);
         }
     }
@@ -82,7 +91,8 @@ impl Desk {
     /// Keeps an order until it is forgotten.
     fn keep(&mut self, place: Place) {
         if place.expires.0 > 0 {
-            self.ends.insert((place.expires, place.key));
+            let number = *self.ending.entry(place.key).or_insert(self.counters.exchange_order_id);
+            self.ends.insert((place.expires, number, place.key));
         }
         self.specials.insert(place.key, place);
     }
@@ -334,7 +344,7 @@ impl<'a> Applying<'a> {
 
     /// Takes out the orders whose time is over.
     pub fn expire(&mut self) {
-        while let Some(&(end, key)) = self.told.desk.ends.first()
+        while let Some(&(end, _, key)) = self.told.desk.ends.first()
             && end <= self.told.desk.now
         {
             self.take_out(key, CloseReason::TimedOut, None);

@@ -15,7 +15,7 @@ pub struct Clients {
     /// By sequencer: what it has been told is listed, and the fees.
     markets: Vec<Arc<Market>>,
     /// By request.
-    asked: Vec<Asked>,
+    asked: BTreeMap<u32, Asked>,
     accounts: BTreeMap<AccountId, Customer>,
     /// By asset: charged less rebated.
     fees: BTreeMap<AssetId, i128>,
@@ -68,18 +68,24 @@ impl Clients {
     pub fn new(market: &Arc<Market>, sequencers: usize) -> Clients {
         Clients {
             markets: vec![market.clone(); sequencers],
-            asked: Vec::new(),
+            asked: BTreeMap::new(),
             accounts: BTreeMap::new(),
             fees: BTreeMap::new(),
             rejects: [0; Reject::ALL.len()],
         }
     }
 
-    /// A command is made. Requests are numbered from 0.
+    /// A command is made. Told again of one that goes to several sequencers it knows that.
     pub fn ask(&mut self, input: &Input) {
-        assert_eq!(input.origin.request as usize, self.asked.len());
         let command = input.command;
-        self.asked.push(Asked { command, answers: 0, broken: None, fees: Fees::default() });
+        let asked = Asked { command, answers: 0, broken: None, fees: Fees::default() };
+        self.asked.entry(input.origin.request).or_insert(asked);
+    }
+
+    /// Everything that is listed, as the sequencer knows it that knows most.
+    pub fn market(&self) -> &Market {
+        let known = |market: &&Arc<Market>| market.assets.len() + market.instruments.len();
+        self.markets.iter().max_by_key(known).expect("there is a sequencer")
     }
 
     /// A command reaches sequencer `i`, which is when it counts.
@@ -107,7 +113,7 @@ impl Clients {
                 }
             }
             (Command::Submit(submit), customer) => {
-                let asked = &mut self.asked[input.origin.request as usize];
+                let asked = self.asked.get_mut(&input.origin.request).expect("it was asked");
                 let instrument = market.instruments.get(submit.symbol.0 as usize);
                 asked.broken = broken_rule(&submit, instrument, customer.as_deref());
                 if let (Some(instrument), Some(customer)) = (instrument, customer) {
@@ -147,7 +153,7 @@ impl Clients {
 
     pub fn hear(&mut self, report: &Report) {
         if let Recipient::Asker(origin) = report.to {
-            self.answer(origin.request as usize, report);
+            self.answer(origin.request, report);
         }
         match &report.body {
             ReportBody::Execution(execution) => {
@@ -177,15 +183,16 @@ impl Clients {
     // ---- answers ------------------------------------------------------------------------------------------------
 
     /// That this answers what was asked, and that it is the only answer.
-    fn answer(&mut self, request: usize, report: &Report) {
+    fn answer(&mut self, request: u32, report: &Report) {
         use ReportBody::*;
-        let command = self.asked[request].command;
         self.count_reject(&report.body);
+        let asked = self.asked.get_mut(&request).expect("only what was asked is answered");
+        let command = asked.command;
         if let (Command::CancelAll { .. }, CancelReject { .. }) = (command, &report.body) {
             return; // each order that could not be cancelled is told besides the answer
         }
-        self.asked[request].answers += 1;
-        assert_eq!(self.asked[request].answers, 1, "{command:?} has a second answer: {report:?}");
+        asked.answers += 1;
+        assert_eq!(asked.answers, 1, "{command:?} has a second answer: {report:?}");
         match (command, &report.body) {
             (Command::Submit(submit), OrderAck { order_id, symbol, duplicate, .. }) => {
                 assert_eq!((submit.order_id, submit.symbol), (*order_id, *symbol));
@@ -237,7 +244,7 @@ impl Clients {
         }
     }
 
-    fn acknowledged(&mut self, request: usize, submit: &Submit, report: &Report, duplicate: bool) {
+    fn acknowledged(&mut self, request: u32, submit: &Submit, report: &Report, duplicate: bool) {
         let ReportBody::OrderAck { exchange_order_id, .. } = report.body else { unreachable!() };
         let customer = self.accounts.get_mut(&submit.account).expect("it has an order");
         if duplicate {
@@ -247,7 +254,7 @@ impl Clients {
             }
             return;
         }
-        let Asked { broken, fees, .. } = self.asked[request];
+        let Asked { broken, fees, .. } = self.asked[&request];
         assert_eq!(broken, None, "accepted against the rules: {submit:?}");
         let live = Live {
             submit: *submit,
@@ -335,7 +342,7 @@ impl Clients {
 
     /// Nothing is on the way: every request was answered and the engine has what it told, and nothing else.
     pub fn agree_with(&self, shards: &AtRest) {
-        for Asked { command, answers, .. } in &self.asked {
+        for Asked { command, answers, .. } in self.asked.values() {
             assert_eq!(*answers, !matches!(command, Command::Tick) as u32, "answers to {command:?}");
         }
         let market = &self.markets[0];

@@ -180,9 +180,9 @@ impl Script {
         self.commands_left == 0
     }
 
-    /// Everything that is listed, or will be when what was asked for has arrived.
-    pub fn market(&self) -> &Market {
-        &self.market
+    /// Nobody asks for anything any more.
+    pub fn end(&mut self) {
+        self.commands_left = 0;
     }
 
     /// The next input. Its request is its place, from 0.
@@ -342,7 +342,8 @@ impl Script {
         let time_in_force = pick(plan.mix.times_in_force, random);
         let rests = matches!(time_in_force, TimeInForce::Gtc | TimeInForce::PostOnly);
         let has_end = rests && plan.mix.ends > 0 && random.random_range(0..plan.mix.ends) == 0;
-        let end = self.now + random.random_range(1..3_000);
+        // Many orders end together, as at the end of a day.
+        let end = (self.now + random.random_range(1..3_000)).next_multiple_of(pick(&[1, 500], random));
         Submit {
             time_in_force,
             self_trade: pick(plan.mix.self_trades, random),

@@ -5,11 +5,13 @@
 //! each other's messages again ([`pipeline::rebuild`]). In both cases the rebuilt state is the lost one, and since
 //! nobody remembers how far links had been carried, they begin again somewhere before that.
 
-use super::world::{World, empty_shards};
+use super::world::{Logged, World, empty_shards};
 use engine_core::executor::{MatcherShard, SequencerShard};
 use engine_core::log::{Entry, ShardLog};
+use engine_core::message::{Input, Route};
 use engine_core::pipeline;
 use rand::RngExt;
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 pub fn of_one_shard(world: &mut World) {
@@ -85,6 +87,34 @@ pub fn of_all(world: &mut World) {
     let after: Vec<_> = (0..world.plan.matchers).map(|j| books_of(world, j)).collect();
     assert_eq!(after, before, "matchers rebuilt with all others");
     rewind(world, |_, _| true);
+}
+
+/// The power fails, and of what all logs say together only some beginning is on the disk. Another world begins from
+/// that: it does what is logged, carries what is on the way then, and must be as whole at rest as one to which nothing
+/// happened.
+///
+/// A command for all sequencers may be cut in the middle. Nobody was told that it was done, so it is said again to
+/// those that have not got it.
+pub fn of_the_power(world: &mut World) {
+    world.seen.power_losses += 1;
+    let saved = world.random.random_range(0..=world.journal.len());
+    let mut after = World::new(world.seed);
+    after.close();
+    after.replay(&world.journal[..saved]);
+    let mut cut: BTreeMap<u32, (Input, Vec<usize>)> = BTreeMap::new();
+    for logged in &world.journal[..saved] {
+        if let Logged::Input { sequencer, input } = *logged
+            && input.command.route(world.plan.sequencers) == Route::All
+        {
+            cut.entry(input.origin.request).or_insert((input, Vec::new())).1.push(sequencer);
+        }
+    }
+    for (input, has) in cut.into_values() {
+        for missing in (0..world.plan.sequencers).filter(|sequencer| !has.contains(sequencer)) {
+            after.arrive_late(missing, input);
+        }
+    }
+    after.come_to_rest();
 }
 
 /// The links of a shard that was lost send some of what they had carried, or all of it, once more.

@@ -131,10 +131,14 @@ impl Model {
 
     fn expire(&mut self) {
         let ended = |live: &&Live| (1..=self.now.0).contains(&live.place.expires.0);
-        let mut ended: Vec<_> =
-            self.live.values().filter(ended).map(|live| (live.place.expires, live.place.key)).collect();
+        let mut ended: Vec<_> = self
+            .live
+            .values()
+            .filter(ended)
+            .map(|live| (live.place.expires, live.number, live.place.key))
+            .collect();
         ended.sort();
-        for (_, key) in ended {
+        for (.., key) in ended {
             self.take_out(key, CloseReason::TimedOut, None);
         }
     }

@@ -52,6 +52,8 @@ pub struct Luck {
     /// Crashes of one shard, and of all at once, over the whole run.
     pub crashes: u32,
     pub blackouts: u32,
+    /// Whether the end of what was logged is lost once.
+    pub power_loss: bool,
 }
 
 impl Plan {
@@ -93,6 +95,7 @@ impl Luck {
             nap_longest: pick(&[10, 300], random),
             crashes: pick(&[0, 1, 4], random),
             blackouts: pick(&[0, 0, 1], random),
+            power_loss: random.random_bool(0.5),
         }
     }
 }

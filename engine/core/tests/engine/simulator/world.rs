@@ -31,6 +31,7 @@ const STEPS_PER_COMMAND_MAX: u64 = 10_000;
 const AGAIN_PER_COMMAND_MAX: u64 = 10;
 
 pub struct World {
+    pub seed: u64,
     pub plan: Plan,
     pub random: ChaCha8Rng,
     pub shards: AtRest,
@@ -48,7 +49,17 @@ pub struct World {
     /// By sequencer and by matcher: all it ever told the outside, which a rebuilt one must tell again.
     pub reports: Vec<Vec<Report>>,
     pub market_events: Vec<Vec<MarketEvent>>,
+    /// What all logs say, in the order in which it was written.
+    pub journal: Vec<Logged>,
     pub seen: Seen,
+}
+
+/// An entry of one of the logs.
+#[derive(Clone, Copy, Debug)]
+pub enum Logged {
+    Input { sequencer: usize, input: Input },
+    Settlements { sequencer: usize, from: usize, count: u32 },
+    Orders { matcher: usize, from: usize, count: u32 },
 }
 
 /// What a run came across, so that a run over many seeds can show that it misses nothing.
@@ -63,18 +74,21 @@ pub struct Seen {
     pub naps: u64,
     pub crashes: u64,
     pub blackouts: u64,
+    pub power_losses: u64,
     pub rejects: [u64; Reject::ALL.len()],
 }
 
 impl Seen {
     /// Everything that every long run must come across.
-    pub fn counts(&mut self) -> [&mut u64; 16] {
-        let Seen { steps, inputs, told, stalls, repeats, gaps, naps, crashes, blackouts, .. } = self;
+    pub fn counts(&mut self) -> [&mut u64; 17] {
+        let Seen {
+            steps, inputs, told, stalls, repeats, gaps, naps, crashes, blackouts, power_losses, ..
+        } = self;
         let ToldCounts { trades, auction_trades, triggered, amended, .. } = told;
         let ToldCounts { decremented, timed_out, self_trades, delisted, .. } = told;
         #[rustfmt::skip]
         let all = [
-            steps, inputs, stalls, repeats, gaps, naps, crashes, blackouts,
+            steps, inputs, stalls, repeats, gaps, naps, crashes, blackouts, power_losses,
             trades, auction_trades, triggered, amended, decremented, timed_out, self_trades, delisted,
         ];
         all
@@ -120,6 +134,7 @@ impl World {
         let orders = (0..n * m).map(|_| Link::new(capacity())).collect();
         let settlements = (0..n * m).map(|_| Link::new(capacity())).collect();
         World {
+            seed,
             shards: empty_shards(&plan),
             orders,
             settlements,
@@ -131,6 +146,7 @@ impl World {
             history: History::default(),
             reports: vec![Vec::new(); n],
             market_events: vec![Vec::new(); m],
+            journal: Vec::new(),
             seen: Seen::default(),
             plan,
             random,
@@ -143,6 +159,9 @@ impl World {
             self.step();
         }
         self.come_to_rest();
+        if self.plan.luck.power_loss {
+            crash::of_the_power(&mut self);
+        }
         for input in self.script.reopening(&self.plan, &mut self.random) {
             self.arrive(input);
         }
@@ -152,13 +171,40 @@ impl World {
         }
         self.come_to_rest();
         assert_eq!(self.clients.live_orders(), (0, 0), "everything is cancelled");
-        self.history.judge(&self.plan.market, self.script.market(), &self.shards);
+        self.history.judge(&self.plan.market, self.clients.market(), &self.shards);
         let Self { seen, step, history, clients, .. } = &mut self;
         history.told().for_each(|heard| seen.told.count(heard));
         Seen { steps: *step, rejects: clients.rejects, ..*seen }
     }
 
-    fn come_to_rest(&mut self) {
+    /// Does again what the logs say was done.
+    pub fn replay(&mut self, journal: &[Logged]) {
+        for logged in journal {
+            match *logged {
+                Logged::Input { sequencer, input } => {
+                    self.clients.ask(&input);
+                    self.take_input(sequencer, &input);
+                }
+                Logged::Settlements { sequencer, from, count } => {
+                    self.take_settlements(sequencer, from, count)
+                }
+                Logged::Orders { matcher, from, count } => self.take_orders(matcher, from, count),
+            }
+        }
+        assert_eq!(self.journal.len(), journal.len(), "what was done can be done again");
+    }
+
+    /// No more customers.
+    pub fn close(&mut self) {
+        self.script.end();
+    }
+
+    /// A command that one sequencer has not got arrives there.
+    pub fn arrive_late(&mut self, sequencer: usize, input: Input) {
+        self.ingress[sequencer].push_back(input);
+    }
+
+    pub fn come_to_rest(&mut self) {
         while !self.is_quiet() {
             self.step();
         }
@@ -217,7 +263,8 @@ impl World {
         let first = self.random.random_range(0..m);
         let has_next = |from: &usize| self.settlements[from * n + i].has_next(self.step);
         if let Some(from) = (first..m).chain(0..first).find(has_next) {
-            self.take_settlements(i, from);
+            let batch = self.random.random_range(1..=self.plan.batch_largest);
+            self.take_settlements(i, from, batch);
         }
         if (0..m).any(|to| self.orders[i * m + to].is_full()) {
             self.seen.stalls += !self.ingress[i].is_empty() as u64;
@@ -232,6 +279,7 @@ impl World {
         self.clients.enter(i, input);
         let SequencerShard { machine, log, out } = &mut self.shards.sequencers[i];
         log.append(&[Entry::Input(*input)]);
+        self.journal.push(Logged::Input { sequencer: i, input: *input });
         machine.input(input, out);
         for (_, Numbered { message, .. }) in &out.to_matchers {
             match (&input.command, &message.order) {
@@ -243,9 +291,8 @@ impl World {
         self.deliver_from_sequencer(i);
     }
 
-    fn take_settlements(&mut self, i: usize, from: usize) {
+    fn take_settlements(&mut self, i: usize, from: usize, batch: u32) {
         let link = from * self.plan.sequencers + i;
-        let batch = self.random.random_range(1..=self.plan.batch_largest);
         let mut count = 0;
         for _ in 0..batch {
             if !self.settlements[link].has_next(self.step) {
@@ -270,6 +317,7 @@ impl World {
         // Repeats are not in the log: a sender that is replayed does not repeat itself.
         if count > 0 {
             self.shards.sequencers[i].log.append(&[Entry::Received { from: from as u16, count }]);
+            self.journal.push(Logged::Settlements { sequencer: i, from, count });
         }
     }
 
@@ -277,8 +325,14 @@ impl World {
         let (n, m) = (self.plan.sequencers, self.plan.matchers);
         let first = self.random.random_range(0..n);
         let has_next = |from: &usize| self.orders[from * m + j].has_next(self.step);
-        let Some(from) = (first..n).chain(0..first).find(has_next) else { return };
-        let batch = self.random.random_range(1..=self.plan.batch_largest);
+        if let Some(from) = (first..n).chain(0..first).find(has_next) {
+            let batch = self.random.random_range(1..=self.plan.batch_largest);
+            self.take_orders(j, from, batch);
+        }
+    }
+
+    fn take_orders(&mut self, j: usize, from: usize, batch: u32) {
+        let (n, m) = (self.plan.sequencers, self.plan.matchers);
         let mut count = 0;
         for _ in 0..batch {
             if (0..n).any(|to| self.settlements[j * n + to].is_full()) {
@@ -294,6 +348,7 @@ impl World {
         }
         if count > 0 {
             self.shards.matchers[j].log.append(&[Entry::Received { from: from as u16, count }]);
+            self.journal.push(Logged::Orders { matcher: j, from, count });
         }
     }
 
@@ -405,12 +460,12 @@ impl World {
 
     /// By asset: what accounts will have more, or less, when every trade has reached both of its sides.
     fn money_on_the_way(&self) -> Vec<i128> {
-        let mut sums = vec![0; self.script.market().assets.len()];
+        let mut sums = vec![0; self.clients.market().assets.len()];
         for message in self.settlements.iter().flat_map(Link::on_the_way) {
             let FromMatcher::Order(news) = message.message else { continue };
             let MatcherOutcome::Filled { price, quantity, .. } = news.outcome else { continue };
             let Submit { symbol, side, .. } = *self.history.submit(news.key);
-            let instrument = &self.script.market().instruments[symbol.0 as usize];
+            let instrument = &self.clients.market().instruments[symbol.0 as usize];
             let sign = if side == Side::Buy { 1 } else { -1 };
             sums[instrument.base.0 as usize] += sign * instrument.base_amount(quantity).0 as i128;
             sums[instrument.quote.0 as usize] -= sign * instrument.notional(price, quantity).0 as i128;
@@ -439,7 +494,7 @@ impl World {
                 resting += 1;
             }
         }
-        let symbols = self.script.market().instruments.iter().map(|instrument| instrument.id);
+        let symbols = self.clients.market().instruments.iter().map(|instrument| instrument.id);
         let in_books: usize = symbols.map(|symbol| book(symbol).len()).sum();
         let (live, _) = self.clients.live_orders();
         assert_eq!((in_books, live), (resting, resting), "orders in books, and live ones");
