@@ -14,6 +14,11 @@
 //! - `ladder`: the sorted prices of one side. The best is at the end, where inserting and removing is cheapest and
 //!   where most of a market happens.
 //! - `index`: order key to slot, without tombstones.
+//! - `iceberg`: what some orders hide, in records of their own. A book without icebergs pays one test of a bit for
+//!   them where an order trades or leaves.
+//! - `take`: an incoming order meets the other side.
+//! - `would_fill`: whether it could trade whole.
+//! - `auction`: the price at which a crossed book trades, and the trades.
 //! - `check`: what always holds, written as a function.
 //!
 //! Costs. Taking from the best level touches the end of a vector and the head of a queue. A cancel is one probe of
@@ -26,8 +31,13 @@
 //!
 //! Nothing is allocated once the book has been as large as it gets; nothing is ever given back.
 //!
+//! Fill-or-kill adds up levels; one that must avoid its own account looks at orders, too, but only where the levels
+//! hold enough. The price of an auction is found in one walk over the levels that overlap. An iceberg's refill costs
+//! what a cancel and an order behind the others cost, without the index.
+//!
 //! Bounds. A book holds at most 2^32 - 1 orders of at most 2^64 - 1 lots, so a level's total stays below 2^96 and a
-//! `u128` cannot wrap, nor can the sum over all levels that fill-or-kill looks at.
+//! `u128` cannot wrap, nor can the sum over all levels that fill-or-kill and auctions look at. Levels and icebergs
+//! are at most 2^31 each.
 
 mod auction;
 mod check;
@@ -38,7 +48,7 @@ mod slab;
 mod take;
 mod would_fill;
 
-use self::iceberg::{Hidden, Home, Iceberg, Icebergs};
+use self::iceberg::{Hidden, Home, ICEBERG, Iceberg, Icebergs};
 use self::index::Index;
 use self::ladder::Ladder;
 use self::slab::{Node, Slab, Slot};
@@ -120,8 +130,9 @@ impl Book for Fast {
             order.time_in_force == TimeInForce::Ioc || order.budget == NewOrder::UNLIMITED,
             "only an order that cannot rest has a budget"
         );
-        assert!(!self.crossed || self.has_parted(), "the book is crossed: its auction has not ended");
-
+        if self.crossed {
+            self.end_auction();
+        }
         match order.time_in_force {
             TimeInForce::PostOnly if self.would_take(&order) => return Err(Refusal::WouldTake),
             TimeInForce::Fok if !self.fillable(&order) => return Err(Refusal::WouldNotFill),
@@ -249,8 +260,14 @@ impl Fast {
         self.ladders[order.side.opposite() as usize].best_within(order.price).is_some()
     }
 
-    /// Whether bids are below asks.
+    /// An auction may end without a trade, if cancels have parted the sides.
     #[cold]
+    fn end_auction(&mut self) {
+        assert!(self.has_parted(), "the book is crossed: its auction has not ended");
+        self.crossed = false;
+    }
+
+    /// Whether bids are below asks.
     fn has_parted(&self) -> bool {
         match (self.best(Side::Buy), self.best(Side::Sell)) {
             (Some((bid, _)), Some((ask, _))) => bid < ask,
@@ -287,6 +304,7 @@ impl Fast {
                 let hidden = Hidden::default();
                 let level = Level { total: 0, price, head: Slot::NONE, tail: Slot::NONE, hidden, side };
                 let level = self.levels.insert(level);
+                assert!(level.number < ICEBERG, "a book has at most 2^31 levels");
                 ladder.insert(place, price, level);
                 level
             }

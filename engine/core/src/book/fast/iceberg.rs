@@ -26,11 +26,13 @@ pub type Icebergs = Slab<Iceberg>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Home(u32);
 
-const ICEBERG: u32 = 1 << 31;
+/// A book has fewer levels than this on both sides together, and fewer icebergs.
+pub const ICEBERG: u32 = 1 << 31;
 
 impl Home {
+    /// The book opens no level whose number has the highest bit.
     pub fn level(level: Slot<Level>) -> Home {
-        assert!(level.number < ICEBERG, "a book has at most 2^31 levels");
+        debug_assert!(level.number < ICEBERG);
         Home(level.number)
     }
 
