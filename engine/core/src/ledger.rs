@@ -64,6 +64,8 @@ impl Balances {
         let at = match self.0.binary_search_by_key(&asset, |entry| entry.asset) {
             Ok(at) => at,
             Err(at) => {
+                // A million accounts of two assets each should not have room for four.
+                self.0.reserve_exact(1);
                 self.0.insert(at, Balance { asset, available: Amount(0), held: Amount(0) });
                 at
             }

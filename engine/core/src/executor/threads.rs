@@ -420,6 +420,7 @@ impl SequencerThread {
     }
 
     fn apply(&mut self) {
+        self.warm();
         let Self { shard, settlements, entries, looks, counters, .. } = self;
         let mut looks = looks.drain(..).peekable();
         for (done, entry) in entries.iter().enumerate() {
@@ -446,6 +447,24 @@ impl SequencerThread {
         }
         counters.inputs.add(entries.iter().filter(|entry| matches!(entry, Entry::Input(_))).count() as u64);
         entries.clear();
+    }
+
+    /// Has the machine fetch what the batch will need.
+    fn warm(&mut self) {
+        let Self { shard, settlements, entries, .. } = self;
+        for entry in entries.iter() {
+            match entry {
+                Entry::Input(input) => shard.machine.warm(input),
+                Entry::Received { from, count } => {
+                    let lane = &mut settlements[*from as usize];
+                    for ahead in 0..*count as usize {
+                        if let Some(Link::Message(Numbered { message, .. })) = lane.peek_at(ahead) {
+                            shard.machine.warm_for(message);
+                        }
+                    }
+                }
+            }
+        }
     }
 
     /// When all ports are gone and their inputs applied, tells the matchers that nothing more will come.
@@ -530,6 +549,7 @@ impl MatcherThread {
         let worked = !self.batch.is_empty();
         let position = if worked { self.shard.log.append(&self.entries) } else { self.shard.log.durable() };
         let MatcherShard { machine, out, log } = &mut self.shard;
+        self.batch.iter().for_each(|(_, message)| machine.warm(&message.message));
         for (from, message) in self.batch.drain(..) {
             machine.apply(from, &message, out).expect("lanes lose nothing");
         }

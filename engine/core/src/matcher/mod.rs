@@ -16,7 +16,7 @@ mod symbol;
 
 pub use events::{MarketEvent, Outbox, TradePrint};
 
-use crate::book::Fast;
+use crate::book::{Book, Fast};
 use crate::instrument::Market;
 use crate::link::{Gap, Marks, Numbers};
 use crate::message::*;
@@ -84,6 +84,17 @@ impl Matcher {
             },
         }
         Ok(())
+    }
+
+    /// Looks at what a coming message will need, as [`crate::sequencer::Sequencer::warm`] does.
+    pub fn warm(&self, message: &ToMatcher) {
+        let key = match message.order {
+            MatcherOrder::Place(Place { key, .. }) | MatcherOrder::Cancel { key, .. } => key,
+            _ => return,
+        };
+        if let Some(Some(symbol)) = self.symbols.get(message.symbol.0 as usize / self.matchers) {
+            std::hint::black_box(symbol.book.remaining(key));
+        }
     }
 
     /// Hands money on to the sequencer of the account it is for.

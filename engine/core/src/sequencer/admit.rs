@@ -1,7 +1,7 @@
 //! A new order: checked, funded, sent to its matcher, or refused.
 
 use super::holds::{budget_without_fee, held_asset, hold_of};
-use super::order_ids::{Answer, Record, RecordNumber, fingerprint};
+use super::order_ids::{Answer, Record, RecordNumber, U48, fingerprint};
 use super::orders::{NewOrder, Slot};
 use super::{Outbox, Sequencer};
 use crate::instrument::Instrument;
@@ -40,8 +40,8 @@ impl Sequencer {
                 slot: Slot::NONE,
                 fingerprint: fingerprint(submit),
                 received: self.now,
-                exchange_order_id: 0,
-                sequence: Sequence(0),
+                exchange_order_id: U48::default(),
+                sequence: U48::default(),
             },
         );
         let slot = self.fund(account, submit, quantity?, record).inspect_err(|reason| {
@@ -160,9 +160,9 @@ impl Sequencer {
             Answer::Acked => {
                 let body = ReportBody::OrderAck {
                     order_id: submit.order_id,
-                    exchange_order_id: record.exchange_order_id,
+                    exchange_order_id: record.exchange_order_id.get(),
                     symbol: submit.symbol,
-                    sequence: record.sequence,
+                    sequence: Sequence(record.sequence.get()),
                     received: record.received,
                     duplicate: true,
                 };

@@ -42,7 +42,9 @@ impl Sequencer {
                 Answer::Pending | Answer::Acked => Reject::TooLate,
             });
         }
-        match self.orders.get(record.slot).symbol == symbol {
+        let order = self.orders.get(record.slot);
+        match order.symbol == symbol {
+            true if order.state == OrderState::Closed => Err(Reject::TooLate),
             true => Ok(record.slot),
             false => Err(Reject::UnknownOrder),
         }

@@ -169,6 +169,34 @@ impl Sequencer {
         Ok(())
     }
 
+    /// Looks at what a coming input will need. Ids and orders are spread over more memory than a cache holds; looking
+    /// for a whole batch first lets the machine wait for many lines at once instead of one after the other.
+    pub fn warm(&self, input: &Input) {
+        let (account, order_id) = match &input.command {
+            Command::Submit(Submit { account, order_id, .. }) => (account, order_id),
+            Command::Cancel { account, order_id, .. } => (account, order_id),
+            Command::Amend(Amend { account, order_id, .. }) => (account, order_id),
+            _ => return,
+        };
+        if let Some(number) = self.order_ids.find(*account, order_id) {
+            self.warm_order(self.order_ids.get(number).slot);
+        }
+    }
+
+    /// The same for a coming message.
+    pub fn warm_for(&self, message: &FromMatcher) {
+        if let FromMatcher::Order(news) = message {
+            self.warm_order(Slot(news.key.0 as u32));
+        }
+    }
+
+    fn warm_order(&self, slot: Slot) {
+        if slot != Slot::NONE {
+            let order = self.orders.get(slot);
+            std::hint::black_box((order.left, self.order_ids.get(order.record).answer));
+        }
+    }
+
     /// The account's index, if it is open.
     fn find(&self, account: AccountId) -> Option<usize> {
         let at = account.0 as usize / self.sequencers;
@@ -271,7 +299,7 @@ impl Sequencer {
             time_in_force: order.time_in_force,
             state: order.state,
             symbol: order.symbol,
-            exchange_order_id: record.exchange_order_id,
+            exchange_order_id: record.exchange_order_id.get(),
             price: order.price,
             quantity,
             traded: detail.traded,

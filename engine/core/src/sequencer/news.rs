@@ -1,7 +1,7 @@
 //! What the matcher says of an order, settled.
 
 use super::holds::{charged, fee_parts};
-use super::order_ids::Answer;
+use super::order_ids::{Answer, U48};
 use super::orders::Slot;
 use super::{Outbox, Sequencer};
 use crate::message::*;
@@ -57,8 +57,8 @@ impl Sequencer {
         self.orders.get_mut(slot).state = if waits { OrderState::Waiting } else { OrderState::Live };
         let record = self.order_ids.get_mut(number);
         record.answer = Answer::Acked;
-        record.exchange_order_id = exchange_order_id;
-        record.sequence = news.sequence;
+        record.exchange_order_id = U48::new(exchange_order_id);
+        record.sequence = U48::new(news.sequence.0);
         let (order_id, received, sequence) = (record.order_id, record.received, news.sequence);
         let ack = |duplicate| ReportBody::OrderAck {
             order_id,
@@ -185,7 +185,7 @@ impl Sequencer {
         }
         let (account, symbol, number) = (order.account, order.symbol, order.record);
         let record = self.order_ids.get(number);
-        let (order_id, exchange_order_id) = (record.order_id, record.exchange_order_id);
+        let (order_id, exchange_order_id) = (record.order_id, record.exchange_order_id.get());
         let sequence = news.sequence;
         let body = ReportBody::AmendAck { order_id, exchange_order_id, symbol, sequence, left };
         out.answer(account, asker, news.at, body);
@@ -225,7 +225,7 @@ impl Sequencer {
         let (account, symbol, number) = (order.account, order.symbol, order.record);
         if let Some(CancelCause::Asked(asker)) = cause {
             let record = self.order_ids.get(number);
-            let (order_id, exchange_order_id) = (record.order_id, record.exchange_order_id);
+            let (order_id, exchange_order_id) = (record.order_id, record.exchange_order_id.get());
             out.answer(account, asker, at, ReportBody::CancelAck { order_id, exchange_order_id, symbol });
         }
         let balance = self.close(slot);
@@ -250,9 +250,7 @@ impl Sequencer {
 
     /// A closed order leaves its account's list, and the slab unless the matcher owes an answer about it.
     fn retire(&mut self, slot: Slot) {
-        let order = self.orders.get(slot);
-        let (account, number) = (order.account, order.record);
-        self.order_ids.get_mut(number).slot = Slot::NONE;
+        let account = self.orders.get(slot).account;
         self.orders.unlink(&mut self.accounts[account.0 as usize / self.sequencers].live, slot);
         self.free_if_done(slot);
     }
@@ -260,6 +258,7 @@ impl Sequencer {
     fn free_if_done(&mut self, slot: Slot) {
         let order = self.orders.get(slot);
         if !order_is_live(order.state) && order.requests == 0 {
+            self.order_ids.get_mut(order.record).slot = Slot::NONE;
             self.orders.free(slot);
         }
     }
