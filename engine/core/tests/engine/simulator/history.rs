@@ -137,7 +137,11 @@ impl History {
     /// if the exchange itself cancelled while the symbol was halted, which no input says of one order.
     fn counters_alone(&self, symbol: SymbolId, market: &Market, shards: &AtRest) -> Option<Counters> {
         let mut alone = Alone::new(market, self);
-        for taken in self.of(symbol, shards.matchers.len()) {
+        // A symbol that was listed in the run knows nothing of the time before, not even of ticks.
+        let listing = |taken: &Taken| matches!(taken.message.order, MatcherOrder::List { .. });
+        let was_listed = self.of(symbol, shards.matchers.len()).any(listing);
+        let before = |taken: &&Taken| was_listed && !listing(taken);
+        for taken in self.of(symbol, shards.matchers.len()).skip_while(before) {
             alone.apply(taken, self)?;
         }
         Some(counters(alone.engine.at_rest(), symbol))
@@ -332,10 +336,6 @@ impl Alone {
         let ToMatcher { symbol, at, order, .. } = taken.message;
         let command = match order {
             MatcherOrder::Place(place) => {
-                let refused = |told: &Told| told.outcome == Heard::Refused(Reject::UnknownSymbol);
-                if taken.told.iter().any(refused) {
-                    return Some(()); // the symbol is listed from the start here
-                }
                 self.quantities.insert(place.key, place.quantity.0);
                 Command::Submit(self.submit(&place, history.submit(place.key)))
             }
