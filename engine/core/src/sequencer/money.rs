@@ -103,6 +103,8 @@ impl Sequencer {
         if self.accounts[at].state != AccountState::Active {
             return Err(Reject::AccountSuspended);
         }
+        // The asset may be so new that only the giver's sequencer has been told of it.
+        self.check_amount(asset, amount)?;
         self.flows.transfer_in(asset, amount).ok_or(Reject::AmountRange)?;
         self.credit(account, at, asset, amount, out);
         Ok(())

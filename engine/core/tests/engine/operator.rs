@@ -489,3 +489,27 @@ fn an_order_that_overtakes_its_listing_is_refused_and_so_is_what_its_owner_wants
     assert!(view.orders.is_empty() && view.balances.iter().all(|balance| balance.held.0 == 0));
     hand.matchers[0].check();
 }
+
+#[test]
+fn a_transfer_that_overtakes_the_listing_of_its_asset_comes_back() {
+    let mut hand = ByHand::new(2, 1, &market());
+    let asset = AssetId(market().assets.len() as u16);
+    let (account, to, amount) = (AccountId(0), AccountId(1), Amount(5));
+    let input = |command| Input { origin: Origin::default(), at: Timestamp(1), ticket: 0, command };
+    hand.input(&input(Command::Open { account: to }));
+    // Of the two sequencers only the giver's has been told of the asset.
+    let mut out = Default::default();
+    for command in [
+        Command::Open { account },
+        Command::ListAsset(AssetListing::new(asset, "NEW", 6).unwrap()),
+        Command::Deposit { account, asset, amount },
+    ] {
+        hand.sequencers[0].input(&input(command), &mut out);
+    }
+    hand.input(&input(Command::Transfer { account, id: 1, to, asset, amount }));
+    hand.carry_all(1);
+    let answer = format!("{:?}", hand.reports.last().unwrap().body);
+    assert_eq!(answer, "Refused { reason: UnknownAsset }");
+    let balance = hand.sequencers[0].balances(account).next().unwrap();
+    assert_eq!((balance.available, balance.held), (amount, Amount(0)));
+}

@@ -135,8 +135,12 @@ impl Clients {
     /// A sequencer hears of a transfer: the receiver's of the money, or the giver's of what became of it.
     pub fn relayed(&mut self, transfer: &Transfer) {
         let Transfer { from, id, to, asset, amount, stage, .. } = *transfer;
+        let market = &self.markets[to.0 as usize % self.markets.len()];
+        let is_known = (asset.0 as usize) < market.assets.len();
         match (stage, self.accounts.get_mut(&to)) {
-            (TransferStage::Offered, Some(receiver)) if receiver.state == AccountState::Active => {
+            (TransferStage::Offered, Some(receiver))
+                if is_known && receiver.state == AccountState::Active =>
+            {
                 *receiver.total.entry(asset).or_default() += amount.0;
             }
             (TransferStage::Offered, _) => {}

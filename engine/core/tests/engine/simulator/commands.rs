@@ -51,8 +51,8 @@ const TABLE: [(Kind, [u32; 4]); 24] = [
     (Kind::Transfer, [0, 0, 3, 15]),
     (Kind::Limit, [40, 60, 80, 100]),
     (Kind::Market, [0, 5, 10, 30]),
-    (Kind::Budget, [0, 0, 5, 10]),
-    (Kind::Iceberg, [0, 0, 5, 20]),
+    (Kind::Budget, [0, 0, 0, 10]),
+    (Kind::Iceberg, [0, 0, 0, 20]),
     (Kind::Stop, [0, 0, 10, 25]),
     (Kind::TrailingStop, [0, 0, 5, 15]),
     (Kind::Oco, [0, 0, 10, 25]),
@@ -80,7 +80,8 @@ const TIMES_IN_FORCE: [&[TimeInForce]; 4] = [
 ];
 
 /// What the orders of a seed do where they meet their own account.
-const SELF_TRADES: [&[SelfTrade]; 3] = [
+const SELF_TRADES: [&[SelfTrade]; 4] = [
+    &[SelfTrade::Allow],
     &[SelfTrade::Allow],
     &[SelfTrade::Allow],
     &[

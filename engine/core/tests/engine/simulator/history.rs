@@ -64,19 +64,20 @@ impl History {
         self.taken.iter().flat_map(|taken| &taken.told).map(|told| &told.outcome)
     }
 
-    /// Judges everything that happened. `first` is the market at the beginning, `last` at the end.
-    pub fn judge(&self, first: &Market, last: &Market, shards: &AtRest) {
+    /// Judges everything that happened. `first` is the market at the beginning, `last` at the end. Returns how many
+    /// trades the auditor and how many symbols the engine of one sequencer and one matcher could judge.
+    pub fn judge(&self, first: &Market, last: &Market, shards: &AtRest) -> [u64; 2] {
+        let [mut audited, mut alike] = [0, 0];
         self.judge_by_the_model(first, shards.matchers.len());
         for symbol in last.instruments.iter().map(|instrument| instrument.id) {
-            self.judge_by_the_auditor(symbol, last);
+            audited += self.judge_by_the_auditor(symbol, last) as u64;
             if let Some(alone) = self.counters_alone(symbol, last, shards) {
-                assert_eq!(
-                    counters(shards, symbol),
-                    alone,
-                    "symbol {symbol} on one sequencer and one matcher"
-                );
+                let counters = counters(shards, symbol);
+                assert_eq!(counters, alone, "symbol {symbol} on one sequencer and one matcher");
+                alike += 1;
             }
         }
+        [audited, alike]
     }
 
     /// What concerned a symbol. A tick concerns all symbols of its matcher.
@@ -112,19 +113,21 @@ impl History {
 
     // ---- the auditor --------------------------------------------------------------------------------------------
 
-    fn judge_by_the_auditor(&self, symbol: SymbolId, market: &Market) {
+    /// Returns how many trades it looked at.
+    fn judge_by_the_auditor(&self, symbol: SymbolId, market: &Market) -> usize {
         if market.instruments[symbol.0 as usize].band > 0 {
-            return;
+            return 0;
         }
         let mut list = AuditList::default();
         // Of ticks only what they ended matters, and that may be of another symbol.
         for taken in self.taken.iter().filter(|taken| is_of(taken, symbol, self)) {
             if !list.add(taken, symbol, self) {
-                return;
+                return 0;
             }
         }
-        if let Err(finding) = audit(&list.commands, &list.trades) {
-            panic!("symbol {symbol}: {finding:?}\n{:?}\n{:?}", list.commands, list.trades);
+        match audit(&list.commands, &list.trades) {
+            Ok(summary) => summary.trades,
+            Err(finding) => panic!("symbol {symbol}: {finding:?}\n{:?}\n{:?}", list.commands, list.trades),
         }
     }
 
@@ -134,7 +137,11 @@ impl History {
     /// if the exchange itself cancelled while the symbol was halted, which no input says of one order.
     fn counters_alone(&self, symbol: SymbolId, market: &Market, shards: &AtRest) -> Option<Counters> {
         let mut alone = Alone::new(market, self);
-        for taken in self.of(symbol, shards.matchers.len()) {
+        // A symbol that was listed in the run knows nothing of the time before, not even of ticks.
+        let listing = |taken: &Taken| matches!(taken.message.order, MatcherOrder::List { .. });
+        let was_listed = self.of(symbol, shards.matchers.len()).any(listing);
+        let before = |taken: &&Taken| was_listed && !listing(taken);
+        for taken in self.of(symbol, shards.matchers.len()).skip_while(before) {
             alone.apply(taken, self)?;
         }
         Some(counters(alone.engine.at_rest(), symbol))
@@ -329,10 +336,6 @@ impl Alone {
         let ToMatcher { symbol, at, order, .. } = taken.message;
         let command = match order {
             MatcherOrder::Place(place) => {
-                let refused = |told: &Told| told.outcome == Heard::Refused(Reject::UnknownSymbol);
-                if taken.told.iter().any(refused) {
-                    return Some(()); // the symbol is listed from the start here
-                }
                 self.quantities.insert(place.key, place.quantity.0);
                 Command::Submit(self.submit(&place, history.submit(place.key)))
             }

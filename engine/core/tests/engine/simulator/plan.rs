@@ -131,7 +131,7 @@ pub fn listing(market: &Market, base: AssetId, quote: AssetId, random: &mut impl
         lot: pick(&[step(1, 0), step(1, 1), step(2, 1)], random),
         min_notional: Amount(pick(&[0, 0, 200], random)),
         quantity_max: Quantity(0),
-        band: pick(&[0, 0, 1_000, 5_000], random),
+        band: pick(&[0, 0, 0, 0, 1_000, 5_000], random),
         fees: fees(random),
     }
 }

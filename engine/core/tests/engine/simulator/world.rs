@@ -75,20 +75,23 @@ pub struct Seen {
     pub crashes: u64,
     pub blackouts: u64,
     pub power_losses: u64,
+    /// Trades that the auditor judged.
+    pub audited: u64,
+    /// Symbols that were compared with an engine of one sequencer and one matcher.
+    pub alike: u64,
     pub rejects: [u64; Reject::ALL.len()],
 }
 
 impl Seen {
     /// Everything that every long run must come across.
-    pub fn counts(&mut self) -> [&mut u64; 17] {
-        let Seen {
-            steps, inputs, told, stalls, repeats, gaps, naps, crashes, blackouts, power_losses, ..
-        } = self;
+    pub fn counts(&mut self) -> [&mut u64; 19] {
+        let Seen { steps, inputs, stalls, repeats, gaps, naps, crashes, blackouts, .. } = self;
+        let Seen { power_losses, audited, alike, told, .. } = self;
         let ToldCounts { trades, auction_trades, triggered, amended, .. } = told;
         let ToldCounts { decremented, timed_out, self_trades, delisted, .. } = told;
         #[rustfmt::skip]
         let all = [
-            steps, inputs, stalls, repeats, gaps, naps, crashes, blackouts, power_losses,
+            steps, inputs, stalls, repeats, gaps, naps, crashes, blackouts, power_losses, audited, alike,
             trades, auction_trades, triggered, amended, decremented, timed_out, self_trades, delisted,
         ];
         all
@@ -171,10 +174,10 @@ impl World {
         }
         self.come_to_rest();
         assert_eq!(self.clients.live_orders(), (0, 0), "everything is cancelled");
-        self.history.judge(&self.plan.market, self.clients.market(), &self.shards);
+        let [audited, alike] = self.history.judge(&self.plan.market, self.clients.market(), &self.shards);
         let Self { seen, step, history, clients, .. } = &mut self;
         history.told().for_each(|heard| seen.told.count(heard));
-        Seen { steps: *step, rejects: clients.rejects, ..*seen }
+        Seen { steps: *step, audited, alike, rejects: clients.rejects, ..*seen }
     }
 
     /// Does again what the logs say was done.
