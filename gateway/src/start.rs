@@ -114,12 +114,13 @@ pub fn run<Stop: Future<Output = ()>>(
     // Reactors.
     let shared = Arc::new(Shared {
         venue: venue.clone(),
-        accounts: Accounts::starting_at(exchange.first_account),
+        accounts: Arc::new(Accounts::starting_at(exchange.first_account)),
         registry: registry.clone(),
         doors,
         limits: config.reactor_limits(shape.reactors),
         addresses: DashMap::new(),
         anonymous: AtomicU32::new(0),
+        groups: AtomicU32::new((reactor::clock().0 / 1_000_000) as u32),
         stopping: AtomicBool::new(false),
     });
     let reactor_counters: Vec<Arc<ReactorCounters>> = (0..shape.reactors).map(|_| Arc::default()).collect();
