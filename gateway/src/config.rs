@@ -200,7 +200,7 @@ impl Config {
         Ok(market)
     }
 
-    /// What a paper account is given.
+    /// What a paper account is given; of some assets maybe nothing.
     pub fn paper_funds(&self) -> anyhow::Result<Vec<(AssetId, Amount)>> {
         let funds = self.assets.iter().enumerate().map(|(id, asset)| {
             match parse_scaled(&asset.paper, asset.decimals) {
@@ -208,7 +208,9 @@ impl Config {
                 Err(error) => bail!("asset {}: paper {:?}: {error:?}", asset.name, asset.paper),
             }
         });
-        funds.collect()
+        let mut funds: Vec<_> = funds.collect::<anyhow::Result<_>>()?;
+        funds.retain(|(_, amount)| amount.0 > 0); // the engine takes no deposit of nothing
+        Ok(funds)
     }
 
     /// Where the demo flow begins, for the symbols it trades.
@@ -299,7 +301,7 @@ fn fees(maker_bps: &str, taker_bps: &str) -> anyhow::Result<Fees> {
 }
 
 /// A fee as text, in tenths of a basis point; or the rule it breaks.
-pub fn basis_points(text: &str) -> Result<i16, String> {
+pub fn basis_points(text: &str) -> Result<i16, &'static str> {
     let (is_rebate, digits) = match text.strip_prefix('-') {
         Some(digits) => (true, digits),
         None => (false, text),
@@ -307,9 +309,7 @@ pub fn basis_points(text: &str) -> Result<i16, String> {
     let tenths = parse_scaled(digits, 1).ok().and_then(|tenths| i16::try_from(tenths).ok());
     match tenths.filter(|tenths| *tenths <= Fees::MAX) {
         Some(tenths) => Ok(if is_rebate { -tenths } else { tenths }),
-        None => {
-            Err(format!("must be basis points with at most one decimal, from -3000 to 3000, such as \"2.5\""))
-        }
+        None => Err("must be basis points with at most one decimal, from -3000 to 3000, such as \"2.5\""),
     }
 }
 

@@ -271,7 +271,7 @@ pub fn refusal(reason: Reject) -> Refusal {
         }
         Reject::Overloaded => (Code::Overloaded, None, "the engine has too much to do, try again"),
         Reject::AmountRange => {
-            (Code::BadValue, Some("quote_quantity"), "quote_quantity is zero or more than can be traded")
+            (Code::BadValue, None, "the amount is zero, or all amounts together are more than can be counted")
         }
         Reject::TransferId => (Code::BadValue, Some("id"), "id is in use, or not in use"),
         Reject::SymbolState => {

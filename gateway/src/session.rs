@@ -213,8 +213,17 @@ impl Session {
     }
 
     /// The engine's answer to a login or a look.
-    pub fn account_view(&mut self, request: u32, view: &AccountView, host: &mut impl Host) {
-        let Some(login) = &mut self.account else { return };
+    pub fn account_view(
+        &mut self,
+        request: u32,
+        account: AccountId,
+        view: &AccountView,
+        host: &mut impl Host,
+    ) {
+        // An anonymous account may have been left for a named one since.
+        let Some(login) = self.account.as_mut().filter(|login| login.id == account) else {
+            return self.forget(request);
+        };
         login.since.get_or_insert(view.exec_sequence);
         let name = login.name.clone();
         match self.take_pending(request) {

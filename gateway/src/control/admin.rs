@@ -182,14 +182,10 @@ fn check_origin(headers: &HeaderMap) -> Result<(), Refused> {
     {
         return forbidden("Origin must be a page of loopback");
     }
-    if !header(CONTENT_TYPE)
-        .is_some_and(|of| of.split(';').next().is_some_and(|of| of.trim() == "application/json"))
-    {
-        return Err(Refused::new(
-            ErrorCode::BadValue,
-            Some("Content-Type".into()),
-            "Content-Type must be application/json",
-        ));
+    let media_type = header(CONTENT_TYPE).and_then(|of| of.split(';').next()).unwrap_or_default();
+    if media_type.trim() != "application/json" {
+        let message = "Content-Type must be application/json";
+        return Err(Refused::of_field(ErrorCode::BadValue, "Content-Type", message));
     }
     Ok(())
 }

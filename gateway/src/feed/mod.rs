@@ -328,6 +328,12 @@ impl Feed {
         let symbol = self.symbols.get_mut(&id).expect("a room's symbol is known");
         let open = symbol.rooms.iter_mut().find(|open| open.room.index == room).expect("it was opened");
         let mut frames = Vec::new();
+        // Most symbols have always traded, and then there is nothing to say. Once they have not, everyone is told: who was
+        // lapped may have missed any change. It comes first, so that a crossed book is no surprise.
+        if let Some(status) = symbol.status {
+            market::status(self.scratch.payload(), &format, status);
+            frames.extend_from_slice(&self.scratch.frame().concat());
+        }
         if open.room.view.has(Stream::Depth) {
             let head =
                 market::DepthSnapshot { seq: symbol.published, ts: symbol.at, depth: None, checksum: None };
@@ -339,12 +345,6 @@ impl Feed {
             let [bid, ask] = symbol.best.map(|level| level.map(Into::into));
             let bbo = market::Bbo { seq: symbol.published, bid, ask, ts: symbol.at };
             market::bbo(self.scratch.payload(), &format, bbo);
-            frames.extend_from_slice(&self.scratch.frame().concat());
-        }
-        // Most symbols have always traded, and then there is nothing to say. Once they have not, everyone is told: who was
-        // lapped may have missed any change.
-        if let Some(status) = symbol.status {
-            market::status(self.scratch.payload(), &format, status);
             frames.extend_from_slice(&self.scratch.frame().concat());
         }
         open.room.put_snapshot(Snapshot {

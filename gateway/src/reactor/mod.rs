@@ -302,13 +302,9 @@ async fn pump(shell: Shell, sleeper: Sleeper) -> anyhow::Result<()> {
                 shell.borrow_mut().say_goodbye();
                 std::time::Instant::now()
             });
-            let mut reactor = shell.borrow_mut();
-            reactor.hurry_farewells();
-            let is_done = reactor.connections.is_empty() && reactor.farewells.is_empty();
-            if is_done || since.elapsed() > DRAIN_MAX {
+            if shell.borrow_mut().has_said_all() || since.elapsed() > DRAIN_MAX {
                 return Ok(());
             }
-            drop(reactor);
             monoio::time::sleep(Duration::from_millis(5)).await;
             continue;
         }
@@ -371,6 +367,12 @@ impl Reactor {
             || !self.shared.doors[self.index].dirty.is_empty()
             || self.port.has_reports()
             || self.shared.stopping.load(Ordering::Relaxed)
+    }
+
+    /// Whether nobody waits for a word of this reactor, which stops: no client, and no farewell.
+    fn has_said_all(&mut self) -> bool {
+        self.hurry_farewells();
+        self.connections.is_empty() && self.farewells.is_empty()
     }
 
     /// Starts a drain task for every connection whose socket has become full since.

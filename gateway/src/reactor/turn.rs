@@ -61,7 +61,8 @@ impl Reactor {
     fn answer(&mut self, at: usize, request: u32, report: &Report) {
         match &report.body {
             ReportBody::Account(view) => {
-                self.with_session(at, |session, client| session.account_view(request, view, client));
+                let account = report.account;
+                self.with_session(at, |session, client| session.account_view(request, account, view, client));
                 return;
             }
             ReportBody::Refused { reason } => {

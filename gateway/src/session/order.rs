@@ -74,9 +74,7 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn terms(&self, venue: &Venue, price: Option<Price>, quantity: Quantity) -> Result<Terms, Refusal> {
         Ok(match (self.order.terms, self.order.size) {
-            (OrderTerms::Plain, Size::Quote(text)) => {
-                Terms::Budget { quote: parse_amount("quote_quantity", text, self.format.quote_decimals)? }
-            }
+            (OrderTerms::Plain, Size::Quote(text)) => self.budget(text)?,
             (OrderTerms::Plain, Size::Quantity(_)) => Terms::Plain,
             (OrderTerms::Iceberg { display_quantity }, _) => self.iceberg(display_quantity, quantity)?,
             (OrderTerms::Stop { stop_price }, _) => {
@@ -94,6 +92,16 @@ impl Reader<'_> {
                 self.oco(venue, price, stop_price, stop_limit_price)?
             }
         })
+    }
+
+    fn budget(&self, quote_quantity: &str) -> Result<Terms, Refusal> {
+        let field = "quote_quantity";
+        let quote = parse_amount(field, quote_quantity, self.format.quote_decimals)?;
+        let Instrument { price_max, quantity_max, .. } = *self.instrument;
+        if quote > self.instrument.notional(price_max, quantity_max) {
+            return Err(bad(field, "quote_quantity is more than the symbol can trade at once"));
+        }
+        Ok(Terms::Budget { quote })
     }
 
     fn iceberg(&self, display_quantity: &str, quantity: Quantity) -> Result<Terms, Refusal> {

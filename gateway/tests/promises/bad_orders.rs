@@ -121,6 +121,11 @@ const WRONG: &[(&str, &str, &str)] = &[
         "display_quantity",
     ),
     // market orders
+    (
+        r#""side":"buy","order_type":"market","quote_quantity":"99999999999999999999999""#,
+        "BAD_VALUE",
+        "quote_quantity",
+    ),
     (r#""side":"buy","order_type":"market""#, "MISSING_FIELD", "quantity"),
     (r#""side":"buy","order_type":"market","price":"1","quantity":"1""#, "BAD_VALUE", "price"),
     (

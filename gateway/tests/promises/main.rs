@@ -17,5 +17,6 @@ mod http_queries;
 mod limits;
 mod order_life;
 mod orders_of_every_kind;
+mod paper_accounts;
 mod replay;
 mod slow_reader_does_not_stall_others;
