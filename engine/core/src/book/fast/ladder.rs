@@ -87,16 +87,16 @@ impl Ladder {
 
     /// The levels from the best on.
     pub fn best_first(&self) -> impl Iterator<Item = Slot<Level>> {
-        self.from_best_to(0)
+        self.down_to(0)
     }
 
     /// The levels that a taker with this `limit` accepts, from the best on.
     pub fn within(&self, limit: Price) -> impl DoubleEndedIterator<Item = Slot<Level>> + Clone {
-        self.from_best_to(self.rank(limit))
+        self.down_to(self.rank(limit))
     }
 
     /// The levels of `rank` and above, from the best on.
-    fn from_best_to(&self, rank: u64) -> impl DoubleEndedIterator<Item = Slot<Level>> + Clone {
+    fn down_to(&self, rank: u64) -> impl DoubleEndedIterator<Item = Slot<Level>> + Clone {
         let near = &self.near.levels[self.near.position(rank)..];
         // Of the far blocks, one can be in part below the rank; those after it are above.
         let part = self.block_of(rank).unwrap_or_default();
