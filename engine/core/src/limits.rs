@@ -35,6 +35,10 @@ pub const DEAD_MAN_US_MAX: u64 = 24 * 3600 * 1_000_000;
 /// Withdrawals and transfers of one account that have not ended.
 pub const PARKED_PER_ACCOUNT_MAX: usize = 1024;
 
+/// How often an iceberg may refill at most: its quantity is no more than this many displays. A taker trades with each
+/// refill by itself, so this bounds what one resting order can make it do.
+pub const ICEBERG_REFILLS_MAX: u64 = 1000;
+
 /// Stops and stop-limits of one symbol that wait for their trigger.
 pub const STOPS_PER_SYMBOL_MAX: usize = 1 << 17;
 

@@ -5,8 +5,9 @@
 //!        ◀═reports═             ◀═settlements═
 //! ```
 //! What keeps it from growing and from locking up:
-//! - A sequencer takes settlements before anything else, and settling never needs room at a matcher. So matchers are
-//!   never blocked by sequencers for long, and settlement never blocks matching.
+//! - A sequencer takes settlements before anything else, whether there is room at a matcher or not: settling puts out
+//!   nothing for matchers but transfers on their way, of which accounts may have only so many, and those can wait in the
+//!   backlog. So matchers are never blocked by sequencers for long, and settlement never blocks matching.
 //! - A sequencer whose lane to a matcher is full takes no more inputs. Its ingress lanes fill, and [`Port::submit`]
 //!   says OVERLOADED: that is the answer the client sees.
 //! - What a log holds back is bounded, too: a shard with too much behind its gate takes no more until the log has

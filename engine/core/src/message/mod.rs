@@ -19,6 +19,7 @@ pub use reject::Reject;
 pub use report::*;
 
 use crate::instrument::{AssetListing, Listing};
+use crate::limits::ICEBERG_REFILLS_MAX;
 use crate::units::*;
 
 /// Who asked, so that the answer finds its way back. The engine carries it and never looks inside `session` and
@@ -282,7 +283,7 @@ pub enum Terms {
     Plain,
     /// An iceberg: shows so many lots at a time.
     Iceberg {
-        /// At least one lot, less than the quantity.
+        /// At least one lot, less than the quantity, and at least a [`crate::limits::ICEBERG_REFILLS_MAX`]th of it.
         display: Quantity,
     },
     /// A market order for so much money instead of so many lots: a buyer spends at most this, fee included; a seller
@@ -318,6 +319,14 @@ pub enum Terms {
 }
 
 impl Terms {
+    /// Whether an iceberg of so many lots would show enough of them; any other order does.
+    pub fn shows_enough_of(&self, quantity: Quantity) -> bool {
+        match self {
+            Terms::Iceberg { display } => quantity.0 <= display.0.saturating_mul(ICEBERG_REFILLS_MAX),
+            _ => true,
+        }
+    }
+
     /// Whether the order waits outside the book for its trigger.
     pub fn is_stop(&self) -> bool {
         matches!(self, Terms::Stop { .. } | Terms::TrailingStop { .. })

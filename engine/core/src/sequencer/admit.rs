@@ -203,7 +203,10 @@ fn check_terms(instrument: &Instrument, submit: &Submit, now: Timestamp) -> Resu
     let takes_price = |price| instrument.takes_price(price);
     let fits = match submit.terms {
         Terms::Plain => true,
-        Terms::Iceberg { display } => rests && !display.is_zero() && display < submit.quantity,
+        Terms::Iceberg { display } => {
+            let hides = !display.is_zero() && display < submit.quantity;
+            rests && hides && submit.terms.shows_enough_of(submit.quantity)
+        }
         Terms::Budget { .. } => time_in_force == TimeInForce::Ioc,
         Terms::Stop { trigger } => takes_price(trigger),
         Terms::TrailingStop { trigger, distance } => takes_price(trigger) && takes_price(distance),

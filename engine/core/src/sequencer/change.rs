@@ -162,6 +162,9 @@ impl Sequencer {
         if instrument.notional(price, quantity) < instrument.min_notional {
             return Err(Reject::MinNotional);
         }
+        if !detail.terms.shows_enough_of(quantity) {
+            return Err(Reject::Terms);
+        }
         let more = quantity.0 as i64 - old_quantity.0 as i64; // both are at most 2^53
         let extra = extra_for(instrument, order, detail, price, more);
         let asset = held_asset(instrument, order.side);
