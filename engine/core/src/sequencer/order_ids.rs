@@ -4,6 +4,9 @@
 //! so forgetting is taking from its front; a hash table points into the queue. A live order's record is never
 //! forgotten: when its time comes it goes to the back again, because the id is also how its owner cancels it.
 //!
+//! Nobody waits for the table to grow: a larger one is made beside it, and every new id takes a few of the old ones
+//! along, in order of arrival, until the old table is empty. The same clears away what removals leave behind.
+//!
 //! The queue is made of blocks of 1,024 records: it grows without copying, gives whole blocks back, and keeps the time
 //! once for a block. A record that is older than its window and still there, because its block is not, is free to be
 //! taken again.
@@ -82,10 +85,17 @@ struct Block {
     newest: Timestamp,
 }
 
+/// Ids that a new one takes along to the larger table. With two, the old table of `n` is empty after `n / 2` new ids,
+/// when the new one has room for as many again.
+const MOVED_AT_ONCE: usize = 2;
+const TABLE_MIN: usize = 1024;
+
 #[derive(Clone, Debug, Default)]
 pub struct OrderIds {
     /// Record numbers, by hash of (account, order id).
     table: HashTable<u32>,
+    /// What has not moved to `table` yet: records from the number on.
+    old: Option<(HashTable<u32>, u32)>,
     blocks: VecDeque<Block>,
     /// The number of the first record of the first block.
     first: u32,
@@ -95,11 +105,13 @@ pub struct OrderIds {
 
 impl OrderIds {
     pub fn find(&self, account: AccountId, order_id: &ClientOrderId) -> Option<RecordNumber> {
-        let found = self.table.find(hash(account, order_id), |number| {
+        let hash = hash(account, order_id);
+        let is_it = |number: &u32| {
             let record = self.get(RecordNumber(*number));
             record.account == account && record.order_id == *order_id
-        });
-        found.map(|number| RecordNumber(*number))
+        };
+        let in_old = || self.old.as_ref().and_then(|(old, _)| old.find(hash, is_it));
+        self.table.find(hash, is_it).or_else(in_old).map(|number| RecordNumber(*number))
     }
 
     /// The record of an id that a submit names at `now`. One whose window is over, and whose order is, is free.
@@ -119,9 +131,54 @@ impl OrderIds {
     }
 
     fn take_from_table(&mut self, hash: u64, number: u32) {
-        if let Ok(entry) = self.table.find_entry(hash, |other| *other == number) {
-            entry.remove();
+        let old = self.old.as_mut().map(|(old, _)| old);
+        for table in [Some(&mut self.table), old].into_iter().flatten() {
+            if let Ok(entry) = table.find_entry(hash, |other| *other == number) {
+                entry.remove();
+                return;
+            }
         }
+    }
+
+    /// Makes room for one more, and goes on with an earlier move.
+    fn grow(&mut self) {
+        if self.table.len() == self.table.capacity() && self.old.is_none() {
+            let larger = HashTable::with_capacity((2 * self.table.len()).max(TABLE_MIN));
+            let first = self.first.wrapping_add(self.forgotten as u32);
+            self.old = Some((std::mem::replace(&mut self.table, larger), first));
+        }
+        let Some((mut old, mut next)) = self.old.take() else { return };
+        let end = self.first.wrapping_add(self.len() as u32);
+        for _ in 0..MOVED_AT_ONCE {
+            if next == end || old.is_empty() {
+                return;
+            }
+            // What was forgotten meanwhile was taken from the table then.
+            if next.wrapping_sub(self.first) as usize >= self.forgotten && !self.is_before_first(next) {
+                let record = self.get(RecordNumber(next));
+                let hash = hash(record.account, &record.order_id);
+                if let Ok(entry) = old.find_entry(hash, |number| *number == next) {
+                    entry.remove();
+                    self.insert(hash, next);
+                }
+            }
+            next = next.wrapping_add(1);
+        }
+        self.old = Some((old, next));
+    }
+
+    /// Whether a number is of a block that is gone.
+    fn is_before_first(&self, number: u32) -> bool {
+        number.wrapping_sub(self.first) as usize >= self.len()
+    }
+
+    fn insert(&mut self, hash: u64, number: u32) {
+        let Self { table, blocks, first, .. } = self;
+        table.insert_unique(hash, number, |number| {
+            let at = number.wrapping_sub(*first) as usize;
+            let record = &blocks[at / BLOCK].records[at % BLOCK];
+            self::hash(record.account, &record.order_id)
+        });
     }
 
     pub fn get(&self, number: RecordNumber) -> &Record {
@@ -136,20 +193,16 @@ impl OrderIds {
 
     /// Remembers a new id at `now`. The caller has made sure that it is not known and that there is room.
     pub fn remember(&mut self, now: Timestamp, record: Record) -> RecordNumber {
+        self.grow();
         if self.blocks.back().is_none_or(|block| block.records.len() == BLOCK) {
             self.blocks.push_back(Block { records: Vec::with_capacity(BLOCK), newest: now });
         }
         let number = self.first.wrapping_add(self.len() as u32);
-        let hash_of = hash(record.account, &record.order_id);
+        let hash = hash(record.account, &record.order_id);
         let block = self.blocks.back_mut().expect("there is one with room");
         block.records.push(record);
         block.newest = now;
-        let Self { table, blocks, first, .. } = self;
-        table.insert_unique(hash_of, number, |number| {
-            let at = number.wrapping_sub(*first) as usize;
-            let record = &blocks[at / BLOCK].records[at % BLOCK];
-            hash(record.account, &record.order_id)
-        });
+        self.insert(hash, number);
         RecordNumber(number)
     }
 
@@ -225,6 +278,30 @@ mod tests {
         }
     }
 
+    impl OrderIds {
+        fn known(&self) -> usize {
+            self.table.len() + self.old.as_ref().map_or(0, |(old, _)| old.len())
+        }
+    }
+
+    #[test]
+    fn every_id_is_known_while_the_table_grows_and_old_ones_go() {
+        let mut ids = OrderIds::default();
+        for i in 0..40_000u64 {
+            let now = Timestamp(i * ORDER_ID_WINDOW_US / 15_000);
+            ids.forget_old(now, |_, _| panic!());
+            let capacity = ids.table.capacity();
+            ids.remember(now, record(&format!("i{i}"), Slot::NONE));
+            let began = ids.old.is_some() || capacity == 0;
+            assert!(began || ids.table.capacity() <= capacity, "a table never makes room for itself");
+            for back in [1, 2, 3, 1000, 7_777, 14_000].into_iter().filter(|back| *back <= i) {
+                assert!(knows(&ids, &format!("i{}", i - back)), "{back} before {i}");
+            }
+            assert!(i < 18_000 || !knows(&ids, &format!("i{}", i - 17_500)));
+        }
+        assert!(ids.known() < 17_500);
+    }
+
     fn knows(ids: &OrderIds, name: &str) -> bool {
         ids.find(AccountId(1), &ClientOrderId::new(name).unwrap()).is_some()
     }
@@ -249,7 +326,7 @@ mod tests {
             assert!(!knows(&ids, &format!("a{}", i.min(BLOCK))));
         }
         assert!(!knows(&ids, "a2047") && knows(&ids, "b0") && knows(&ids, "b1023"));
-        assert_eq!((ids.blocks.len(), ids.table.len()), (1, BLOCK));
+        assert_eq!((ids.blocks.len(), ids.known()), (1, BLOCK));
     }
 
     #[test]
