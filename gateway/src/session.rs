@@ -3,24 +3,27 @@
 //! Sans-IO: text of a message comes in, payloads of answers go out through [`Host::say`], and what the client wants
 //! done is asked of the [`Host`]. The reactor is one host; anything that can keep these promises is another.
 //!
-//! - [`order`]: a client's order in the engine's numbers
+//! - here: what it is subscribed to, who it is, what it waits for
+//! - `trading`: what it asks of its orders; [`order`]: an order in the engine's numbers
+//! - `rate`: how much it may say
 
 pub mod order;
+mod rate;
+mod trading;
 
 use crate::rooms::view::{Channel, View};
 use crate::venue::Venue;
 use crate::wire::code::{ErrorCode, Refusal};
 use crate::wire::encode::control::{self, AuthAck, ErrorReply};
-use crate::wire::encode::private::{self, CancelAllAck, ChangeReject, OrderReject};
+use crate::wire::encode::private::{self, ChangeReject, OrderReject};
 use crate::wire::id::RequestId;
 use crate::wire::name::{CancelScope, OnSlow};
 use crate::wire::request::{
-    self, Action, AmendOrder, Auth, Buffers, CancelOnDisconnect, CancelOrder, Credentials, Streams,
-    SubmitOrder, Subscribe,
+    self, Action, AmendOrder, Auth, Buffers, CancelOnDisconnect, CancelOrder, Credentials, Streams, Subscribe,
 };
-use engine_core::message::{AccountView, Amend, Command, Reject, Submit};
+use engine_core::message::{AccountView, Command, Reject};
 use engine_core::units::*;
-use order::{amend_of, order_id, submit_of};
+use rate::Bucket;
 use std::collections::VecDeque;
 
 /// What a session needs from whoever runs it.
@@ -451,94 +454,7 @@ impl Session {
         Ok(account)
     }
 
-    // ---- orders -------------------------------------------------------------------------------------------------
-
-    fn submit(
-        &mut self,
-        order: &SubmitOrder<'_>,
-        id: Option<&RequestId>,
-        limits: &SessionLimits,
-        host: &mut impl Host,
-    ) -> Result<(), Refusal> {
-        // Who it is comes last: a wrong order opens no account.
-        let submit = submit_of(order, host.venue())?;
-        let account = self.require_account(limits, host)?;
-        let group = *self.group.get_or_insert_with(|| host.new_group());
-        self.send(Command::Submit(Submit { account, group, ..submit }), id, host)
-    }
-
-    fn amend(
-        &mut self,
-        amend: &AmendOrder<'_>,
-        id: Option<&RequestId>,
-        limits: &SessionLimits,
-        host: &mut impl Host,
-    ) -> Result<(), Refusal> {
-        let amend = amend_of(amend, host.venue())?;
-        let account = self.require_account(limits, host)?;
-        self.send(Command::Amend(Amend { account, ..amend }), id, host)
-    }
-
-    fn cancel(
-        &mut self,
-        cancel: &CancelOrder<'_>,
-        id: Option<&RequestId>,
-        limits: &SessionLimits,
-        host: &mut impl Host,
-    ) -> Result<(), Refusal> {
-        let instrument =
-            host.venue().instrument(cancel.symbol).ok_or_else(|| unknown_symbol(cancel.symbol))?;
-        let symbol = instrument.id;
-        let account = self.require_account(limits, host)?;
-        self.send(Command::Cancel { account, symbol, order_id: order_id(cancel.order_id) }, id, host)
-    }
-
-    fn cancel_all(
-        &mut self,
-        symbol: Option<&str>,
-        id: Option<&RequestId>,
-        host: &mut impl Host,
-    ) -> Result<(), Refusal> {
-        let symbol_id = match symbol {
-            Some(name) => Some(host.venue().instrument(name).ok_or_else(|| unknown_symbol(name))?.id),
-            None => None,
-        };
-        match self.account() {
-            Some(account) => {
-                self.send(Command::CancelAll { account, symbol: symbol_id, group: None }, id, host)
-            }
-            None => {
-                host.say(|out, _| private::cancel_all_ack(out, &CancelAllAck { id, symbol, count: 0 }));
-                Ok(())
-            }
-        }
-    }
-
-    fn cancel_all_after(
-        &mut self,
-        timeout_ms: u64,
-        id: Option<&RequestId>,
-        limits: &SessionLimits,
-        host: &mut impl Host,
-    ) -> Result<(), Refusal> {
-        let account = self.require_account(limits, host)?;
-        let request = self.expect(Pending::Timer(id.copied()))?;
-        let command = Command::CancelAllAfter { account, timeout_us: timeout_ms * 1000 };
-        host.submit(command, request).inspect_err(|_| self.forget(request))
-    }
-
-    fn send(
-        &mut self,
-        command: Command,
-        id: Option<&RequestId>,
-        host: &mut impl Host,
-    ) -> Result<(), Refusal> {
-        let request = match id {
-            Some(id) => self.expect(Pending::Request(*id))?,
-            None => 0,
-        };
-        host.submit(command, request).inspect_err(|_| self.forget(request))
-    }
+    // ---- what it waits for ------------------------------------------------------------------------------------------
 
     /// Numbers a request whose answer comes from the engine.
     fn expect(&mut self, pending: Pending) -> Result<u32, Refusal> {
@@ -582,25 +498,6 @@ impl Session {
         let refusal = Refusal::new(ErrorCode::RateLimited, "too many messages, wait retry_after_ms");
         refuse(action, id, &refusal, Some(wait_ms), host);
         Ok(())
-    }
-}
-
-/// A token bucket: the time at which it would be empty of debt, in microseconds.
-#[derive(Default)]
-struct Bucket {
-    paid_until: u64,
-}
-
-impl Bucket {
-    fn take(&mut self, per_second: u32, burst: u32, now: Timestamp) -> Option<u64> {
-        let cost = 1_000_000 / per_second.max(1) as u64;
-        let credit = cost * burst as u64;
-        let from = self.paid_until.max(now.0.saturating_sub(credit));
-        if from + cost > now.0 {
-            return Some((from + cost - now.0).div_ceil(1000));
-        }
-        self.paid_until = from + cost;
-        None
     }
 }
 

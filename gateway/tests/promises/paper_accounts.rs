@@ -7,6 +7,7 @@ use crate::exchange::Exchange;
 /// Nothing of one asset, and of the other so much that two accounts are more than can be counted.
 /// (2^120 atoms, 1.3 × 10^36, are.)
 const TOO_MUCH: &str = r#"
+sequencers = 1 # each counts its own accounts' money
 symbols = [{ symbol = "COIN-CASH", base = "COIN", quote = "CASH", tick = "1", lot = "1", min_notional = "0" }]
 assets = [
     { name = "CASH", decimals = 0, paper = "1000000000000000000000000000000000000" },
