@@ -6,9 +6,9 @@
 //!   └──── Report ─────┘   └───── FromMatcher ─────┘
 //! ```
 //! - here: inputs and commands
-//! - [`links`]: what shards say to each other
-//! - [`report`]: what the outside learns
-//! - [`reject`]: why not
+//! - `links`: what shards say to each other
+//! - `report`: what the outside learns
+//! - `reject`: why not
 
 mod links;
 mod reject;
