@@ -49,7 +49,10 @@ pub fn load(path: &Path) -> anyhow::Result<Stream> {
     let orders = commands.iter().filter(|command| command.kind != Kind::Cancel).count();
     Ok(Stream {
         name: "bitstamp".into(),
-        about: format!("a recorded half hour of BTC/USD, flat out: {orders} orders, {} commands", commands.len()),
+        about: format!(
+            "a recorded half hour of BTC/USD, flat out: {orders} orders, {} commands",
+            commands.len()
+        ),
         timed_from: 0,
         live_max: 2 * orders / 10,
         levels_max: 2 * orders / 10,

@@ -205,7 +205,13 @@ impl Draw<'_> {
                 && let Some(at) = self.pick(newest)
             {
                 let placed = self.rested.swap_remove(at);
-                return Command { kind: Kind::Cancel, side: placed.side, key: placed.key, price: 0, quantity: 0 };
+                return Command {
+                    kind: Kind::Cancel,
+                    side: placed.side,
+                    key: placed.key,
+                    price: 0,
+                    quantity: 0,
+                };
             }
             return self.order(full);
         }

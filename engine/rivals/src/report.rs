@@ -45,13 +45,19 @@ fn print_row(stream: &Stream, contestant: &Contestant, ours: f64) {
 fn print_difference(stream: &Stream, contestant: &Contestant, expected: &RoundResult) {
     let Some(result) = &contestant.result else { return };
     if !contestant.finished(stream) {
-        println!("  {}: stopped after {} commands, its time was over; not compared", contestant.name, result.done);
+        println!(
+            "  {}: stopped after {} commands, its time was over; not compared",
+            contestant.name, result.done
+        );
         return;
     }
     let mut differs = Vec::new();
     let (told, wanted) = (&result.tally, &expected.tally);
     if (told.fills, told.lots) != (wanted.fills, wanted.lots) {
-        differs.push(format!("{} fills of {} lots, not {} of {}", told.fills, told.lots, wanted.fills, wanted.lots));
+        differs.push(format!(
+            "{} fills of {} lots, not {} of {}",
+            told.fills, told.lots, wanted.fills, wanted.lots
+        ));
     } else if told.fill_checksum != wanted.fill_checksum {
         differs.push("the fills' prices, sizes or order".into());
     }

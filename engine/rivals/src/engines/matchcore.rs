@@ -4,9 +4,9 @@
 //! so ids are worked out beforehand. Its room is fixed by a constant and is left as it is.
 
 use matchcore::{
-    CancelCmd, Command as MatchcoreCommand, CommandKind, CommandMeta, CommandOutcome, CommandReport, LimitOrder,
-    NewOrder, OrderBook, OrderFlags, OrderId, OrderKind, Price, Quantity, QuantityPolicy, SequenceNumber, Side,
-    SubmitCmd, TimeInForce, Timestamp,
+    CancelCmd, Command as MatchcoreCommand, CommandKind, CommandMeta, CommandOutcome, CommandReport,
+    LimitOrder, NewOrder, OrderBook, OrderFlags, OrderId, OrderKind, Price, Quantity, QuantityPolicy,
+    SequenceNumber, Side, SubmitCmd, TimeInForce, Timestamp,
 };
 
 use super::{Engine, Tally};
@@ -92,7 +92,8 @@ impl Matchcore {
 
     #[inline]
     fn execute(&mut self, kind: CommandKind, tally: &mut Tally) {
-        let meta = CommandMeta { sequence_number: SequenceNumber(self.next), timestamp: Timestamp(self.next) };
+        let meta =
+            CommandMeta { sequence_number: SequenceNumber(self.next), timestamp: Timestamp(self.next) };
         self.next += 1;
         match self.book.execute(&MatchcoreCommand { meta, kind }) {
             CommandOutcome::Applied(CommandReport::Submit(effects) | CommandReport::Amend(effects)) => {
