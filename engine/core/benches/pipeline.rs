@@ -16,7 +16,7 @@
 //!
 //! The checksum is over the books' event hashes and all balances. With one sequencer every run must have the same. Two
 //! sequencers meet at the matcher as they come, unless the inputs have tickets, as in a replay: that row must have the
-//! same checksum again, and shows what the order costs.
+//! same checksum again, and shows what the order costs. The last row spreads the same orders over a million accounts.
 
 use engine_core::bell::{Bell, ThreadBell};
 use engine_core::executor::AtRest;
@@ -35,6 +35,7 @@ use std::time::{Duration, Instant};
 
 const SEED: u64 = 1;
 const ACCOUNTS: u32 = 100;
+const MANY_ACCOUNTS: u32 = 1_000_000;
 const SYMBOLS: u32 = 2;
 /// Between two looks at the reports: a reactor's turn under load. Picked by eye.
 const BURST: usize = 64;
@@ -48,13 +49,15 @@ fn main() {
     println!("run          commands/s          ns/command      cpu    reports/command   checksum");
     println!("           best     middle       best  middle    best");
     let mut expected = None;
-    for (name, shape, threads, tickets) in [
-        ("inline 1×1", shape(1, 1), false, false),
-        ("threads 1×1", shape(1, 1), true, false),
-        ("threads 2×1", shape(2, 1), true, false),
-        ("  in order", shape(2, 1), true, true),
+    let many = if full { MANY_ACCOUNTS } else { 1000 };
+    for (name, shape, threads, tickets, accounts) in [
+        ("inline 1×1", shape(1, 1), false, false, ACCOUNTS),
+        ("threads 1×1", shape(1, 1), true, false, ACCOUNTS),
+        ("threads 2×1", shape(2, 1), true, false, ACCOUNTS),
+        ("  in order", shape(2, 1), true, true, ACCOUNTS),
+        ("  1 million", shape(2, 1), true, false, many),
     ] {
-        let stream = draw(commands, tickets);
+        let stream = draw(commands, tickets, accounts);
         let (mut times, mut cpu) = (Vec::new(), Vec::new());
         let mut reports = 0;
         let mut checksum = 0;
@@ -63,7 +66,7 @@ fn main() {
             let run = if threads { on_threads(shards, &stream) } else { inline(shards, &stream) };
             run.shards.check();
             (reports, checksum) = (run.reports, checksum_of(&run.shards));
-            if tickets || shape.sequencers == 1 {
+            if accounts == ACCOUNTS && (tickets || shape.sequencers == 1) {
                 assert_eq!(*expected.get_or_insert(checksum), checksum, "the runs differ");
             }
             times.push(run.time.as_nanos() as f64 / commands as f64);
@@ -78,7 +81,7 @@ fn main() {
             1e9 / middle,
             reports as f64 / commands as f64
         );
-        if threads && !tickets {
+        if threads && !tickets && accounts == ACCOUNTS {
             open_loop("  open loop", shape, &market, &stream, 0.5e9 / best);
         }
     }
@@ -136,13 +139,16 @@ fn start(shards: AtRest, stream: &Stream) -> (Threads, Port, Heard) {
     let markets = shards.matchers.iter().map(|_| Box::new(()) as _).collect();
     let (engine, mut ports) = pipeline::run_threads(shards, vec![bell.clone() as Arc<dyn Bell>], markets, 0);
     let mut port = ports.pop().expect("one bell, one port");
-    for account in (0..ACCOUNTS).map(AccountId) {
-        port.watch(account, true).expect("there is room at the start");
-    }
     let mut heard = Heard { bell, ..Heard::default() };
     heard.bell.attach();
     for input in &stream.opening {
         submit(&mut port, *input, &mut heard);
+        if let Command::Open { account } = input.command {
+            while port.watch(account, true).is_err() {
+                port.flush();
+                heard.hear(&mut port);
+            }
+        }
     }
     port.flush();
     // An answer for each command: the accounts are ready.
@@ -210,7 +216,7 @@ fn market() -> Arc<Market> {
     Arc::new(market)
 }
 
-fn draw(commands: usize, with_tickets: bool) -> Stream {
+fn draw(commands: usize, with_tickets: bool, accounts: u32) -> Stream {
     let mut random = ChaCha8Rng::seed_from_u64(SEED);
     let mut tickets = [0; SYMBOLS as usize];
     let mut at = 0;
@@ -232,7 +238,7 @@ fn draw(commands: usize, with_tickets: bool) -> Stream {
         Input { origin, at: Timestamp(at), ticket, command }
     };
     let mut opening = Vec::new();
-    for account in (0..ACCOUNTS).map(AccountId) {
+    for account in (0..accounts).map(AccountId) {
         opening.push(input(Command::Open { account }));
         // Plenty, so that nothing depends on which settlement a sequencer saw first.
         let deposit =
@@ -247,7 +253,7 @@ fn draw(commands: usize, with_tickets: bool) -> Stream {
             None => match random.random_bool(0.35).then(|| resting.any(&mut random)).flatten() {
                 Some(order) => Command::Amend(amended(order, &mut random)),
                 None => {
-                    let order = order(&mut random, number);
+                    let order = order(&mut random, number, accounts);
                     resting.add(order, number, &mut random);
                     Command::Submit(order)
                 }
@@ -309,7 +315,7 @@ fn amended(order: Submit, random: &mut ChaCha8Rng) -> Amend {
 }
 
 /// Around 30,000.00; a distance twice as far is half as likely.
-fn order(random: &mut ChaCha8Rng, number: usize) -> Submit {
+fn order(random: &mut ChaCha8Rng, number: usize, accounts: u32) -> Submit {
     let side = if random.random() { Side::Buy } else { Side::Sell };
     let takes = random.random_bool(0.15);
     let away = 1 + u64::from(random.random::<u64>().trailing_zeros()) * 4 + random.random_range(0..4);
@@ -318,7 +324,7 @@ fn order(random: &mut ChaCha8Rng, number: usize) -> Submit {
         Side::Sell => 3_000_000 + away,
     };
     let order = Submit::limit(
-        AccountId(random.random_range(0..ACCOUNTS)),
+        AccountId(random.random_range(0..accounts)),
         SymbolId(random.random_range(0..SYMBOLS)),
         ClientOrderId::new(&format!("order-{number}")).expect("a short id"),
         side,

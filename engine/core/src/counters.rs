@@ -70,6 +70,8 @@ pub struct SequencerCounters {
     pub ingress_depth: Counter,
     /// Settlements waiting when the thread last looked.
     pub settlement_depth: Counter,
+    /// Accounts whose holds were added up again and found right; the first wrong one stops the engine.
+    pub audits: Counter,
 }
 
 /// Counted by a matcher's thread.

@@ -53,6 +53,7 @@ fn text(control: &Control) -> String {
         counter "ringside_inputs_total" inputs "Inputs applied."
         counter "ringside_orders_acked_total" orders_acked "Orders acknowledged, repeats included."
         counter "ringside_cancels_acked_total" cancels_acked "Cancels acknowledged."
+        counter "ringside_ledger_audits_total" audits "Accounts whose holds were added up again and found right."
         gauge "ringside_ingress_depth" ingress_depth "Inputs waiting."
         gauge "ringside_settlement_depth" settlement_depth "Settlements waiting."
     );

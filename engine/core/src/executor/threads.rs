@@ -446,6 +446,7 @@ impl SequencerThread {
         for (_, account, asker) in looks {
             look(shard, account, asker);
         }
+        counters.audits.set(shard.machine.audits());
         counters.inputs.add(entries.iter().filter(|entry| matches!(entry, Entry::Input(_))).count() as u64);
         entries.clear();
     }
