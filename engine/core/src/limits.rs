@@ -37,17 +37,21 @@ pub const PARKED_PER_ACCOUNT_MAX: usize = 1024;
 
 /// How often an iceberg may refill at most: its quantity is no more than this many displays. A taker trades with each
 /// refill by itself, so this bounds what one resting order can make it do.
-pub const ICEBERG_REFILLS_MAX: u64 = 1000;
+pub const ICEBERG_REFILLS_MAX: u64 = 100;
 
-/// Stops and stop-limits of one symbol that wait for their trigger.
+/// Stops and stop-limits of one symbol that wait for their trigger. One trade can set off all of them: 0.1 s.
 pub const STOPS_PER_SYMBOL_MAX: usize = 1 << 17;
 
-/// Trailing stops of one symbol. A trade at a new extreme moves the triggers of all that follow it, one by one: a
-/// thousand take some hundred microseconds, and nobody should wait longer for that.
-pub const TRAILING_STOPS_PER_SYMBOL_MAX: usize = 1000;
+/// Trailing stops of one symbol. A trade at a new extreme moves the triggers of all that follow it, one by one, and a
+/// sweep makes a new extreme at each of its prices: through 2,000 prices, 100 stops cost some 50 ms.
+pub const TRAILING_STOPS_PER_SYMBOL_MAX: usize = 100;
 
 /// Accounts of one engine: ids are dense, so this bounds the account table.
 pub const ACCOUNTS_MAX: u32 = 1 << 26;
+
+/// How far beyond a sequencer's last account the next one may be, in places of its table: ids are dense, so one that is
+/// further away is a mistake, and would cost memory for all between.
+pub const ACCOUNT_GAP_MAX: usize = 1 << 20;
 
 /// How long an order id is remembered after the order came in, in log time: 24 hours.
 pub const ORDER_ID_WINDOW_US: u64 = 24 * 3600 * 1_000_000;

@@ -283,7 +283,8 @@ pub enum Terms {
     Plain,
     /// An iceberg: shows so many lots at a time.
     Iceberg {
-        /// At least one lot, less than the quantity, and at least a [`crate::limits::ICEBERG_REFILLS_MAX`]th of it.
+        /// At least one lot, less than the quantity, and at least a part of it of which there are
+        /// [`crate::limits::ICEBERG_REFILLS_MAX`].
         display: Quantity,
     },
     /// A market order for so much money instead of so many lots: a buyer spends at most this, fee included; a seller

@@ -70,7 +70,9 @@ impl Sequencer {
         out.reports.insert(at, Report { account, to, at: self.now, body });
     }
 
-    /// Sends a cancel for each live order that is `wanted`. Returns for how many.
+    /// Sends a cancel for each live order that is `wanted`. Returns for how many. Its owner may ask again and again, and
+    /// an order whose cancel is on its way is not asked for twice: else one request could always cost as many messages
+    /// as there are orders.
     pub(super) fn cancel_each(
         &mut self,
         account: AccountId,
@@ -79,10 +81,12 @@ impl Sequencer {
         out: &mut Outbox,
     ) -> u32 {
         let list = self.find(account).map(|at| self.accounts[at].live).unwrap_or_default();
-        let live = self.orders.of(&list).filter(|(_, order)| wanted(order)).map(|(slot, _)| slot);
-        let slots: Vec<Slot> = live.collect();
+        let asked = matches!(cause, CancelCause::AskedAll(_));
+        let live = self.orders.of(&list).filter(|(_, order)| wanted(order) && !(asked && order.leaving));
+        let slots: Vec<Slot> = live.map(|(slot, _)| slot).collect();
         let mut count = 0;
         for slot in slots {
+            self.orders.get_mut(slot).leaving |= asked;
             match self.send_cancel(slot, cause, 0, out) {
                 Ok(()) => count += 1,
                 Err(reason) => self.refuse_cancel(slot, reason, cause, out),

@@ -35,7 +35,9 @@ impl Sequencer {
                 self.closed(slot, left, reason, cause, news.at, out)
             }
             MatcherOutcome::CancelRefused { reason, cause } => {
-                self.orders.get_mut(slot).requests -= 1;
+                let order = self.orders.get_mut(slot);
+                order.requests -= 1;
+                order.leaving &= !matches!(cause, CancelCause::AskedAll(_));
                 self.refuse_cancel(slot, reason, cause, out);
                 self.free_if_done(slot);
             }

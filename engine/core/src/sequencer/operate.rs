@@ -2,7 +2,7 @@
 
 use super::{Account, Outbox, Sequencer};
 use crate::instrument::{AssetListing, Listing};
-use crate::limits::{ACCOUNTS_MAX, FEE_TIERS};
+use crate::limits::{ACCOUNT_GAP_MAX, ACCOUNTS_MAX, FEE_TIERS};
 use crate::message::*;
 use crate::units::*;
 use std::sync::Arc;
@@ -61,6 +61,9 @@ impl Sequencer {
             return Err(Reject::UnknownAccount);
         }
         let at = account.0 as usize / self.sequencers;
+        if at > self.accounts.len() + ACCOUNT_GAP_MAX {
+            return Err(Reject::UnknownAccount);
+        }
         if self.accounts.len() <= at {
             self.accounts.resize_with(at + 1, Account::default);
         }

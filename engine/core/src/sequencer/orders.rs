@@ -42,6 +42,8 @@ pub struct Order {
     pub time_in_force: TimeInForce,
     pub self_trade: SelfTrade,
     pub state: OrderState,
+    /// Whether a cancel of it with all others is on its way: another would say nothing new.
+    pub leaving: bool,
     /// Whether the matcher keeps more of it than the book does ([`OrderKey::SPECIAL`]).
     special: bool,
 }
@@ -159,6 +161,7 @@ impl Orders {
             time_in_force: new.time_in_force,
             self_trade: new.self_trade,
             state: OrderState::Sent,
+            leaving: false,
             special: new.expires != Timestamp(0) || !matches!(new.terms, Terms::Plain | Terms::Budget { .. }),
         };
         let at = match self.vacant {

@@ -301,13 +301,13 @@ fn an_iceberg_that_would_not_rest_or_hides_nothing_is_refused() {
 }
 
 #[test]
-fn an_iceberg_shows_at_least_a_thousandth() {
+fn an_iceberg_shows_at_least_a_hundredth() {
     check(
         "fund ann 100000 USD
-         ann buy a 2001 @ 5 shows 2  => ann reject a Terms
-         ann buy b 2000 @ 5 shows 2  => ann ack b #1
-         ann amend b to 2001         => ann amend reject b Terms
-         money ann                   => USD 90000 held 10000",
+         ann buy a 201 @ 5 shows 2  => ann reject a Terms
+         ann buy b 200 @ 5 shows 2  => ann ack b #1
+         ann amend b to 201         => ann amend reject b Terms
+         money ann                  => USD 99000 held 1000",
     );
 }
 

@@ -666,3 +666,19 @@ fn acks(hand: &ByHand) -> Vec<(u32, bool)> {
     });
     acks.collect()
 }
+
+#[test]
+fn asking_again_to_cancel_all_costs_nothing_while_the_first_is_on_its_way() {
+    let mut hand = funded_by_hand();
+    for number in 0..10 {
+        hand.input(&submit_at(number, 1, &format!("o{number}")));
+    }
+    hand.carry_all(1);
+    let command = Command::CancelAll { account: AccountId(0), symbol: None, group: None };
+    for request in 0..5 {
+        hand.input(&Input { origin: asking(request), at: Timestamp(2), ticket: 0, command });
+        assert_eq!(hand.orders.len(), 10, "one cancel for each order");
+    }
+    hand.carry_all(1);
+    assert!(hand.sequencers[0].view(AccountId(0)).expect("it is open").orders.is_empty());
+}
