@@ -39,12 +39,21 @@ pub const PARKED_PER_ACCOUNT_MAX: usize = 1024;
 /// refill by itself, so this bounds what one resting order can make it do.
 pub const ICEBERG_REFILLS_MAX: u64 = 100;
 
-/// Stops and stop-limits of one symbol that wait for their trigger. One trade can set off all of them: 0.1 s.
-pub const STOPS_PER_SYMBOL_MAX: usize = 1 << 17;
+/// Orders of one symbol that have terms (stops, OCOs, icebergs) or an end. One trade can set off all the stops, and one
+/// instant end all that have an end, before the symbol takes another command: some 50 ms.
+pub const SPECIALS_PER_SYMBOL_MAX: usize = 1 << 16;
 
-/// Trailing stops of one symbol. A trade at a new extreme moves the triggers of all that follow it, one by one, and a
-/// sweep makes a new extreme at each of its prices: through 2,000 prices, 100 stops cost some 50 ms.
-pub const TRAILING_STOPS_PER_SYMBOL_MAX: usize = 100;
+/// Those of one account in one symbol, so that no few accounts can take all the places.
+pub const SPECIALS_PER_ACCOUNT_MAX: u32 = 1000;
+
+/// Messages and market events a matcher may have put out before it hands them on, were it in the middle of a command
+/// that makes more: a taker through thousands of orders, an auction, a symbol that is delisted.
+pub const OUTBOX_MAX: usize = 2 * LINK_LANE;
+
+/// Live orders that the inputs of one turn may reach, by cancel-alls and timers, before a sequencer takes no more of them
+/// into the turn. One input may reach [`OPEN_ORDERS_PER_ACCOUNT_MAX`] by itself, so the backlog for matchers is at
+/// most the sum of both.
+pub const ORDERS_REACHED_PER_TURN_MAX: usize = LINK_LANE;
 
 /// Accounts of one engine: ids are dense, so this bounds the account table.
 pub const ACCOUNTS_MAX: u32 = 1 << 26;

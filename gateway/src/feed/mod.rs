@@ -209,6 +209,14 @@ impl MarketSink for Feed {
         }
     }
 
+    fn relieve(&mut self) {
+        for id in &self.touched {
+            let symbol = self.symbols.get_mut(id).expect("touched symbols are known");
+            symbol.publish_trades(&self.venue.format(*id), &mut self.scratch, &self.counters);
+            announce(&mut symbol.rooms, &self.doors);
+        }
+    }
+
     fn wants_publish(&self) -> bool {
         self.sent.load(Ordering::Acquire) != self.answered
     }
@@ -219,25 +227,9 @@ impl Feed {
         let format = self.venue.format(id);
         let symbol = self.symbols.get_mut(&id).expect("touched symbols are known");
         symbol.touched = false;
-        let Symbol { rooms, levels, trades, changed, kept, .. } = symbol;
+        symbol.publish_trades(&format, &mut self.scratch, &self.counters);
+        let Symbol { rooms, levels, changed, .. } = symbol;
         let levels = &*levels;
-        let mut append = |stream, frame: &[&[u8]]| {
-            for open in rooms.iter_mut().filter(|open| open.room.view.has(stream)) {
-                open.writer.append(frame);
-                self.counters.frames.add(1);
-                self.counters.bytes.add(frame.iter().map(|piece| piece.len() as u64).sum());
-            }
-        };
-
-        for trade in trades.drain(..) {
-            let payload = self.scratch.payload();
-            market::trade(payload, &format, trade_message(&trade));
-            append(Stream::Trade, &self.scratch.frame());
-            if kept.len() == TRADES_KEPT {
-                kept.pop_front();
-            }
-            kept.push_back(trade);
-        }
 
         let changes = changed.len();
         changed.sort_unstable();
@@ -257,7 +249,7 @@ impl Feed {
                 of(Side::Buy).rev(),
                 of(Side::Sell),
             );
-            append(Stream::Depth, &self.scratch.frame());
+            append(rooms, Stream::Depth, &self.scratch.frame(), &self.counters);
             self.counters.order_to_room.record(crate::reactor::clock().0.saturating_sub(symbol.at.0));
             symbol.published = symbol.sequence;
         }
@@ -272,7 +264,7 @@ impl Feed {
             let [bid, ask] = best.map(|level| level.map(Into::into));
             let bbo = market::Bbo { seq: symbol.sequence, bid, ask, ts: symbol.at };
             market::bbo(self.scratch.payload(), &format, bbo);
-            append(Stream::Bbo, &self.scratch.frame());
+            append(rooms, Stream::Bbo, &self.scratch.frame(), &self.counters);
         }
 
         announce(rooms, &self.doors);
@@ -285,11 +277,7 @@ impl Feed {
         self.venue.set_state(id, status.state);
         market::status(self.scratch.payload(), &self.venue.format(id), status);
         let frame = self.scratch.frame();
-        for open in &mut symbol.rooms {
-            open.writer.append(&frame);
-            self.counters.frames.add(1);
-            self.counters.bytes.add(frame.iter().map(|piece| piece.len() as u64).sum());
-        }
+        symbol.rooms.iter_mut().for_each(|open| open.append(&frame, &self.counters));
         announce(&mut symbol.rooms, &self.doors);
     }
 
@@ -355,6 +343,34 @@ impl Feed {
         });
         self.counters.snapshots.add(1);
         open.room.announce(&self.doors);
+    }
+}
+
+impl Symbol {
+    fn publish_trades(&mut self, format: &SymbolFormat<'_>, scratch: &mut Scratch, counters: &FeedCounters) {
+        for trade in self.trades.drain(..) {
+            market::trade(scratch.payload(), format, trade_message(&trade));
+            append(&mut self.rooms, Stream::Trade, &scratch.frame(), counters);
+            if self.kept.len() == TRADES_KEPT {
+                self.kept.pop_front();
+            }
+            self.kept.push_back(trade);
+        }
+    }
+}
+
+impl OpenRoom {
+    fn append(&mut self, frame: &[&[u8]], counters: &FeedCounters) {
+        self.writer.append(frame);
+        counters.frames.add(1);
+        counters.bytes.add(frame.iter().map(|piece| piece.len() as u64).sum());
+    }
+}
+
+/// Appends a frame to the rooms that carry the stream.
+fn append(rooms: &mut [OpenRoom], stream: Stream, frame: &[&[u8]], counters: &FeedCounters) {
+    for open in rooms.iter_mut().filter(|open| open.room.view.has(stream)) {
+        open.append(frame, counters);
     }
 }
 

@@ -13,7 +13,7 @@ use super::{Reactor, Shell};
 use crate::session::Session;
 use crate::wire::code::{ErrorCode, Refusal};
 use crate::wire::name::CancelScope;
-use engine_core::message::{Command, Input, Origin};
+use engine_core::message::{Canceller, Command, Input, Origin};
 use engine_core::units::AccountId;
 use std::time::Duration;
 
@@ -94,7 +94,12 @@ impl Reactor {
             .as_ref()
             .is_some_and(|(name, logins)| self.shared.accounts.presence(name).logins != *logins);
         if !is_back {
-            let command = Command::CancelAll { account: *account, symbol: None, group: *group };
+            let command = Command::CancelAll {
+                account: *account,
+                symbol: None,
+                group: *group,
+                by: Canceller::Exchange,
+            };
             let origin = Origin { port: self.port.index(), session: NOBODY, request: 0 };
             let input = Input { origin, at: super::clock(), ticket: 0, command };
             if self.port.submit(input).is_err() {

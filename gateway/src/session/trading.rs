@@ -6,7 +6,7 @@ use crate::wire::code::Refusal;
 use crate::wire::encode::private::{self, CancelAllAck};
 use crate::wire::id::RequestId;
 use crate::wire::request::{AmendOrder, CancelOrder, SubmitOrder};
-use engine_core::message::{Amend, Command, Submit};
+use engine_core::message::{Amend, Canceller, Command, Submit};
 
 impl Session {
     pub(super) fn submit(
@@ -60,9 +60,11 @@ impl Session {
             None => None,
         };
         match self.account() {
-            Some(account) => {
-                self.send(Command::CancelAll { account, symbol: symbol_id, group: None }, id, host)
-            }
+            Some(account) => self.send(
+                Command::CancelAll { account, symbol: symbol_id, group: None, by: Canceller::Owner },
+                id,
+                host,
+            ),
             None => {
                 host.say(|out, _| private::cancel_all_ack(out, &CancelAllAck { id, symbol, count: 0 }));
                 Ok(())

@@ -33,10 +33,10 @@ impl Inline {
             Route::All => 0..self.shards.sequencers.len(),
         };
         for at in shards {
-            let shard = &mut self.shards.sequencers[at];
-            shard.log.append(&[Entry::Input(*input)]);
-            shard.machine.input(input, &mut shard.out);
-            self.collect_sequencer(at, reports);
+            while let Some(due) = self.shards.sequencers[at].machine.overdue(input.at) {
+                self.take(at, &due, reports);
+            }
+            self.take(at, input, reports);
         }
         loop {
             if let Some((from, to, message)) = self.settlements.pop_front() {
@@ -63,6 +63,13 @@ impl Inline {
     /// Ends the run.
     pub fn into_rest(self) -> AtRest {
         self.shards
+    }
+
+    fn take(&mut self, at: usize, input: &Input, reports: &mut impl ReportSink) {
+        let shard = &mut self.shards.sequencers[at];
+        shard.log.append(&[Entry::Input(*input)]);
+        shard.machine.input(input, &mut shard.out);
+        self.collect_sequencer(at, reports);
     }
 
     fn collect_sequencer(&mut self, at: usize, reports: &mut impl ReportSink) {

@@ -46,6 +46,8 @@ pub trait MarketSink: Send {
     /// A batch of events is complete: what was told may go out. Also called when a quiet matcher is woken by its
     /// bell. Bounded work, no waiting.
     fn publish(&mut self);
+    /// So much has happened that it is told before the last command is complete: what no later event can change may go out.
+    fn relieve(&mut self) {}
     /// Whether somebody waits for a `publish` that no event will cause. Asked before the matcher's thread rests;
     /// whoever makes it true rings the matcher's bell afterwards.
     fn wants_publish(&self) -> bool {

@@ -17,13 +17,15 @@
 //! A batch is appended to the log before its outputs are handed on; what the outside learns waits in a [`Gate`]
 //! until the log says the batch is durable.
 
-use super::{AtRest, MarketSink, MatcherShard, SequencerShard};
+use super::{AtRest, MarketSink, MatcherLog, MatcherShard, SequencerShard};
 use crate::bell::{Bell, ThreadBell};
 use crate::counters::{MatcherCounters, SequencerCounters};
 use crate::lane::{Receiver, Sender, lane};
-use crate::limits::{GATE_REPORTS_MAX, INGRESS_LANE, LINK_LANE, REPORT_LANE, TURN_BATCH};
+use crate::limits::{
+    GATE_REPORTS_MAX, INGRESS_LANE, LINK_LANE, ORDERS_REACHED_PER_TURN_MAX, REPORT_LANE, TURN_BATCH,
+};
 use crate::log::{Entry, Gate, Position};
-use crate::matcher::MarketEvent;
+use crate::matcher::{self, MarketEvent, Relief};
 use crate::message::*;
 use crate::units::{AccountId, SymbolId};
 use std::collections::{HashMap, VecDeque};
@@ -215,11 +217,14 @@ pub fn start(
     let lanes = orders_out.into_iter().zip(settlements_in).zip(markets);
     for (j, (shard, ((orders, settlements), market))) in shards.matchers.into_iter().zip(lanes).enumerate() {
         let thread = MatcherThread {
-            shard,
             orders,
-            settlements: outgoing(settlements, &sequencer_bells),
-            market,
-            gate: Gate::default(),
+            exits: MatcherExits {
+                settlements: outgoing(settlements, &sequencer_bells),
+                market,
+                gate: Gate::default(),
+                position: shard.log.durable(),
+            },
+            shard,
             next_tickets: HashMap::new(),
             batch: Vec::new(),
             entries: Vec::new(),
@@ -397,21 +402,41 @@ impl SequencerThread {
         self.counters.settlement_depth.set(depth);
     }
 
+    /// Takes inputs from all ports, until there is a batch of each or the orders that they reach are enough.
     fn gather_inputs(&mut self) {
-        let mut depth = 0;
-        for (port, lane) in self.ingress.iter_mut().enumerate() {
-            for ingress in std::iter::from_fn(|| lane.pop()).take(TURN_BATCH) {
-                match ingress {
-                    Ingress::Input(input) => self.entries.push(Entry::Input(input)),
+        let Self { shard: SequencerShard { machine, .. }, ingress, entries, looks, watchers, .. } = self;
+        let (mut depth, mut reached) = (0, 0);
+        for (port, lane) in ingress.iter_mut().enumerate() {
+            for _ in 0..TURN_BATCH {
+                if reached >= ORDERS_REACHED_PER_TURN_MAX {
+                    break;
+                }
+                match lane.peek() {
+                    None => break,
+                    Some(Ingress::Input(input)) => {
+                        // An account whose timer has run out goes first, and with it the turn ends: what is overdue is
+                        // seen from the state before the turn.
+                        if let Some(due) = machine.overdue(input.at) {
+                            reached = usize::MAX;
+                            entries.push(Entry::Input(due));
+                            continue;
+                        }
+                        reached += machine.orders_reached(input);
+                    }
+                    Some(Ingress::Look { account, .. }) => reached += machine.open_orders(*account),
+                    Some(Ingress::Watch { .. }) => {}
+                }
+                match lane.pop().expect("it was seen") {
+                    Ingress::Input(input) => entries.push(Entry::Input(input)),
                     Ingress::Watch { account, on: true } => {
-                        *self.watchers.entry(account).or_default() |= 1 << port;
+                        *watchers.entry(account).or_default() |= 1 << port;
                     }
                     Ingress::Watch { account, on: false } => {
-                        if let Some(mask) = self.watchers.get_mut(&account) {
+                        if let Some(mask) = watchers.get_mut(&account) {
                             *mask &= !(1 << port);
                         }
                     }
-                    Ingress::Look { account, asker } => self.looks.push((self.entries.len(), account, asker)),
+                    Ingress::Look { account, asker } => looks.push((entries.len(), account, asker)),
                 }
             }
             depth += lane.waiting() as u64;
@@ -506,9 +531,7 @@ fn route(report: Report, ports: &mut [Outgoing<Report, dyn Bell>], watchers: &Ha
 struct MatcherThread {
     shard: MatcherShard,
     orders: Vec<Receiver<Link<ToMatcher>>>,
-    settlements: Vec<Outgoing<Link<FromMatcher>, ThreadBell>>,
-    market: Box<dyn MarketSink>,
-    gate: Gate<MarketEvent>,
+    exits: MatcherExits,
     /// The next ticket of each symbol that has tickets.
     next_tickets: HashMap<SymbolId, u64>,
     /// The turn's messages and entries, reused.
@@ -519,15 +542,68 @@ struct MatcherThread {
     counters: Arc<MatcherCounters>,
 }
 
+/// Where what a matcher puts out goes.
+struct MatcherExits {
+    settlements: Vec<Outgoing<Link<FromMatcher>, ThreadBell>>,
+    market: Box<dyn MarketSink>,
+    gate: Gate<MarketEvent>,
+    /// After the entry that causes what is put out now.
+    position: Position,
+}
+
+impl MatcherExits {
+    /// Hands on what the matcher put out. Returns how many trades the market heard of, if it heard anything.
+    fn hand_on(&mut self, out: &mut matcher::Outbox, durable: Position) -> Option<u64> {
+        for (to, message) in out.to_sequencers.drain(..) {
+            self.settlements[to].push(Link::Message(message));
+        }
+        let Self { gate, market, position, .. } = self;
+        let mut trades = 0;
+        let news = gate.pass(&mut out.market, *position, durable, |event| {
+            trades += matches!(event, MarketEvent::Trade(..)) as u64;
+            market.event(&event);
+        });
+        news.then_some(trades)
+    }
+
+    fn are_free(&mut self) -> bool {
+        flush_all(&mut self.settlements) && self.gate.len() < GATE_REPORTS_MAX
+    }
+}
+
+/// Empties the outbox in the middle of a message, and waits until there is room again: sequencers take settlements
+/// whatever else they do, and the log moves on by itself, so there will be.
+struct Relieving<'a> {
+    exits: &'a mut MatcherExits,
+    log: &'a MatcherLog,
+    bell: &'a ThreadBell,
+    counters: &'a MatcherCounters,
+}
+
+impl Relief for Relieving<'_> {
+    fn relieve(&mut self, out: &mut matcher::Outbox) {
+        loop {
+            if let Some(trades) = self.exits.hand_on(out, self.log.durable()) {
+                self.counters.trades.add(trades);
+                self.exits.market.relieve();
+            }
+            if self.exits.are_free() {
+                return;
+            }
+            self.bell.wait(Some(CONGESTED_NAP), || false);
+        }
+    }
+}
+
 impl MatcherThread {
     fn run(mut self, spins: u32) -> MatcherShard {
         self.bell.attach();
         loop {
-            let worked = flush_all(&mut self.settlements) && self.turn();
-            let settlements_out = flush_all(&mut self.settlements);
-            if self.sequencers_done == self.orders.len() && self.gate.is_empty() {
-                self.settlements.iter_mut().for_each(|lane| lane.push(Link::Finished));
-                while !flush_all(&mut self.settlements) {
+            let worked = flush_all(&mut self.exits.settlements) && self.turn();
+            let settlements_out = flush_all(&mut self.exits.settlements);
+            if self.sequencers_done == self.orders.len() && self.exits.gate.is_empty() {
+                self.exits.settlements.iter_mut().for_each(|lane| lane.push(Link::Finished));
+                while !flush_all(&mut self.exits.settlements) {
                     idle(&self.bell, spins, true, || false);
                 }
                 return self.shard;
@@ -535,41 +611,36 @@ impl MatcherThread {
             if !worked {
                 // A message that waits for its ticket is no work yet, and a bell may not ring for the one before it.
                 let early = !self.next_tickets.is_empty() && any_next(&mut self.orders);
-                let congested = !settlements_out || !self.gate.is_empty() || early;
+                let congested = !settlements_out || !self.exits.gate.is_empty() || early;
                 idle(&self.bell, spins, congested, || {
-                    any_next(&mut self.orders) || self.market.wants_publish()
+                    any_next(&mut self.orders) || self.exits.market.wants_publish()
                 });
-                self.market.publish();
+                self.exits.market.publish();
             }
         }
     }
 
     fn turn(&mut self) -> bool {
-        if self.gate.len() < GATE_REPORTS_MAX {
+        if self.exits.gate.len() < GATE_REPORTS_MAX {
             self.gather();
         }
         let worked = !self.batch.is_empty();
-        let position = if worked { self.shard.log.append(&self.entries) } else { self.shard.log.durable() };
-        let MatcherShard { machine, out, log } = &mut self.shard;
-        self.batch.iter().for_each(|(_, message)| machine.warm(&message.message));
-        for (from, message) in self.batch.drain(..) {
-            machine.apply(from, &message, out).expect("lanes lose nothing");
+        let Self { shard: MatcherShard { machine, out, log }, exits, batch, bell, counters, .. } = self;
+        if worked {
+            exits.position = log.append(&self.entries);
         }
         self.entries.clear();
-        for (to, message) in out.to_sequencers.drain(..) {
-            self.settlements[to].push(Link::Message(message));
+        batch.iter().for_each(|(_, message)| machine.warm(&message.message));
+        for (from, message) in batch.drain(..) {
+            let mut relief = Relieving { exits, log: &**log, bell, counters };
+            machine.apply_with(from, &message, out, &mut relief).expect("lanes lose nothing");
         }
-        let Self { gate, market, counters, .. } = self;
-        let mut trades = 0;
-        let news = gate.pass(&mut out.market, position, log.durable(), |event| {
-            trades += matches!(event, MarketEvent::Trade(..)) as u64;
-            market.event(&event);
-        });
-        counters.trades.add(trades);
+        let news = exits.hand_on(out, log.durable());
         // Settlement first: money waits for nobody's market data.
-        flush_all(&mut self.settlements);
-        if news {
-            self.market.publish();
+        flush_all(&mut exits.settlements);
+        if let Some(trades) = news {
+            counters.trades.add(trades);
+            exits.market.publish();
         }
         worked
     }

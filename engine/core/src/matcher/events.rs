@@ -1,5 +1,6 @@
 //! What a matcher tells the market and the sequencers.
 
+use crate::limits::OUTBOX_MAX;
 use crate::message::{FromMatcher, Numbered, SymbolState};
 use crate::units::*;
 
@@ -34,11 +35,30 @@ pub enum MarketEvent {
     State(SymbolId, SymbolState, Timestamp),
 }
 
-/// What applying a message put out; the executor empties it.
+/// What applying a message put out; the executor empties it after each, and a [`Relief`] in the middle of one that puts
+/// out very much.
 #[derive(Debug, Default)]
 pub struct Outbox {
     /// Messages by sequencer.
     pub to_sequencers: Vec<(usize, Numbered<FromMatcher>)>,
     /// For the outside, once the records that caused them are durable.
     pub market: Vec<MarketEvent>,
+}
+
+/// Takes what is in an outbox out of it, while the message that causes it is still applied. It may wait for room.
+pub trait Relief {
+    /// Takes something out.
+    fn relieve(&mut self, out: &mut Outbox);
+}
+
+/// Lets the outbox grow: for those who carry one message at a time and have the memory.
+impl Relief for () {
+    fn relieve(&mut self, _: &mut Outbox) {}
+}
+
+impl Outbox {
+    /// Whether it should be emptied before more is put in.
+    pub fn is_full(&self) -> bool {
+        self.to_sequencers.len() + self.market.len() >= OUTBOX_MAX
+    }
 }

@@ -14,7 +14,7 @@ mod phases;
 mod stops;
 mod symbol;
 
-pub use events::{MarketEvent, Outbox, TradePrint};
+pub use events::{MarketEvent, Outbox, Relief, TradePrint};
 
 use crate::book::{Book, Fast};
 use crate::instrument::Market;
@@ -22,7 +22,7 @@ use crate::link::{Gap, Marks, Numbers};
 use crate::message::*;
 use crate::units::*;
 use std::sync::Arc;
-use symbol::{Applying, Symbol};
+use symbol::{Applying, Outlet, Symbol};
 
 /// One matcher shard.
 #[derive(Clone)]
@@ -63,6 +63,17 @@ impl Matcher {
 
     /// Applies a message of sequencer `from`; a repeat changes nothing.
     pub fn apply(&mut self, from: usize, message: &Numbered<ToMatcher>, out: &mut Outbox) -> Result<(), Gap> {
+        self.apply_with(from, message, out, &mut ())
+    }
+
+    /// The same, for one who empties the outbox whenever it is full ([`Outbox::is_full`]).
+    pub fn apply_with(
+        &mut self,
+        from: usize,
+        message: &Numbered<ToMatcher>,
+        out: &mut Outbox,
+        relief: &mut dyn Relief,
+    ) -> Result<(), Gap> {
         if !self.marks.advance(from, message.number)? {
             return Ok(());
         }
@@ -71,14 +82,16 @@ impl Matcher {
             MatcherOrder::Skip => {}
             MatcherOrder::Tick => {
                 for symbol in self.symbols.iter_mut().flatten() {
-                    Applying::new(symbol, at, self.sequencers, &mut self.numbers, out).expire();
+                    let outlet = Outlet { numbers: &mut self.numbers, out, relief };
+                    Applying::new(symbol, at, self.sequencers, outlet).expire();
                 }
             }
             MatcherOrder::Relay(transfer) => self.relay(transfer, out),
             MatcherOrder::List { band } => self.list(symbol, band),
             order => match self.symbols.get_mut(symbol.0 as usize / self.matchers) {
                 Some(Some(symbol)) => {
-                    Applying::new(symbol, at, self.sequencers, &mut self.numbers, out).apply(order)
+                    let outlet = Outlet { numbers: &mut self.numbers, out, relief };
+                    Applying::new(symbol, at, self.sequencers, outlet).apply(order)
                 }
                 _ => self.refuse(from, order, out),
             },

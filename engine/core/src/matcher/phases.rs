@@ -20,7 +20,7 @@ impl Applying<'_> {
             desk.state = state;
             self.told.hash([10, state as u64, 0, 0, 0, 0]);
             let event = MarketEvent::State(self.told.desk.id, state, self.told.desk.now());
-            self.told.out.market.push(event);
+            self.told.show(event);
         }
         self.told.answer(asker, result);
     }

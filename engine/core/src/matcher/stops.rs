@@ -4,20 +4,23 @@
 //! Reached stops come out wave by wave: all that one command's trades have reached, in the order in which they were
 //! accepted, then those that these have reached, until nobody is left. So what is not out has not been reached.
 //!
-//! A trailing stop knows the best trade price since it came; a better one moves its trigger. Those that a price is
-//! news to are found without looking at the others.
+//! A trailing stop knows the best trade price since it came. All that know the same price are a [`crowd`](Crowds), and a
+//! better price moves the crowd, whatever its size.
+
+mod crowd;
 
 use crate::units::{OrderKey, Price, Side};
+use crowd::{CrowdId, Crowds, best_before};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The waiting stops of a symbol.
 #[derive(Clone, Debug, Default)]
 pub struct Stops {
     waiting: BTreeMap<OrderKey, Waiting>,
-    /// By side: a rank that a trade's rank must reach, then the number of the order.
+    /// By side, of those with a trigger of their own: a rank that a trade's rank must reach, then the number of the order.
     triggers: [BTreeSet<(u64, u64, OrderKey)>; 2],
-    /// By side: trailing stops by the rank of the best trade since they came.
-    trailing: [BTreeSet<(u64, OrderKey)>; 2],
+    /// By side: those that trail.
+    crowds: [Crowds; 2],
     /// By wave, then by the number of the order.
     reached: BTreeMap<(u64, u64), OrderKey>,
     wave: u64,
@@ -28,23 +31,27 @@ struct Waiting {
     side: Side,
     /// The order's public number: who came first.
     number: u64,
-    trigger: Price,
-    /// 0 for a stop that does not trail.
-    distance: Price,
-    reached_in: Option<u64>,
+    waits: Waits,
+}
+
+/// For what.
+#[derive(Clone, Copy, Debug)]
+enum Waits {
+    For(Price),
+    /// Its distance, and where it follows the market.
+    In(Price, CrowdId),
+    /// Its turn, in this wave.
+    Out(u64),
 }
 
 impl Stops {
+    #[cfg(test)]
     pub fn len(&self) -> usize {
         self.waiting.len()
     }
 
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
-    }
-
-    pub fn trailing(&self) -> usize {
-        self.trailing.iter().map(BTreeSet::len).sum()
     }
 
     /// Whether the order waits here and has not been taken out.
@@ -62,40 +69,62 @@ impl Stops {
         distance: Price,
         last: Option<Price>,
     ) {
-        self.waiting.insert(key, Waiting { side, number, trigger, distance, reached_in: None });
-        self.file(key);
+        let waits = if distance.0 == 0 {
+            self.triggers[side as usize].insert((rank(side, trigger), number, key));
+            Waits::For(trigger)
+        } else {
+            let best = best_before(side, trigger, distance);
+            Waits::In(distance, self.crowds[side as usize].join(side, best, (distance, number, key)))
+        };
+        self.waiting.insert(key, Waiting { side, number, waits });
         if let Some(last) = last {
             self.observe(last);
         }
     }
 
     pub fn remove(&mut self, key: OrderKey) -> bool {
-        let Some(waiting) = self.waiting.get(&key).copied() else { return false };
-        self.unfile(key, waiting);
-        if let Some(wave) = waiting.reached_in {
-            self.reached.remove(&(wave, waiting.number));
+        let Some(Waiting { side, number, waits }) = self.waiting.remove(&key) else { return false };
+        match waits {
+            Waits::For(trigger) => {
+                self.triggers[side as usize].remove(&(rank(side, trigger), number, key));
+            }
+            Waits::In(distance, crowd) => {
+                self.crowds[side as usize].leave(side, crowd, (distance, number, key));
+            }
+            Waits::Out(wave) => {
+                self.reached.remove(&(wave, number));
+            }
         }
-        self.waiting.remove(&key);
         true
     }
 
     /// A trade happened at `price`.
     pub fn observe(&mut self, price: Price) {
         for side in [Side::Buy, Side::Sell] {
-            self.trail(side, price);
+            let Self { waiting, crowds, .. } = self;
+            crowds[side as usize].follow(side, price, |(distance, _, key), crowd| {
+                waiting.get_mut(&key).expect("it waits in a crowd").waits = Waits::In(distance, crowd);
+            });
             // A buyer's stop is reached at or above its trigger, a seller's at or below: with a seller's ranks turned
             // over, both are reached from below.
             let rank = rank(side, price);
-            while let Some(&(trigger, number, key)) = self.triggers[side as usize].first()
+            while let Some(&(trigger, _, key)) = self.triggers[side as usize].first()
                 && trigger <= rank
             {
-                let waiting = self.waiting[&key];
-                self.unfile(key, waiting);
-                let wave = self.wave + 1;
-                self.reached.insert((wave, number), key);
-                self.waiting.get_mut(&key).expect("just seen").reached_in = Some(wave);
+                self.triggers[side as usize].pop_first();
+                self.reach(key);
+            }
+            while let Some((_, _, key)) = self.crowds[side as usize].pop_reached(side, price) {
+                self.reach(key);
             }
         }
+    }
+
+    fn reach(&mut self, key: OrderKey) {
+        let wave = self.wave + 1;
+        let waiting = self.waiting.get_mut(&key).expect("only who waits is reached");
+        waiting.waits = Waits::Out(wave);
+        self.reached.insert((wave, waiting.number), key);
     }
 
     /// The next stop that has been reached; it waits no more.
@@ -112,52 +141,6 @@ impl Stops {
         all.sort_unstable();
         all.into_iter().map(|(_, key)| key).collect()
     }
-
-    /// Moves the triggers of the trailing stops that have not seen so good a price.
-    fn trail(&mut self, side: Side, price: Price) {
-        // The best price for a trailing buyer is the lowest: the turned rank of its side.
-        let seen = rank(side.opposite(), price);
-        while let Some(&(best, key)) = self.trailing[side as usize].first()
-            && best < seen
-        {
-            let mut waiting = self.waiting[&key];
-            self.unfile(key, waiting);
-            waiting.trigger = match side {
-                Side::Buy => Price(price.0.saturating_add(waiting.distance.0)),
-                Side::Sell => Price(price.0.saturating_sub(waiting.distance.0)),
-            };
-            self.waiting.insert(key, waiting);
-            self.file(key);
-        }
-    }
-
-    fn file(&mut self, key: OrderKey) {
-        let waiting = self.waiting[&key];
-        self.triggers[waiting.side as usize].insert((waiting.rank(), waiting.number, key));
-        if waiting.distance.0 > 0 {
-            self.trailing[waiting.side as usize].insert((waiting.best_seen(), key));
-        }
-    }
-
-    fn unfile(&mut self, key: OrderKey, waiting: Waiting) {
-        self.triggers[waiting.side as usize].remove(&(waiting.rank(), waiting.number, key));
-        self.trailing[waiting.side as usize].remove(&(waiting.best_seen(), key));
-    }
-}
-
-impl Waiting {
-    fn rank(&self) -> u64 {
-        rank(self.side, self.trigger)
-    }
-
-    /// The rank of the price that its trigger follows.
-    fn best_seen(&self) -> u64 {
-        let price = match self.side {
-            Side::Buy => self.trigger.0.saturating_sub(self.distance.0),
-            Side::Sell => self.trigger.0.saturating_add(self.distance.0),
-        };
-        rank(self.side.opposite(), Price(price))
-    }
 }
 
 /// The larger, the nearer to setting off the stops of a side.
@@ -171,6 +154,8 @@ fn rank(side: Side, price: Price) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rand::{RngExt, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
 
     fn insert(stops: &mut Stops, number: u64, side: Side, trigger: u64, distance: u64) {
         stops.insert(OrderKey(100 - number), side, number, Price(trigger), Price(distance), None);
@@ -220,7 +205,7 @@ mod tests {
         assert_eq!(reached(&mut stops), []);
         stops.observe(Price(105));
         assert_eq!(reached(&mut stops), [1]);
-        assert_eq!(stops.trailing(), 0);
+        assert!(stops.is_empty());
     }
 
     #[test]
@@ -247,7 +232,7 @@ mod tests {
         stops.observe(Price(105));
         assert!(stops.remove(OrderKey(98)), "reached, but not out yet");
         assert_eq!(reached(&mut stops), [3]);
-        assert!(stops.is_empty() && stops.trailing() == 0);
+        assert!(stops.is_empty());
     }
 
     #[test]
@@ -258,5 +243,53 @@ mod tests {
         assert_eq!(stops.next_reached(), Some(OrderKey(1)));
         stops.observe(Price(95));
         assert_eq!(stops.next_reached(), Some(OrderKey(2)), "its trigger had moved to 95 at once");
+    }
+
+    fn away(side: Side, price: Price, distance: Price) -> Price {
+        match side {
+            Side::Buy => Price(price.0.saturating_add(distance.0)),
+            Side::Sell => Price(price.0.saturating_sub(distance.0)),
+        }
+    }
+
+    /// Many stops with chance distances on a chance walk, against stops that are looked at one by one.
+    #[test]
+    fn crowds_trail_as_each_of_them_would_alone() {
+        for seed in 0..200 {
+            let mut random = ChaCha8Rng::seed_from_u64(seed);
+            let (mut stops, mut plain) = (Stops::default(), Vec::new());
+            let mut price = 1000_u64;
+            for number in 1..=60 {
+                let side = if random.random_bool(0.5) { Side::Buy } else { Side::Sell };
+                let distance = random.random_range(1..40);
+                let trigger = away(side, Price(price), Price(random.random_range(1..60)));
+                insert(&mut stops, number, side, trigger.0, distance);
+                plain.push((number, side, trigger, distance));
+                if random.random_bool(0.2) {
+                    let (gone, ..) = plain.swap_remove(random.random_range(0..plain.len()));
+                    assert!(stops.remove(OrderKey(100 - gone)));
+                }
+                price = price.saturating_add_signed(random.random_range(-12..=12)).max(1);
+                stops.observe(Price(price));
+                let mut due = Vec::new();
+                plain.retain_mut(|(number, side, trigger, distance)| {
+                    let follows = away(*side, Price(price), Price(*distance));
+                    let (reached, better) = match side {
+                        Side::Buy => (price >= trigger.0, follows < *trigger),
+                        Side::Sell => (price <= trigger.0, follows > *trigger),
+                    };
+                    if better {
+                        *trigger = follows;
+                    }
+                    if reached {
+                        due.push(*number);
+                    }
+                    !reached
+                });
+                due.sort_unstable();
+                assert_eq!(reached(&mut stops), due, "seed {seed}, price {price}");
+            }
+            assert_eq!(stops.len(), plain.len());
+        }
     }
 }

@@ -1,9 +1,9 @@
 //! One symbol: its book, the orders of which more must be kept than a book does, and what a command does to them.
 
 use super::stops::Stops;
-use super::{Counters, MarketEvent, Outbox, TradePrint};
+use super::{Counters, MarketEvent, Outbox, Relief, TradePrint};
 use crate::book::{Book, Cross, Fast, Fill, NewOrder, Outcome, Prevented, Refusal, Sink};
-use crate::limits::{STOPS_PER_SYMBOL_MAX, TRAILING_STOPS_PER_SYMBOL_MAX};
+use crate::limits::{SPECIALS_PER_ACCOUNT_MAX, SPECIALS_PER_SYMBOL_MAX};
 use crate::link::Numbers;
 use crate::message::*;
 use crate::sequencer::orders::shard_of;
@@ -31,6 +31,8 @@ pub(super) struct Desk {
     band: u16,
     /// Orders with terms or an end, by [`OrderKey::SPECIAL`] keys; waiting stops with the lots they have left.
     specials: BTreeMap<OrderKey, Place>,
+    /// How many of them each account has.
+    specials_of: BTreeMap<AccountId, u32>,
     pub stops: Stops,
     /// When orders end. Of those that end together the first to come is the first to go; keys would not do, because
     /// they say which sequencer an order came through.
@@ -51,6 +53,7 @@ impl Symbol {
                 last: None,
                 band,
                 specials: BTreeMap::new(),
+                specials_of: BTreeMap::new(),
                 stops: Stops::default(),
                 ends: BTreeSet::new(),
                 ending: BTreeMap::new(),
@@ -61,7 +64,7 @@ impl Symbol {
     /// What always holds between two commands.
     pub fn check(&self) {
         self.book.check_invariants();
-        let Desk { specials, stops, ends, ending, .. } = &self.desk;
+        let Desk { specials, specials_of, stops, ends, ending, .. } = &self.desk;
         for (key, place) in specials {
             let waits = place.terms.is_stop() && stops.contains(*key);
             assert!(waits != self.book.remaining(*key).is_some(), "special {key} is in one place");
@@ -72,6 +75,9 @@ impl Symbol {
         assert!(ends.iter().all(|(.., key)| specials.contains_key(key)), "only live orders end");
         assert_eq!(ends.len(), ending.len(), "an order ends once");
         assert!(stops.keys().iter().all(|key| specials.contains_key(key)), "only live orders wait");
+        let mut count_of = BTreeMap::new();
+        specials.values().for_each(|place| *count_of.entry(place.account).or_default() += 1);
+        assert_eq!(count_of, *specials_of, "specials are counted by account");
     }
 }
 
@@ -81,6 +87,11 @@ impl Desk {
         if key.is_special()
             && let Some(place) = self.specials.remove(&key)
         {
+            let of_account = self.specials_of.get_mut(&place.account).expect("it was counted");
+            *of_account -= 1;
+            if *of_account == 0 {
+                self.specials_of.remove(&place.account);
+            }
             if let Some(number) = self.ending.remove(&key) {
                 self.ends.remove(&(place.expires, number, key));
             }
@@ -94,7 +105,9 @@ impl Desk {
             let number = *self.ending.entry(place.key).or_insert(self.counters.exchange_order_id);
             self.ends.insert((place.expires, number, place.key));
         }
-        self.specials.insert(place.key, place);
+        if self.specials.insert(place.key, place).is_none() {
+            *self.specials_of.entry(place.account).or_default() += 1;
+        }
     }
 
     /// A resting order traded: of two ways out, this one it took.
@@ -108,6 +121,18 @@ impl Desk {
         {
             place.terms = Terms::Plain;
             self.stops.remove(key);
+        }
+    }
+
+    /// Whether there is room for one more order with terms or an end.
+    fn admits_special(&self, account: AccountId) -> Result<(), Reject> {
+        let of_account = self.specials_of.get(&account).copied().unwrap_or(0);
+        if of_account >= SPECIALS_PER_ACCOUNT_MAX {
+            return Err(Reject::TooManyOrders);
+        }
+        match self.specials.len() < SPECIALS_PER_SYMBOL_MAX {
+            true => Ok(()),
+            false => Err(Reject::Overloaded),
         }
     }
 
@@ -146,27 +171,28 @@ pub(super) struct Applying<'a> {
 pub(super) struct Telling<'a> {
     pub desk: &'a mut Desk,
     sequencers: usize,
-    numbers: &'a mut Numbers,
-    pub out: &'a mut Outbox,
+    outlet: Outlet<'a>,
+    /// Whether what was begun has changed the book.
+    changed: bool,
 }
 
-/// Where the messages of a command begin, to see at its end whether it changed the book.
+/// Where what is told goes.
+pub(super) struct Outlet<'a> {
+    pub numbers: &'a mut Numbers,
+    pub out: &'a mut Outbox,
+    pub relief: &'a mut dyn Relief,
+}
+
+/// Where the messages of something that may change the book begin in the outbox.
 pub(super) struct Begun {
     messages: usize,
-    events: usize,
 }
 
 impl<'a> Applying<'a> {
-    pub fn new(
-        symbol: &'a mut Symbol,
-        at: Timestamp,
-        sequencers: usize,
-        numbers: &'a mut Numbers,
-        out: &'a mut Outbox,
-    ) -> Self {
+    pub fn new(symbol: &'a mut Symbol, at: Timestamp, sequencers: usize, outlet: Outlet<'a>) -> Self {
         let Symbol { book, desk } = symbol;
         desk.now = desk.now.max(at);
-        Self { book, told: Telling { desk, sequencers, numbers, out } }
+        Self { book, told: Telling { desk, sequencers, outlet, changed: false } }
     }
 
     /// Applies a command, after what its time ends and before what its trades set off.
@@ -218,12 +244,8 @@ impl<'a> Applying<'a> {
         if place.expires.0 > 0 && place.expires <= desk.now {
             return Err(Reject::Terms); // its end came while it was on its way
         }
-        let sets_stop = waits || matches!(place.terms, Terms::Oco { .. });
-        let trails = matches!(place.terms, Terms::TrailingStop { .. });
-        if sets_stop && desk.stops.len() >= STOPS_PER_SYMBOL_MAX
-            || trails && desk.stops.trailing() >= TRAILING_STOPS_PER_SYMBOL_MAX
-        {
-            return Err(Reject::TooManyOrders);
+        if place.key.is_special() {
+            desk.admits_special(place.account)?;
         }
         if waits {
             return Ok(()); // its price is looked at when it enters
@@ -318,12 +340,12 @@ impl<'a> Applying<'a> {
     fn release(&mut self, key: OrderKey) {
         let begun = self.told.begin();
         let mut place = self.told.desk.specials[&key];
-        if let Terms::Oco { then, kind, .. } = place.terms {
+        if matches!(place.terms, Terms::Oco { .. }) {
             place.quantity = self.book.cancel(key, &mut self.told).expect("its limit order rests");
-            (place.price, place.kind) = (then, kind);
-            place.time_in_force = if kind == OrderKind::Market { TimeInForce::Ioc } else { TimeInForce::Gtc };
         }
-        place.terms = Terms::Plain;
+        let terms = std::mem::take(&mut place.terms);
+        (place.price, place.kind, place.time_in_force) =
+            terms.triggered(place.price, place.kind, place.time_in_force);
         self.told.hash([6, place.price.0, place.quantity.0, 0, 0, 0]);
         self.told.desk.specials.insert(key, place);
         self.told.tell(key, MatcherOutcome::Triggered);
@@ -481,19 +503,21 @@ impl Left {
 impl Telling<'_> {
     /// Begins what may change the book. The sequence it will have then is told from the start.
     pub fn begin(&mut self) -> Begun {
+        self.relieve();
         self.desk.counters.sequence.0 += 1;
-        Begun { messages: self.out.to_sequencers.len(), events: self.out.market.len() }
+        self.changed = false;
+        Begun { messages: self.outlet.out.to_sequencers.len() }
     }
 
     /// Ends it; if the book is as it was, so is the sequence.
     pub fn finish(&mut self, begun: Begun) {
-        if self.out.market.len() > begun.events {
+        if self.changed {
             let Desk { id, counters, now, .. } = *self.desk;
-            self.out.market.push(MarketEvent::Applied(id, counters.sequence, now));
+            self.show(MarketEvent::Applied(id, counters.sequence, now));
             return;
         }
         self.desk.counters.sequence.0 -= 1;
-        for (_, message) in &mut self.out.to_sequencers[begun.messages..] {
+        for (_, message) in &mut self.outlet.out.to_sequencers[begun.messages..] {
             if let FromMatcher::Order(news) = &mut message.message {
                 news.sequence = self.desk.counters.sequence;
             }
@@ -507,7 +531,27 @@ impl Telling<'_> {
     }
 
     fn send(&mut self, to: usize, message: FromMatcher) {
-        self.out.to_sequencers.push((to, self.numbers.next(to, message)));
+        let Outlet { numbers, out, .. } = &mut self.outlet;
+        out.to_sequencers.push((to, numbers.next(to, message)));
+    }
+
+    /// Tells the market.
+    pub fn show(&mut self, event: MarketEvent) {
+        self.outlet.out.market.push(event);
+    }
+
+    /// Tells the market that the book has changed. From then on what was told stands, and may go.
+    fn show_change(&mut self, event: MarketEvent) {
+        self.changed = true;
+        self.relieve();
+        self.show(event);
+    }
+
+    fn relieve(&mut self) {
+        let Outlet { out, relief, .. } = &mut self.outlet;
+        if out.is_full() {
+            relief.relieve(out);
+        }
     }
 
     /// Answers the operator through the symbol's own sequencer.
@@ -564,7 +608,7 @@ impl Telling<'_> {
         let Desk { id, counters, now, .. } = *self.desk;
         let (trade, sequence) = (counters.trade, counters.sequence);
         let print = TradePrint { trade, sequence, at: now, price, quantity, taker_side };
-        self.out.market.push(MarketEvent::Trade(id, print));
+        self.show_change(MarketEvent::Trade(id, print));
         trade
     }
 
@@ -586,7 +630,7 @@ impl Sink for Telling<'_> {
 
     fn level(&mut self, side: Side, price: Price, total: Quantity) {
         self.hash([4, side as u64, price.0, total.0, 0, 0]);
-        self.out.market.push(MarketEvent::Level(self.desk.id, side, price, total));
+        self.show_change(MarketEvent::Level(self.desk.id, side, price, total));
     }
 
     fn cross(&mut self, cross: Cross) {

@@ -115,7 +115,7 @@ pub enum CancelCause {
     Asked(Origin),
     /// Its owner, with all the others; hears only of a refusal.
     AskedAll(Origin),
-    /// The exchange, for a timer of the owner's or because the account was suspended.
+    /// The exchange, for a timer of the owner's or because the owner has left or is suspended.
     System,
 }
 

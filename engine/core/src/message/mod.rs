@@ -121,6 +121,8 @@ pub enum Command {
         symbol: Option<SymbolId>,
         /// Only those with this [`Submit::group`].
         group: Option<u32>,
+        /// Who wants it.
+        by: Canceller,
     },
     /// Changes a live order.
     Amend(Amend),
@@ -130,6 +132,13 @@ pub enum Command {
         account: AccountId,
         /// How long from now; 0 disarms. At most [`crate::limits::DEAD_MAN_US_MAX`].
         timeout_us: u64,
+    },
+    /// The account's dead-man timer has run out. Executors say so ([`crate::sequencer::Sequencer::overdue`]), and nobody is
+    /// answered; it is an input of its own so that no input sets off more than the orders of one account. Before its time it
+    /// changes nothing.
+    TimeOut {
+        /// The account.
+        account: AccountId,
     },
     /// Suspends an account or lets it trade again.
     SetAccount {
@@ -183,6 +192,12 @@ impl Command {
         }
     }
 
+    /// Whether the one who asks hears of it, once.
+    pub fn is_answered(&self) -> bool {
+        let farewell = matches!(self, Command::CancelAll { by: Canceller::Exchange, .. });
+        !farewell && !matches!(self, Command::Tick | Command::TimeOut { .. })
+    }
+
     /// The account whose command it is; none for what concerns the whole exchange.
     pub fn account(&self) -> Option<AccountId> {
         match *self {
@@ -190,7 +205,7 @@ impl Command {
             Command::Withdraw { account, .. } | Command::EndWithdrawal { account, .. } => Some(account),
             Command::Transfer { account, .. } | Command::SetAccount { account, .. } => Some(account),
             Command::Cancel { account, .. } | Command::CancelAll { account, .. } => Some(account),
-            Command::CancelAllAfter { account, .. } => Some(account),
+            Command::CancelAllAfter { account, .. } | Command::TimeOut { account } => Some(account),
             Command::Submit(Submit { account, .. }) | Command::Amend(Amend { account, .. }) => Some(account),
             Command::SetSymbol { .. } | Command::Tick => None,
             Command::ListAsset(_) | Command::List(_) | Command::SetFees { .. } => None,
@@ -328,6 +343,20 @@ impl Terms {
         }
     }
 
+    /// What an order with these terms is once its trigger is reached, given what it was: its price, kind and time in force.
+    pub fn triggered(
+        self,
+        price: Price,
+        kind: OrderKind,
+        time_in_force: TimeInForce,
+    ) -> (Price, OrderKind, TimeInForce) {
+        match self {
+            Terms::Oco { then, kind: OrderKind::Market, .. } => (then, OrderKind::Market, TimeInForce::Ioc),
+            Terms::Oco { then, kind: OrderKind::Limit, .. } => (then, OrderKind::Limit, TimeInForce::Gtc),
+            _ => (price, kind, time_in_force),
+        }
+    }
+
     /// Whether the order waits outside the book for its trigger.
     pub fn is_stop(&self) -> bool {
         matches!(self, Terms::Stop { .. } | Terms::TrailingStop { .. })
@@ -348,6 +377,16 @@ pub struct Amend {
     pub price: Option<Price>,
     /// The new total quantity, what has traded included; `None` leaves it.
     pub quantity: Option<Quantity>,
+}
+
+/// Who wants orders of an account cancelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Canceller {
+    /// Its owner, who is answered.
+    Owner = 0,
+    /// The exchange for an owner who has left: also where the owner could not, in a halted symbol. Nobody is answered.
+    Exchange = 1,
 }
 
 /// What an account may do.

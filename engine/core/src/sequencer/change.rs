@@ -56,12 +56,25 @@ impl Sequencer {
         account: AccountId,
         symbol: Option<SymbolId>,
         group: Option<u32>,
+        by: Canceller,
         out: &mut Outbox,
     ) {
+        let listed = symbol.is_none_or(|symbol| (symbol.0 as usize) < self.market.instruments.len());
+        let refusal = match self.find(account) {
+            None => Some(Reject::UnknownAccount),
+            Some(_) => (!listed).then_some(Reject::UnknownSymbol),
+        };
+        if let Some(reason) = refusal {
+            return out.answer(account, input.origin, self.now, ReportBody::Refused { reason });
+        }
         let wanted = |order: &Order| {
             symbol.is_none_or(|symbol| order.symbol == symbol)
                 && group.is_none_or(|group| order.group == group)
         };
+        if by == Canceller::Exchange {
+            self.cancel_each(account, CancelCause::System, wanted, out);
+            return;
+        }
         let at = out.reports.len();
         let count = self.cancel_each(account, CancelCause::AskedAll(input.origin), wanted, out);
         // The answer counts what was sent, and stands before the refusals of those that could not be.
@@ -228,13 +241,36 @@ impl Sequencer {
         }
     }
 
-    /// Cancels everything of the accounts whose timers have run out.
-    pub(super) fn run_timers(&mut self, out: &mut Outbox) {
-        while let Some(&(until, account)) = self.timers.first()
-            && until <= self.now
-        {
+    /// Cancels everything of the account if its timer has run out.
+    pub(super) fn time_out(&mut self, account: AccountId, out: &mut Outbox) {
+        if self.is_due(account, self.now) {
             self.set_timer(account, None);
             self.cancel_each(account, CancelCause::System, |_| true, out);
         }
+    }
+
+    fn is_due(&self, account: AccountId, now: Timestamp) -> bool {
+        !self.deadlines.is_empty() && self.deadlines.get(&account).is_some_and(|until| *until <= now)
+    }
+
+    /// The input that sees to the first account whose timer has run out by `at`. Executors apply these, one after the
+    /// other, before an input of that time.
+    pub fn overdue(&self, at: Timestamp) -> Option<Input> {
+        let at = at.max(self.now);
+        let &(until, account) = self.timers.first()?;
+        let command = Command::TimeOut { account };
+        (until <= at).then_some(Input { origin: Origin::default(), at, ticket: 0, command })
+    }
+
+    /// How many orders an input may have cancelled, at most: what it may put on the links, and so what an executor weighs
+    /// before it takes more. An order that is sent or changed counts as none.
+    pub fn orders_reached(&self, input: &Input) -> usize {
+        let Some(account) = input.command.account() else { return 0 };
+        let all = match input.command {
+            Command::CancelAll { .. } | Command::TimeOut { .. } => true,
+            Command::SetAccount { state, .. } => state == AccountState::Suspended,
+            _ => self.is_due(account, self.now.max(input.at)),
+        };
+        if all { self.open_orders(account) } else { 0 }
     }
 }

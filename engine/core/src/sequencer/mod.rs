@@ -131,19 +131,22 @@ impl Sequencer {
             assert_eq!(shard, self.index, "a command at a foreign shard");
         }
         self.now = self.now.max(input.at);
-        self.run_timers(out);
+        if let Some(account) = input.command.account() {
+            self.time_out(account, out); // what its owner asks for comes after what was due before
+        }
         match input.command {
             Command::Submit(submit) => self.submit(input, submit, out),
             Command::Cancel { account, symbol, order_id } => {
                 self.cancel(input, account, symbol, order_id, out)
             }
-            Command::CancelAll { account, symbol, group } => {
-                self.cancel_all(input, account, symbol, group, out)
+            Command::CancelAll { account, symbol, group, by } => {
+                self.cancel_all(input, account, symbol, group, by, out)
             }
             Command::Amend(amend) => self.amend(input, amend, out),
             Command::CancelAllAfter { account, timeout_us } => {
                 self.cancel_all_after(input.origin, account, timeout_us, out)
             }
+            Command::TimeOut { .. } => {} // has been seen to
             other => self.operate(input, other, out),
         }
         if let Some(account) = input.command.account() {
@@ -276,6 +279,11 @@ impl Sequencer {
             balances: owner.balances.iter().collect(),
             orders: self.orders.of(&owner.live).map(open_order).collect(),
         })
+    }
+
+    /// How many live orders an account has.
+    pub fn open_orders(&self, account: AccountId) -> usize {
+        self.find(account).map_or(0, |at| self.accounts[at].live.count as usize)
     }
 
     /// What an account has, by asset; nothing if it is not open.

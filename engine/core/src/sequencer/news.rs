@@ -115,10 +115,8 @@ impl Sequencer {
         let terms = std::mem::take(&mut self.orders.detail_mut(slot).terms);
         let order = self.orders.get_mut(slot);
         order.state = OrderState::Live;
-        if let Terms::Oco { then, kind, .. } = terms {
-            (order.price, order.kind) = (then, kind);
-            order.time_in_force = if kind == OrderKind::Market { TimeInForce::Ioc } else { TimeInForce::Gtc };
-        }
+        (order.price, order.kind, order.time_in_force) =
+            terms.triggered(order.price, order.kind, order.time_in_force);
         let balance = self.unhold(slot, before, Amount(0));
         self.tell(slot, ExecutionKind::Triggered, [Some(balance), None], at, out);
     }

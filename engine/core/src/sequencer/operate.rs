@@ -41,7 +41,8 @@ impl Sequencer {
             | Command::Cancel { .. }
             | Command::CancelAll { .. }
             | Command::Amend(_)
-            | Command::CancelAllAfter { .. } => unreachable!("orders do not come here"),
+            | Command::CancelAllAfter { .. }
+            | Command::TimeOut { .. } => unreachable!("orders do not come here"),
         };
         if first || matches!(command.route(self.sequencers), Route::One(_)) {
             self.answer_operator(asker, result, out);
@@ -90,7 +91,7 @@ impl Sequencer {
         Ok(())
     }
 
-    /// Timers have run already; the first sequencer tells the matchers.
+    /// The first sequencer tells the matchers what time it is.
     fn tick(&mut self, out: &mut Outbox) {
         if self.index == 0 {
             for matcher in 0..self.matchers {

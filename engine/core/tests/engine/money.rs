@@ -48,8 +48,8 @@ fn command() -> impl Strategy<Value = (Command, u64)> {
         24 => submit().prop_map(Command::Submit),
         6 => (account(), symbol(), order_id())
             .prop_map(|(account, symbol, order_id)| Command::Cancel { account, symbol, order_id }),
-        1 => (account(), prop::option::of(symbol()), prop::option::of(0u32..2))
-            .prop_map(|(account, symbol, group)| Command::CancelAll { account, symbol, group }),
+        1 => (account(), prop::option::of(symbol()), prop::option::of(0u32..2), canceller())
+            .prop_map(|(account, symbol, group, by)| Command::CancelAll { account, symbol, group, by }),
         8 => amend().prop_map(Command::Amend),
         1 => (account(), 0u64..40)
             .prop_map(|(account, timeout_us)| Command::CancelAllAfter { account, timeout_us }),
@@ -151,6 +151,10 @@ fn price() -> impl Strategy<Value = Price> {
 
 fn account() -> impl Strategy<Value = AccountId> {
     (0..ACCOUNTS).prop_map(AccountId)
+}
+
+fn canceller() -> impl Strategy<Value = Canceller> {
+    prop_oneof![4 => Just(Canceller::Owner), 1 => Just(Canceller::Exchange)]
 }
 
 /// One more than there are.
@@ -340,7 +344,7 @@ impl Run {
             for id in 0..3 {
                 self.apply(Command::EndWithdrawal { account, id, paid: false }, 0);
             }
-            self.apply(Command::CancelAll { account, symbol: None, group: None }, 0);
+            self.apply(Command::CancelAll { account, symbol: None, group: None, by: Canceller::Owner }, 0);
         }
         assert!(self.live.is_empty());
         let held = self.engine.at_rest().balances().iter().map(|(.., held)| held.0).sum::<u128>();

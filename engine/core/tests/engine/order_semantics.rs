@@ -265,7 +265,7 @@ fn an_unknown_account() {
     check(
         "eve buy a 1 @ 1 => eve reject a UnknownAccount
          eve cancel a    => eve cancel reject a UnknownAccount
-         eve cancel all  => eve cancelling 0",
+         eve cancel all  => refused UnknownAccount",
     );
 }
 
@@ -674,7 +674,8 @@ fn asking_again_to_cancel_all_costs_nothing_while_the_first_is_on_its_way() {
         hand.input(&submit_at(number, 1, &format!("o{number}")));
     }
     hand.carry_all(1);
-    let command = Command::CancelAll { account: AccountId(0), symbol: None, group: None };
+    let command =
+        Command::CancelAll { account: AccountId(0), symbol: None, group: None, by: Canceller::Owner };
     for request in 0..5 {
         hand.input(&Input { origin: asking(request), at: Timestamp(2), ticket: 0, command });
         assert_eq!(hand.orders.len(), 10, "one cancel for each order");

@@ -139,13 +139,21 @@ impl Stage {
                 Command::Transfer { account, id: number(id), to, asset, amount }
             }
             ["timer", timeout] => Command::CancelAllAfter { account, timeout_us: number(timeout) },
-            ["cancel", "all"] => Command::CancelAll { account, symbol: None, group: None },
-            ["cancel", "all", "on", symbol] => {
-                Command::CancelAll { account, symbol: Some(self.symbol(symbol)), group: None }
+            ["cancel", "all"] => {
+                Command::CancelAll { account, symbol: None, group: None, by: Canceller::Owner }
             }
-            ["cancel", "group", group] => {
-                Command::CancelAll { account, symbol: None, group: Some(number(group) as u32) }
-            }
+            ["cancel", "all", "on", symbol] => Command::CancelAll {
+                account,
+                symbol: Some(self.symbol(symbol)),
+                group: None,
+                by: Canceller::Owner,
+            },
+            ["cancel", "group", group] => Command::CancelAll {
+                account,
+                symbol: None,
+                group: Some(number(group) as u32),
+                by: Canceller::Owner,
+            },
             ["cancel", id, ref rest @ ..] => {
                 Command::Cancel { account, symbol: self.symbol_or_first(rest), order_id: order_id(id) }
             }

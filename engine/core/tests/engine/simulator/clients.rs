@@ -347,7 +347,7 @@ impl Clients {
     /// Nothing is on the way: every request was answered and the engine has what it told, and nothing else.
     pub fn agree_with(&self, shards: &AtRest) {
         for Asked { command, answers, .. } in self.asked.values() {
-            assert_eq!(*answers, !matches!(command, Command::Tick) as u32, "answers to {command:?}");
+            assert_eq!(*answers, command.is_answered() as u32, "answers to {command:?}");
         }
         let market = &self.markets[0];
         for (account, customer) in &self.accounts {

@@ -218,7 +218,12 @@ impl Script {
     /// And after that: takes every order out.
     pub fn clearing(&mut self, plan: &Plan, random: &mut impl Rng) -> Vec<Input> {
         let accounts = (0..plan.customers.accounts).map(AccountId);
-        let commands = accounts.map(|account| Command::CancelAll { account, symbol: None, group: None });
+        let commands = accounts.map(|account| Command::CancelAll {
+            account,
+            symbol: None,
+            group: None,
+            by: Canceller::Owner,
+        });
         commands.map(|command| self.input(command, &plan.mix, random)).collect()
     }
 
@@ -265,7 +270,8 @@ impl Script {
             Kind::CancelAll => {
                 let symbol = random.random_bool(0.5).then(|| self.any_symbol(random));
                 let group = random.random_bool(0.3).then(|| random.random_range(0..3));
-                Command::CancelAll { account, symbol, group }
+                let by = if random.random_bool(0.2) { Canceller::Exchange } else { Canceller::Owner };
+                Command::CancelAll { account, symbol, group, by }
             }
             Kind::Amend => self.amend(account, plan, random),
             Kind::DeadMan => Command::CancelAllAfter { account, timeout_us: random.random_range(0..3_000) },

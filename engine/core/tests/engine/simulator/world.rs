@@ -185,7 +185,9 @@ impl World {
         for logged in journal {
             match *logged {
                 Logged::Input { sequencer, input } => {
-                    self.clients.ask(&input);
+                    if !matches!(input.command, Command::TimeOut { .. }) {
+                        self.clients.ask(&input);
+                    }
                     self.take_input(sequencer, &input);
                 }
                 Logged::Settlements { sequencer, from, count } => {
@@ -273,7 +275,10 @@ impl World {
             self.seen.stalls += !self.ingress[i].is_empty() as u64;
             return;
         }
-        if let Some(input) = self.ingress[i].pop_front() {
+        if let Some(input) = self.ingress[i].front() {
+            // An account whose timer has run out goes first.
+            let due = self.shards.sequencers[i].machine.overdue(input.at);
+            let input = due.or_else(|| self.ingress[i].pop_front()).expect("there is one");
             self.take_input(i, &input);
         }
     }
