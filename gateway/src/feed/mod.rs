@@ -15,7 +15,7 @@ pub mod levels;
 use crate::rooms::ring::Writer;
 use crate::rooms::{ReactorDoor, Room, Snapshot};
 use crate::venue::Venue;
-use crate::wire::encode::market;
+use crate::wire::encode::{SymbolFormat, market};
 use crate::wire::name::Stream;
 use crate::ws;
 use bytes::Bytes;

@@ -40,6 +40,7 @@ impl ByHand {
             Route::All => 0..self.sequencers.len(),
         };
         for at in shards {
+            assert!(self.sequencers[at].overdue(input.at).is_none(), "a timer has run out: see to it first");
             self.sequencers[at].input(input, &mut self.sequencer_out);
             self.collect_sequencer(at);
         }

@@ -1,6 +1,7 @@
 //! What the engine as a whole promises, whichever way its shards are run.
 
 mod auditor;
+mod bounded_work;
 mod by_hand;
 mod durable_gate;
 mod links;

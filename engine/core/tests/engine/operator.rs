@@ -237,6 +237,19 @@ fn in_a_halt_nothing_moves_but_what_the_exchange_cancels() {
 }
 
 #[test]
+fn who_has_left_is_cancelled_even_in_a_halt_and_nobody_is_answered() {
+    check(
+        "fund ann 100 USD
+         ann buy a 5 @ 5   => ann ack a #1
+         halt              => done
+         ann cancel all    => ann cancelling 1 | ann cancel reject a MarketClosed
+         ann leaves        => ann cancelled a 5
+         ann leaves        =>
+         money ann         => USD 100",
+    );
+}
+
+#[test]
 fn another_symbol_goes_on() {
     check(
         "fund ann 100 USD

@@ -139,6 +139,7 @@ impl Stage {
                 Command::Transfer { account, id: number(id), to, asset, amount }
             }
             ["timer", timeout] => Command::CancelAllAfter { account, timeout_us: number(timeout) },
+            ["leaves"] => Command::CancelAll { account, symbol: None, group: None, by: Canceller::Exchange },
             ["cancel", "all"] => {
                 Command::CancelAll { account, symbol: None, group: None, by: Canceller::Owner }
             }
