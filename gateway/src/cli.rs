@@ -84,6 +84,10 @@ pub struct KeyFlags {
     #[arg(long, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     reactors: Option<usize>,
+    /// Cores for sequencers, matchers and reactors, one each in this order, such as 0,1,2.
+    #[arg(long, value_name = "CORES", value_delimiter = ',')]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cores: Option<Vec<usize>>,
     /// How market data is sent.
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -2,6 +2,7 @@
 //!
 //! The sample file in `deploy/config` is the lowest layer, so its values are the defaults by construction.
 
+use crate::cores::Cores;
 use crate::reactor::Limits;
 use crate::reactor::blaster::Backend;
 use crate::session::SessionLimits;
@@ -32,6 +33,7 @@ pub struct Config {
     pub sequencers: usize,
     pub matchers: usize,
     pub spins: u32,
+    pub cores: Vec<usize>,
     pub backend: Backend,
     pub demo_flow: bool,
     pub demo_seed: u64,
@@ -179,6 +181,7 @@ impl Config {
         ] {
             ensure!(value <= most, "{key} must be at most {most}");
         }
+        Cores::check(&self.cores).context("cores")?;
         self.market().map(|_| ())
     }
 
@@ -386,6 +389,7 @@ mod tests {
             error(json!({"limits": {"channels_max": 0}})).contains("limits.channels_max must be at least 1")
         );
         assert!(error(json!({"nonsense": 1})).contains("nonsense"));
+        assert!(error(json!({"cores": [0, 5000]})).contains("cores: this process may not run on core 5000"));
         assert!(error(json!({"ws_listen": "here"})).contains("ws_listen"));
         let asset = json!({"assets": [{"name": "USDT", "decimals": 2, "paper": "1"}]});
         assert!(error(asset).contains("symbol BTC-USDT"), "an asset that a symbol needs is missing");

@@ -1,7 +1,7 @@
 //! The gateway: everything between the engine and the world.
 //!
 //! In reading order:
-//! - [`start`]: the wiring of the process. [`cli`] and [`config`]: what can be said about it.
+//! - [`start`]: the wiring of the process. [`cli`] and [`config`]: what can be said about it. [`cores`]: which core runs what.
 //! - [`ws`]: RFC 6455. [`wire`]: our messages. [`session`]: one client. None of them sees a socket.
 //! - [`venue`] and [`accounts`]: names and numbers of what is traded and of who trades. [`reports`]: the engine's
 //!   reports in the protocol's words.
@@ -13,6 +13,7 @@ pub mod accounts;
 pub mod cli;
 pub mod config;
 pub mod control;
+pub mod cores;
 pub mod demo;
 pub mod feed;
 pub mod reactor;

@@ -15,6 +15,7 @@ use crate::accounts::Accounts;
 use crate::config::Config;
 use crate::control::operator::{OperatorBell, operator};
 use crate::control::{self, Control, Info};
+use crate::cores::Cores;
 use crate::feed::{self, FeedCounters};
 use crate::reactor::{self, ReactorCounters, Shared};
 use crate::rooms::wake::wake;
@@ -24,7 +25,7 @@ use anyhow::{Context, anyhow};
 use dashmap::DashMap;
 use engine_core::bell::{Bell, ThreadBell};
 use engine_core::executor::AtRest;
-use engine_core::executor::threads::Port;
+use engine_core::executor::threads::{Manner, Port};
 use engine_core::instrument::Market;
 use engine_core::pipeline;
 use engine_core::units::{Amount, AssetId};
@@ -109,8 +110,11 @@ pub fn run<Stop: Future<Output = ()>>(
         log_entries_max: LOG_ENTRIES_MAX,
     };
     let shards = pipeline::build(engine_shape, &venue.market);
+    let cores = Arc::new(Cores::new(&config.cores));
+    let of_shards = cores.clone();
+    let manner = Manner { spins: config.spins, begin: Arc::new(move |thread| of_shards.take(thread)) };
     let sinks = feeds.into_iter().map(|feed| Box::new(feed) as _).collect();
-    let (engine, ports) = pipeline::run_threads(shards, bells, sinks, config.spins);
+    let (engine, ports) = pipeline::run_threads(shards, bells, sinks, manner);
     let mut ports = ports.into_iter();
     let registry = Arc::new(Registry::new(config.limits.rooms_max));
     let matcher_bells = engine.matcher_bells.iter().cloned();
@@ -144,7 +148,9 @@ pub fn run<Stop: Future<Output = ()>>(
             sleeper,
         };
         let started = started.clone();
+        let cores = cores.clone();
         reactors.push(spawn(format!("reactor-{index}"), move || {
+            cores.take(shape.sequencers + shape.matchers + index);
             let done = reactor::run(parts, |why| {
                 let _ = started.send(Ok(why));
             });

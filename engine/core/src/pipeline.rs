@@ -15,7 +15,7 @@
 
 use crate::bell::Bell;
 use crate::executor::inline::Inline;
-use crate::executor::threads::{self, Port, Threads};
+use crate::executor::threads::{self, Manner, Port, Threads};
 use crate::executor::{AtRest, MarketSink, MatcherShard, SequencerShard};
 use crate::instrument::Market;
 use crate::limits::SHARDS_MAX;
@@ -67,15 +67,14 @@ pub fn run_inline(shards: AtRest) -> Inline {
     Inline::new(shards)
 }
 
-/// Runs `shards` on a thread each: one port for each of `port_bells`, one market sink for each matcher. Threads look
-/// for work `spins` times before they park.
+/// Runs `shards` on a thread each: one port for each of `port_bells`, one market sink for each matcher.
 pub fn run_threads(
     shards: AtRest,
     port_bells: Vec<Arc<dyn Bell>>,
     markets: Vec<Box<dyn MarketSink>>,
-    spins: u32,
+    manner: Manner,
 ) -> (Threads, Vec<Port>) {
-    threads::start(shards, port_bells, markets, spins)
+    threads::start(shards, port_bells, markets, manner)
 }
 
 /// Gives fresh `shards` the state that `logged` reached, from its logs alone.

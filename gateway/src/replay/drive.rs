@@ -5,7 +5,7 @@ use super::tally::Tally;
 use super::tops::{Top, TopWatch};
 use super::{Executor, Flow};
 use engine_core::bell::{Bell, ThreadBell};
-use engine_core::executor::threads::{Port, Threads};
+use engine_core::executor::threads::{Manner, Port, Threads};
 use engine_core::executor::{AtRest, MarketSink};
 use engine_core::message::{Input, Report};
 use engine_core::pipeline::{self, Shape};
@@ -16,8 +16,6 @@ use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-/// How often a shard's thread looks for work before it parks: replays share their cores with whatever else runs.
-const SPINS: u32 = 0;
 /// An engine that says nothing for this long while answers are due has lost them.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
 
@@ -85,7 +83,7 @@ fn threads(
     markets.resize_with(shape.matchers, || Box::new(()));
     let shards = pipeline::build(shape, &flow.market);
     let (engine, mut ports) =
-        pipeline::run_threads(shards, vec![bell.clone() as Arc<dyn Bell>], markets, SPINS);
+        pipeline::run_threads(shards, vec![bell.clone() as Arc<dyn Bell>], markets, Manner::default());
     let mut port = ports.pop().expect("one bell, one port");
     let mut tally = Tally::default();
 

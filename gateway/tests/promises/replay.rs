@@ -121,7 +121,8 @@ fn a_feed_keeps_the_recorded_pace_and_stops_when_told() {
     for (stopped, time_min_ms, orders) in [(false, 60, 2), (true, 0, 0)] {
         let shards = pipeline::build(shape, &flow.market);
         let bell = Arc::new(ThreadBell::default()) as Arc<dyn Bell>;
-        let (engine, mut ports) = pipeline::run_threads(shards, vec![bell], vec![Box::new(())], 0);
+        let (engine, mut ports) =
+            pipeline::run_threads(shards, vec![bell], vec![Box::new(())], Default::default());
         let mut port = ports.pop().unwrap();
         let start = Instant::now();
         let (stop, progress) = (AtomicBool::new(stopped), ProgressBar::hidden());

@@ -160,13 +160,28 @@ impl Threads {
     }
 }
 
+/// How the threads use the machine.
+#[derive(Clone)]
+pub struct Manner {
+    /// How often a thread looks for work before it parks. 0 where cores are few.
+    pub spins: u32,
+    /// Called on each thread before it works, with its number: sequencers from 0, then matchers. May tie it to a core.
+    pub begin: Arc<dyn Fn(usize) + Send + Sync>,
+}
+
+impl Default for Manner {
+    fn default() -> Self {
+        Self { spins: 0, begin: Arc::new(|_| {}) }
+    }
+}
+
 /// Starts a thread for every shard. `port_bells` wake the owners of the ports, one port each; `markets` are the sinks
-/// of the matchers. `spins` is how often a thread looks for work before it parks.
+/// of the matchers.
 pub fn start(
     shards: AtRest,
     port_bells: Vec<Arc<dyn Bell>>,
     markets: Vec<Box<dyn MarketSink>>,
-    spins: u32,
+    manner: Manner,
 ) -> (Threads, Vec<Port>) {
     let (n, m) = (shards.sequencers.len(), shards.matchers.len());
     assert_eq!(markets.len(), m, "one market sink for each matcher");
@@ -212,7 +227,7 @@ pub fn start(
             bell: sequencer_bells[i].clone(),
             counters: threads.sequencer_counters[i].clone(),
         };
-        threads.sequencers.push(spawn(format!("sequencer-{i}"), move || thread.run(spins)));
+        threads.sequencers.push(spawn(format!("sequencer-{i}"), i, &manner, move |spins| thread.run(spins)));
     }
     let lanes = orders_out.into_iter().zip(settlements_in).zip(markets);
     for (j, (shard, ((orders, settlements), market))) in shards.matchers.into_iter().zip(lanes).enumerate() {
@@ -232,13 +247,23 @@ pub fn start(
             bell: matcher_bells[j].clone(),
             counters: threads.matcher_counters[j].clone(),
         };
-        threads.matchers.push(spawn(format!("matcher-{j}"), move || thread.run(spins)));
+        threads.matchers.push(spawn(format!("matcher-{j}"), n + j, &manner, move |spins| thread.run(spins)));
     }
     (threads, ports.collect())
 }
 
-fn spawn<T: Send + 'static>(name: String, run: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
-    std::thread::Builder::new().name(name).spawn(run).expect("the system has a thread for each shard")
+fn spawn<T: Send + 'static>(
+    name: String,
+    number: usize,
+    manner: &Manner,
+    run: impl FnOnce(u32) -> T + Send + 'static,
+) -> JoinHandle<T> {
+    let Manner { spins, begin } = manner.clone();
+    let thread = std::thread::Builder::new().name(name).spawn(move || {
+        begin(number);
+        run(spins)
+    });
+    thread.expect("the system has a thread for each shard")
 }
 
 /// The senders by sender, the receivers by receiver.

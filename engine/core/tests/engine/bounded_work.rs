@@ -79,7 +79,7 @@ fn timers_that_run_out_together_are_seen_to_one_account_at_a_time() {
     let bell = Arc::new(ThreadBell::default());
     let bells = vec![bell as Arc<dyn Bell>];
     let shards = pipeline::build(shape, &market());
-    let (engine, mut ports) = pipeline::run_threads(shards, bells, vec![Box::new(())], 0);
+    let (engine, mut ports) = pipeline::run_threads(shards, bells, vec![Box::new(())], Default::default());
     let mut port = ports.pop().unwrap();
     let mut say = |at, command| {
         let input = Input { origin: Origin::default(), at: Timestamp(at), ticket: 0, command };

@@ -222,7 +222,7 @@ impl Stage {
         let market = Arc::new(Mutex::new(Vec::new()));
         let bell = Arc::new(ThreadBell::default()) as Arc<dyn Bell>;
         let tape = Box::new(Tape(market.clone())) as Box<dyn MarketSink>;
-        let (engine, mut ports) = pipeline::run_threads(shards, vec![bell], vec![tape], 0);
+        let (engine, mut ports) = pipeline::run_threads(shards, vec![bell], vec![tape], Default::default());
         let mut port = ports.pop().unwrap();
         port.watch(ANN, true).unwrap();
         let deposit = |asset| Command::Deposit { account: ANN, asset, amount: Amount(10u128.pow(30)) };

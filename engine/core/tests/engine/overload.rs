@@ -186,7 +186,7 @@ fn start(sequencers: usize, matchers: usize, ports: usize) -> (Threads, Vec<Port
     let shape = Shape { sequencers, matchers, log_entries_max: 0 };
     let bells = (0..ports).map(|_| Arc::new(ThreadBell::default()) as Arc<dyn Bell>).collect();
     let markets = (0..matchers).map(|_| Box::new(()) as _).collect();
-    pipeline::run_threads(pipeline::build(shape, &market()), bells, markets, 0)
+    pipeline::run_threads(pipeline::build(shape, &market()), bells, markets, Default::default())
 }
 
 fn ends_whole(engine: Threads, asked: &Asked) {

@@ -103,7 +103,8 @@ fn threads(inputs: &[Input], shape: Shape) -> AtRest {
     bell.attach();
     let markets = (0..shape.matchers).map(|_| Box::new(()) as _).collect();
     let bells = vec![bell.clone() as Arc<dyn Bell>];
-    let (engine, mut ports) = pipeline::run_threads(pipeline::build(shape, &market()), bells, markets, 0);
+    let (engine, mut ports) =
+        pipeline::run_threads(pipeline::build(shape, &market()), bells, markets, Default::default());
     let mut port = ports.pop().unwrap();
     for input in inputs {
         while port.submit(*input).is_err() {

@@ -1,0 +1,195 @@
+//! Drives an engine with a stream: as fast as it goes, and at a rate.
+
+use crate::mix::Stream;
+use engine_core::bell::{Bell, ThreadBell};
+use engine_core::executor::threads::{Port, Threads};
+use engine_core::executor::{AtRest, MarketSink};
+use engine_core::instrument::Market;
+use engine_core::message::*;
+use engine_core::pipeline::{self, Shape};
+use gateway::feed::{FeedDoor, feed};
+use gateway::rooms::Registry;
+use gateway::rooms::view::View;
+use gateway::venue::Venue;
+use hdrhistogram::Histogram;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Between two looks at the reports: a reactor's turn under load. Picked by eye.
+const BURST: usize = 64;
+
+/// What is behind the matchers.
+#[derive(Clone, Copy)]
+pub enum Sinks {
+    None,
+    /// The gateway's feeds, with a room of depth and trades for each symbol.
+    Feeds,
+}
+
+pub struct Run {
+    pub time: Duration,
+    /// Of all threads: what the machine's other work disturbs least.
+    pub cpu: Duration,
+    pub reports: usize,
+    pub shards: AtRest,
+}
+
+pub fn inline(shards: AtRest, stream: &Stream) -> Run {
+    let mut engine = pipeline::run_inline(shards);
+    let mut reports = 0;
+    for input in &stream.opening {
+        engine.apply(input, &mut |_: &Report| {}, &mut ());
+    }
+    let (start, cpu) = (Instant::now(), cpu_time());
+    for input in &stream.timed {
+        engine.apply(input, &mut |_: &Report| reports += 1, &mut ());
+    }
+    Run { time: start.elapsed(), cpu: cpu_time() - cpu, reports, shards: engine.into_rest() }
+}
+
+pub fn on_threads(shards: AtRest, stream: &Stream, sinks: Sinks) -> Run {
+    let (engine, mut port, mut heard) = start(shards, stream, sinks);
+    let deposits = heard.reports;
+    heard.answers = 0;
+    let (start, cpu) = (Instant::now(), cpu_time());
+    for burst in stream.timed.chunks(BURST) {
+        for input in burst {
+            submit(&mut port, *input, &mut heard);
+        }
+        port.flush();
+        heard.take(&mut port);
+    }
+    while heard.answers < stream.timed.len() {
+        heard.hear(&mut port);
+    }
+    let (time, cpu) = (start.elapsed(), cpu_time() - cpu);
+    drop(port);
+    Run { time, cpu, reports: heard.reports - deposits, shards: engine.join() }
+}
+
+/// The stream at `rate` commands a second, each at its time. Prints how long answers take.
+pub fn open_loop(shape: Shape, stream: &Stream, rate: f64) {
+    let shards = pipeline::build(shape, &crate::mix::market());
+    let (engine, mut port, heard) = start(shards, stream, Sinks::Feeds);
+    let mut latencies = Histogram::<u64>::new(3).expect("three digits are allowed");
+    let apart = 1e9 / rate;
+    let (start, mut sent, mut answered) = (Instant::now(), 0, 0);
+    let opening = stream.opening.len();
+    while answered < stream.timed.len() {
+        let due = ((start.elapsed().as_nanos() as f64 / apart) as usize).min(stream.timed.len());
+        while sent < due && port.submit(stream.timed[sent]).is_ok() {
+            sent += 1;
+        }
+        port.flush();
+        let now = start.elapsed().as_nanos() as f64;
+        let taken = port.take_reports(usize::MAX, |report| {
+            if let Recipient::Asker(origin) = report.to {
+                let number = (origin.request / 2) as usize - 1 - opening;
+                let latency = (now - number as f64 * apart).max(0.0);
+                latencies.record(latency as u64).expect("no limit was set");
+                answered += 1;
+            }
+        });
+        if taken == 0 {
+            let next = Duration::from_nanos((sent as f64 * apart) as u64).saturating_sub(start.elapsed());
+            heard.bell.wait(Some(next.min(Duration::from_micros(50))), || port.has_reports());
+        }
+    }
+    drop(port);
+    engine.join().check();
+    let at = |percent| latencies.value_at_percentile(percent) as f64 / 1e3;
+    println!(
+        "  at {rate:.0}/s: p50 {:.0} us, p99 {:.0} us, p99.9 {:.0} us, highest {:.0} us",
+        at(50.0),
+        at(99.0),
+        at(99.9),
+        latencies.max() as f64 / 1e3
+    );
+}
+
+/// The engine on threads, its accounts opened and funded.
+fn start(shards: AtRest, stream: &Stream, sinks: Sinks) -> (Threads, Port, Heard) {
+    let bell = Arc::new(ThreadBell::default());
+    let bells = vec![bell.clone() as Arc<dyn Bell>];
+    let (engine, mut ports) = match sinks {
+        Sinks::None => {
+            let markets = shards.matchers.iter().map(|_| Box::new(()) as _).collect();
+            pipeline::run_threads(shards, bells, markets, Default::default())
+        }
+        Sinks::Feeds => with_feeds(shards, bells),
+    };
+    let mut port = ports.pop().expect("one bell, one port");
+    let mut heard = Heard { bell, ..Heard::default() };
+    heard.bell.attach();
+    for input in &stream.opening {
+        submit(&mut port, *input, &mut heard);
+        if let Command::Open { account } = input.command {
+            while port.watch(account, true).is_err() {
+                port.flush();
+                heard.hear(&mut port);
+            }
+        }
+    }
+    port.flush();
+    // An answer for each command: the accounts are ready.
+    while heard.answers < stream.opening.len() {
+        heard.hear(&mut port);
+    }
+    while heard.take(&mut port) > 0 {}
+    (engine, port, heard)
+}
+
+fn with_feeds(shards: AtRest, bells: Vec<Arc<dyn Bell>>) -> (Threads, Vec<Port>) {
+    let market: Arc<Market> = crate::mix::market();
+    let venue = Arc::new(Venue::new(market.clone(), Vec::new(), 500));
+    let feeds = shards.matchers.iter().map(|_| feed(venue.clone(), Vec::new(), Arc::default()));
+    let (feeds, doors): (Vec<_>, Vec<_>) = feeds.unzip();
+    let sinks = feeds.into_iter().map(|feed| Box::new(feed) as Box<dyn MarketSink>).collect();
+    let (engine, ports) = pipeline::run_threads(shards, bells, sinks, Default::default());
+    let registry = Registry::new(100);
+    let doors = doors.into_iter().zip(&engine.matcher_bells);
+    registry.open(doors.map(|(door, bell)| door(bell.clone())).collect::<Vec<FeedDoor>>());
+    for instrument in &market.instruments {
+        registry.room(instrument.id, View::DepthTrade).expect("there is room for two rooms");
+    }
+    (engine, ports)
+}
+
+/// What this process has had of the cores, in steps of 10 ms; nothing where the system does not say.
+fn cpu_time() -> Duration {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let after_name = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+    let ticks: u64 = after_name.skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
+    Duration::from_millis(10 * ticks)
+}
+
+fn submit(port: &mut Port, input: Input, heard: &mut Heard) {
+    while port.submit(input).is_err() {
+        port.flush();
+        heard.hear(port);
+    }
+}
+
+#[derive(Default)]
+struct Heard {
+    reports: usize,
+    answers: usize,
+    bell: Arc<ThreadBell>,
+}
+
+impl Heard {
+    fn take(&mut self, port: &mut Port) -> usize {
+        let answers = &mut self.answers;
+        let taken =
+            port.take_reports(usize::MAX, |report| *answers += (report.to != Recipient::Watchers) as usize);
+        self.reports += taken;
+        taken
+    }
+
+    /// Takes what there is; leaves the core to the shards for a moment if there is nothing.
+    fn hear(&mut self, port: &mut Port) {
+        if self.take(port) == 0 {
+            self.bell.wait(Some(Duration::from_micros(50)), || port.has_reports());
+        }
+    }
+}

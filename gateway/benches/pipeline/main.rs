@@ -1,0 +1,135 @@
+//! How many orders a second does the whole engine take, from a port to the last report, with the feed behind it?
+//!
+//! `cargo bench -p gateway --bench pipeline` measures. With `RINGSIDE_BENCH=tiny`, or without cargo's `--bench`, it runs in
+//! a blink, to show that it still works.
+//!
+//! One seeded stream (`engine/core/benches/mix`) of 100 accounts. Each command is checked, held, matched, settled and
+//! reported; every account is watched, so executions and balances come out as well; behind each matcher the feed keeps
+//! its levels and encodes depth and trades into an open room. Logs are in memory and keep nothing: no disk, no network.
+//! On threads the port is driven by the bench's own thread, which submits as fast as it is let and reads between, so this
+//! is throughput; shards and port share the machine's cores. The column `cpu` is what all threads together take of the
+//! cores, and is disturbed least by what else the machine does.
+//!
+//! Then the same stream once more at half the best rate, each command at its time whether or not the one before has been
+//! answered: latency is from the time a command should have been sent to its answer in the port's hands.
+//!
+//! The checksum is over the books' event hashes and all balances. With one sequencer every run must have the same. Several
+//! sequencers meet at the matcher as they come, unless the inputs have tickets, as in a replay: that row must have the
+//! same checksum again, and shows what the order costs. The rows below it spread the same orders over more accounts, and
+//! let them rest longer, so that books are deeper.
+
+mod drive;
+#[path = "../../../engine/core/benches/mix/mod.rs"]
+mod mix;
+
+use drive::{Run, Sinks, inline, on_threads, open_loop};
+use engine_core::executor::AtRest;
+use engine_core::pipeline::{self, Shape};
+use mix::{Mix, SEED, draw, market};
+
+fn main() {
+    let tiny = std::env::var("RINGSIDE_BENCH").is_ok_and(|size| size == "tiny");
+    let full = !tiny && std::env::args().any(|arg| arg == "--bench");
+    let rows = Rows {
+        commands: if full { 1_000_000 } else { 2_000 },
+        rounds: if full { 5 } else { 1 },
+        expected: None,
+    };
+    println!("seed {SEED}, {} commands{}", rows.commands, if full { "" } else { ", tiny" });
+    println!("run                  commands/s        ns/command     cpu  reports/command   live  checksum");
+    println!("                   best   middle      best  middle    best");
+    let many = |accounts: u32| if full { accounts } else { 1000 };
+    rows.measure(many);
+}
+
+/// The table.
+struct Rows {
+    commands: usize,
+    rounds: usize,
+    /// The checksum of all rows that must agree.
+    expected: Option<u64>,
+}
+
+/// How a row runs.
+#[derive(Clone, Copy)]
+enum How {
+    Inline,
+    Threads(Sinks),
+}
+
+impl Rows {
+    fn measure(mut self, many: impl Fn(u32) -> u32) {
+        use How::{Inline, Threads};
+        let (fed, bare) = (Threads(Sinks::Feeds), Threads(Sinks::None));
+        let mix = Mix { commands: self.commands, accounts: 100, life: 2_000.0, tickets: false };
+        self.row("inline, no feed", shape(1, 1), Inline, mix);
+        self.row("1×1, no feed", shape(1, 1), bare, mix);
+        for (sequencers, matchers) in [(1, 1), (2, 1), (1, 2), (2, 2)] {
+            let shape = shape(sequencers, matchers);
+            let best = self.row(&format!("{sequencers}×{matchers}"), shape, fed, mix);
+            open_loop(shape, &draw(mix), 0.5e9 / best);
+        }
+        self.row("2×1, in order", shape(2, 1), fed, Mix { tickets: true, ..mix });
+        for accounts in [10_000, 100_000, 1_000_000].map(many) {
+            let name = format!("1×1, {accounts} accounts");
+            self.row(&name, shape(1, 1), fed, Mix { accounts, ..mix });
+        }
+        for life in [20_000.0, 200_000.0] {
+            self.row(&format!("1×1, rest {life}"), shape(1, 1), fed, Mix { life, ..mix });
+        }
+    }
+
+    /// Measures and prints. Returns the nanoseconds a command takes at best.
+    fn row(&mut self, name: &str, shape: Shape, how: How, mix: Mix) -> f64 {
+        let stream = draw(mix);
+        let (mut times, mut cpu) = (Vec::new(), Vec::new());
+        let (mut reports, mut live, mut checksum) = (0, 0, 0);
+        let each = |time: std::time::Duration| time.as_nanos() as f64 / mix.commands as f64;
+        for _ in 0..self.rounds {
+            let shards = pipeline::build(shape, &market());
+            let run: Run = match how {
+                How::Inline => inline(shards, &stream),
+                How::Threads(sinks) => on_threads(shards, &stream, sinks),
+            };
+            run.shards.check();
+            (reports, live, checksum) = (run.reports, live_orders(&run.shards), checksum_of(&run.shards));
+            times.push(each(run.time));
+            cpu.push(each(run.cpu));
+        }
+        if (mix.accounts, mix.life) == (100, 2_000.0) && (mix.tickets || shape.sequencers == 1) {
+            assert_eq!(*self.expected.get_or_insert(checksum), checksum, "the runs differ");
+        }
+        times.sort_by(f64::total_cmp);
+        cpu.sort_by(f64::total_cmp);
+        let (best, middle, cpu) = (times[0], times[times.len() / 2], cpu[0]);
+        println!(
+            "{name:<17}{:>8.0} {:>8.0}   {best:>7.0} {middle:>7.0} {cpu:>7.0}    {:>9.2} {live:>9}  {checksum:016x}",
+            1e9 / best,
+            1e9 / middle,
+            reports as f64 / mix.commands as f64
+        );
+        best
+    }
+}
+
+fn shape(sequencers: usize, matchers: usize) -> Shape {
+    Shape { sequencers, matchers, log_entries_max: 0 }
+}
+
+fn live_orders(shards: &AtRest) -> usize {
+    let machines = || shards.sequencers.iter().map(|shard| &shard.machine);
+    machines()
+        .map(|machine| machine.accounts().map(|account| machine.open_orders(account)).sum::<usize>())
+        .sum()
+}
+
+fn checksum_of(shards: &AtRest) -> u64 {
+    let mut counters: Vec<_> = shards.matchers.iter().flat_map(|shard| shard.machine.counters()).collect();
+    counters.sort_by_key(|(symbol, _)| *symbol);
+    let hashes = counters.iter().map(|(_, counters)| counters.event_hash);
+    let balances = shards.balances();
+    let amounts = balances.iter().flat_map(|(_, _, available, held)| [available.0 as u64, held.0 as u64]);
+    hashes
+        .chain(amounts)
+        .fold(0, |sum: u64, word| (sum.rotate_left(5) ^ word).wrapping_mul(0x517C_C1B7_2722_0A95))
+}
