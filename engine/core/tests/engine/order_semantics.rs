@@ -642,7 +642,7 @@ fn who_asks_too_often_is_refused_and_the_exchange_still_cancels() {
     let (account, state) = (AccountId(0), AccountState::Suspended);
     hand.input(&Input { command: Command::SetAccount { account, state, tier: 0 }, ..cancel("a") });
     hand.carry_all(1);
-    assert_eq!(hand.sequencers[0].view(account).unwrap().orders, []);
+    assert!(hand.sequencers[0].view(account).unwrap().orders.is_empty());
     hand.sequencers[0].check();
 }
 
