@@ -113,7 +113,11 @@ pub fn run<Stop: Future<Output = ()>>(
     let cores = Arc::new(Cores::new(&config.cores));
     let of_shards = cores.clone();
     let manner = Manner { spins: config.spins, begin: Arc::new(move |thread| of_shards.take(thread)) };
-    let sinks = feeds.into_iter().map(|feed| Box::new(feed) as _).collect();
+    let sinks = feeds.into_iter().zip(&shards.matchers).map(|(mut feed, shard)| {
+        feed.resume(&shard.machine);
+        Box::new(feed) as _
+    });
+    let sinks = sinks.collect();
     let (engine, ports) = pipeline::run_threads(shards, bells, sinks, manner);
     let mut ports = ports.into_iter();
     let registry = Arc::new(Registry::new(config.limits.rooms_max));
