@@ -48,6 +48,12 @@ impl Accounts {
         Self { by_name: DashMap::new(), next: AtomicU32::new(first) }
     }
 
+    /// Knows an account from before.
+    pub fn restore(&self, name: &str, account: AccountId) {
+        self.by_name.insert(name.into(), Known { account, presence: Presence::default() });
+        self.next.fetch_max(account.0 + 1, Ordering::Relaxed);
+    }
+
     /// The account of that name, made if there is none. `None` when the engine can have no more accounts.
     pub fn login(&self, name: &str) -> Option<Login> {
         if let Some(mut known) = self.by_name.get_mut(name) {

@@ -101,7 +101,7 @@ impl Trader {
 
     fn open(&self, port: &mut Port, venue: &Venue) {
         for account in [self.maker, self.taker] {
-            send(port, Command::Open { account });
+            send(port, Command::Open { account, name: None });
             for asset in &venue.market.assets {
                 // A billion units each: the flow never runs dry.
                 let amount = Amount(10u128.pow(9 + asset.decimals as u32));

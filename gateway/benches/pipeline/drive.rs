@@ -133,7 +133,7 @@ fn start(shards: AtRest, stream: &Stream, sinks: Sinks) -> (Threads, Port, Heard
     heard.bell.attach();
     for input in &stream.opening {
         submit(&mut port, *input, &mut heard);
-        if let Command::Open { account } = input.command {
+        if let Command::Open { account, .. } = input.command {
             while port.watch(account, true).is_err() {
                 port.flush();
                 heard.hear(&mut port);

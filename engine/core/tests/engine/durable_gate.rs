@@ -226,7 +226,8 @@ impl Stage {
         let mut port = ports.pop().unwrap();
         port.watch(ANN, true).unwrap();
         let deposit = |asset| Command::Deposit { account: ANN, asset, amount: Amount(10u128.pow(30)) };
-        for command in [Command::Open { account: ANN }, deposit(AssetId(0)), deposit(AssetId(2))] {
+        for command in [Command::Open { account: ANN, name: None }, deposit(AssetId(0)), deposit(AssetId(2))]
+        {
             port.submit(input(0, command)).unwrap();
         }
         port.flush();

@@ -649,7 +649,7 @@ fn who_asks_too_often_is_refused_and_the_exchange_still_cancels() {
 fn funded_by_hand() -> ByHand {
     let mut hand = ByHand::new(1, 1, &market());
     for command in [
-        Command::Open { account: AccountId(0) },
+        Command::Open { account: AccountId(0), name: None },
         Command::Deposit { account: AccountId(0), asset: AssetId(2), amount: Amount(1000) },
     ] {
         hand.input(&Input { origin: Origin::default(), at: Timestamp(0), ticket: 0, command });

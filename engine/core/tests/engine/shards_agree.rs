@@ -53,7 +53,7 @@ pub fn flow(seed: u64, orders: usize) -> Vec<Input> {
         inputs.push(Input { origin: Origin::default(), at: Timestamp(at), ticket, command });
     };
     for account in (0..ACCOUNTS).map(AccountId) {
-        push(Command::Open { account });
+        push(Command::Open { account, name: None });
         for asset in 0..3 {
             push(Command::Deposit { account, asset: AssetId(asset), amount: Amount(10u128.pow(30)) });
         }
