@@ -16,7 +16,7 @@ use gateway::wire::NumberFormat;
 use gateway::wire::encode::market::{self, DepthUpdate, Trade};
 use gateway::wire::encode::{SymbolFormat, private};
 use gateway::wire::name::OrderStatus;
-use gateway::wire::request::{Action, Buffers, decode};
+use gateway::wire::request::{Action, Buffers, Size, decode};
 use serde::{Deserialize, Serialize};
 
 /// Rounds of the two are measured in turn and the best of each counts: what disturbs a round makes it slower.
@@ -169,7 +169,8 @@ fn orders(bench: Bench, name: &str, text: &str) -> u64 {
         bytes.copy_from_slice(black_box(text.as_bytes()));
         let Ok(request) = decode(&mut bytes, &mut buffers) else { panic!("a good order") };
         let Action::SubmitOrder(order) = black_box(request).action else { panic!("an order") };
-        (order.order_id.len() + order.quantity.len()) as u64
+        let Size::Quantity(quantity) = order.size else { panic!("an order by quantity") };
+        (order.order_id.len() + quantity.len()) as u64
     };
     let mut bytes_theirs = text.as_bytes().to_vec();
     let theirs = |_| {

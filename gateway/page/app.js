@@ -62,6 +62,7 @@ const handlers = {
   depth_update: (data, seenAt) => { market.update(data, seenAt); stamp(data.ts, seenAt); bookChanged(); },
   trade: (data, seenAt) => { market.trade(data, seenAt); stamp(data.ts, seenAt); traded(data); },
   gap: (data) => market.gap(data),
+  status: (data) => form.marketIs(data.state),
   account_snapshot: (data) => {
     execSeq = data.exec_seq;
     balances.snapshot(data.balances);
@@ -73,6 +74,8 @@ const handlers = {
   order_ack: (message) => { orders.acknowledged(message); form.accepted(message); accountChanged(); },
   order_reject: (message) => { orders.rejected(message.order_id); form.refused(message); accountChanged(); },
   cancel_ack: (message) => { if (message.order_id) orders.canceled(message); accountChanged(); },
+  amend_ack: accountChanged,
+  amend_reject: (message) => form.say("bad", `amend: ${message.message ?? message.code} (${message.code})`),
   cancel_reject: (message) => form.say("bad", `cancel: ${message.message ?? message.code} (${message.code})`),
   error: (message) => form.say("bad", `${message.action ?? "request"}: ${message.message} (${message.code})`),
 };

@@ -82,6 +82,12 @@ export class OrderForm {
     this.say("bad", `${where}${message.message} (${message.code})`, field);
   }
 
+  /** What the exchange says of the market: halted, in an auction, trading again. */
+  marketIs(state) {
+    const isTrading = state === "trading";
+    this.say(isTrading ? "good" : "bad", isTrading ? "Trading" : `This market does not trade now: ${state.replace("_", " ")}`);
+  }
+
   say(kind, message, field) {
     const line = byId("form-message");
     setData(line, "kind", kind);

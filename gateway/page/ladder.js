@@ -159,7 +159,8 @@ export class Ladder {
     const last = byId("spread-last");
     setText(last, this.last ? display(this.last, this.shown.price) : "–");
     setData(last, "direction", this.lastDirection);
-    if (!bid || !ask) {
+    // In an auction the best bid may be above the best ask: there is no spread then.
+    if (!bid || !ask || bid.units > ask.units) {
       setText(byId("spread"), "–");
       setText(byId("spread-share"), "");
       return;

@@ -9,8 +9,21 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// All accounts by name. Touched at login, never by an order.
 #[derive(Default)]
 pub struct Accounts {
-    by_name: DashMap<Box<str>, AccountId>,
+    by_name: DashMap<Box<str>, Known>,
     next: AtomicU32,
+}
+
+struct Known {
+    account: AccountId,
+    presence: Presence,
+}
+
+/// Who has been at an account, ever: what `cancel_on_disconnect` is decided by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Presence {
+    pub logins: u32,
+    /// Logins that asked for the account's orders to be cancelled when they end.
+    pub guards: u32,
 }
 
 /// Who gave the name its number.
@@ -37,21 +50,48 @@ impl Accounts {
 
     /// The account of that name, made if there is none. `None` when the engine can have no more accounts.
     pub fn login(&self, name: &str) -> Option<Login> {
-        if let Some(account) = self.by_name.get(name) {
-            return Some(Login::Known(*account));
+        if let Some(mut known) = self.by_name.get_mut(name) {
+            known.presence.logins += 1;
+            return Some(Login::Known(known.account));
         }
         match self.by_name.entry(name.into()) {
-            Entry::Occupied(known) => Some(Login::Known(*known.get())),
+            Entry::Occupied(mut known) => {
+                known.get_mut().presence.logins += 1;
+                Some(Login::Known(known.get().account))
+            }
             Entry::Vacant(vacant) => {
                 let next = self.next.fetch_add(1, Ordering::Relaxed);
                 if next >= ACCOUNTS_MAX {
                     self.next.store(ACCOUNTS_MAX, Ordering::Relaxed);
                     return None;
                 }
-                vacant.insert(AccountId(next));
-                Some(Login::Created(AccountId(next)))
+                let (account, presence) = (AccountId(next), Presence { logins: 1, guards: 0 });
+                vacant.insert(Known { account, presence });
+                Some(Login::Created(account))
             }
         }
+    }
+
+    /// Counts a login, already counted as such, that guards the account. Returns how many there have been.
+    pub fn guard(&self, name: &str) -> u32 {
+        let mut known = self.by_name.get_mut(name).expect("who guards has logged in");
+        known.presence.guards += 1;
+        known.presence.guards
+    }
+
+    /// Who has been at the account of that name.
+    pub fn presence(&self, name: &str) -> Presence {
+        self.by_name.get(name).map_or(Presence::default(), |known| known.presence)
+    }
+
+    /// The account of that name, if there is one.
+    pub fn find(&self, name: &str) -> Option<AccountId> {
+        self.by_name.get(name).map(|known| known.account)
+    }
+
+    /// Takes back a name that was just made: its account could not be opened, so the next login makes another.
+    pub fn forget(&self, name: &str) {
+        self.by_name.remove(name);
     }
 }
 
@@ -65,5 +105,18 @@ mod tests {
         assert_eq!(accounts.login("alice"), Some(Login::Created(AccountId(7))));
         assert_eq!(accounts.login("bob"), Some(Login::Created(AccountId(8))));
         assert_eq!(accounts.login("alice"), Some(Login::Known(AccountId(7))));
+        assert_eq!((accounts.find("bob"), accounts.find("cat")), (Some(AccountId(8)), None));
+        accounts.forget("bob");
+        assert_eq!(accounts.login("bob"), Some(Login::Created(AccountId(9))));
+    }
+
+    #[test]
+    fn logins_and_guards_are_counted() {
+        let accounts = Accounts::default();
+        assert_eq!(accounts.presence("alice"), Presence::default());
+        accounts.login("alice");
+        accounts.login("alice");
+        assert_eq!(accounts.guard("alice"), 1);
+        assert_eq!(accounts.presence("alice"), Presence { logins: 2, guards: 1 });
     }
 }

@@ -5,9 +5,11 @@
 use crate::reactor::Limits;
 use crate::reactor::blaster::Backend;
 use crate::session::SessionLimits;
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use engine_core::decimal::parse_scaled;
-use engine_core::instrument::{InstrumentSpec, Market};
+use engine_core::instrument::{Instrument, InstrumentSpec, Market};
+use engine_core::limits::FEE_TIERS;
+use engine_core::message::Fees;
 use engine_core::units::{Amount, AssetId, Price, SymbolId};
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
@@ -35,6 +37,7 @@ pub struct Config {
     pub demo_seed: u64,
     pub open_login: OpenLogin,
     pub market_band_bps: u32,
+    pub admin: bool,
     pub echo: bool,
     pub allowed_origins: Vec<String>,
     pub limits: LimitKeys,
@@ -89,6 +92,22 @@ pub struct SymbolKeys {
     pub lot: String,
     pub min_notional: String,
     pub demo_price: Option<String>,
+    #[serde(default)]
+    pub band_bps: u16,
+    pub max_quantity: Option<String>,
+    pub maker_bps: Option<String>,
+    pub taker_bps: Option<String>,
+    #[serde(default)]
+    pub tiers: Vec<TierKeys>,
+}
+
+/// Fees that differ from the symbol's own.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TierKeys {
+    pub tier: u8,
+    pub maker_bps: String,
+    pub taker_bps: String,
 }
 
 /// Threads of each kind, decided.
@@ -147,6 +166,11 @@ impl Config {
             limits.ping_interval_s
         );
         ensure!(self.market_band_bps < 10_000, "market_band_bps must be below 10000");
+        ensure!(
+            !self.admin || self.http_listen.ip().is_loopback(),
+            "admin = true needs http_listen ({}) on loopback: it asks for no password",
+            self.http_listen
+        );
         ensure!(!self.symbols.is_empty(), "symbols: at least one must be listed");
         for (key, value, most) in [
             ("reactors", self.reactors, 62),
@@ -164,17 +188,19 @@ impl Config {
         for asset in &self.assets {
             market.add_asset(&asset.name, asset.decimals).context("assets")?;
         }
-        for symbol in &self.symbols {
-            let SymbolKeys { symbol, base, quote, tick, lot, min_notional, .. } = symbol;
+        for keys in &self.symbols {
+            let SymbolKeys { symbol, base, quote, tick, lot, min_notional, .. } = keys;
             let spec = InstrumentSpec { symbol, base, quote, tick, lot, min_notional };
-            market.add_instrument(&spec).context("symbols")?;
+            let id = market.add_instrument(&spec).context("symbols")?;
+            let instrument = &mut market.instruments[id.0 as usize];
+            keys.complete(instrument).with_context(|| format!("symbol {symbol}"))?;
         }
         self.paper_funds()?;
         self.demo_prices(&market)?;
         Ok(market)
     }
 
-    /// What a paper account is given.
+    /// What a paper account is given; of some assets maybe nothing.
     pub fn paper_funds(&self) -> anyhow::Result<Vec<(AssetId, Amount)>> {
         let funds = self.assets.iter().enumerate().map(|(id, asset)| {
             match parse_scaled(&asset.paper, asset.decimals) {
@@ -182,7 +208,9 @@ impl Config {
                 Err(error) => bail!("asset {}: paper {:?}: {error:?}", asset.name, asset.paper),
             }
         });
-        funds.collect()
+        let mut funds: Vec<_> = funds.collect::<anyhow::Result<_>>()?;
+        funds.retain(|(_, amount)| amount.0 > 0); // the engine takes no deposit of nothing
+        Ok(funds)
     }
 
     /// Where the demo flow begins, for the symbols it trades.
@@ -246,6 +274,45 @@ impl Config {
     }
 }
 
+impl SymbolKeys {
+    /// What a spec does not say.
+    fn complete(&self, instrument: &mut Instrument) -> anyhow::Result<()> {
+        ensure!(self.band_bps <= 10_000, "band_bps must be at most 10000");
+        instrument.band = self.band_bps;
+        if let Some(text) = &self.max_quantity {
+            let most = crate::venue::number_format(instrument.lot).parse_quantity_of("max_quantity", text);
+            let most = most.map_err(|refusal| anyhow!("{}", refusal.message))?;
+            instrument.quantity_max = instrument.quantity_max.min(most);
+        }
+        let own = fees(self.maker_bps.as_deref().unwrap_or("0"), self.taker_bps.as_deref().unwrap_or("0"))?;
+        instrument.fees = [own; FEE_TIERS];
+        for TierKeys { tier, maker_bps, taker_bps } in &self.tiers {
+            let of_tier = instrument.fees.get_mut(*tier as usize);
+            let of_tier = of_tier.with_context(|| format!("tiers: tier {tier} must be below {FEE_TIERS}"))?;
+            *of_tier = fees(maker_bps, taker_bps).with_context(|| format!("tier {tier}"))?;
+        }
+        Ok(())
+    }
+}
+
+fn fees(maker_bps: &str, taker_bps: &str) -> anyhow::Result<Fees> {
+    let read = |key, text| basis_points(text).map_err(|rule| anyhow!("{key} {rule}"));
+    Ok(Fees { maker: read("maker_bps", maker_bps)?, taker: read("taker_bps", taker_bps)? })
+}
+
+/// A fee as text, in tenths of a basis point; or the rule it breaks.
+pub fn basis_points(text: &str) -> Result<i16, &'static str> {
+    let (is_rebate, digits) = match text.strip_prefix('-') {
+        Some(digits) => (true, digits),
+        None => (false, text),
+    };
+    let tenths = parse_scaled(digits, 1).ok().and_then(|tenths| i16::try_from(tenths).ok());
+    match tenths.filter(|tenths| *tenths <= Fees::MAX) {
+        Some(tenths) => Ok(if is_rebate { -tenths } else { tenths }),
+        None => Err("must be basis points with at most one decimal, from -3000 to 3000, such as \"2.5\""),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -260,6 +327,56 @@ mod tests {
         let config = Config::load(None, &json!({}), &json!({})).unwrap();
         assert_eq!(config.symbols.len(), 3);
         assert!(config.reactor_limits(1).session.open_login);
+    }
+
+    #[test]
+    fn fees_are_tenths_of_a_basis_point() {
+        for (text, tenths) in
+            [("0", 0), ("2.5", 25), ("-0.5", -5), ("10", 100), ("3000", 30_000), ("-3000", -30_000)]
+        {
+            assert_eq!(basis_points(text), Ok(tenths));
+        }
+        for text in ["", "-", "2.55", "3000.1", "1e1", "--1", "+1", " 1", "x"] {
+            assert!(basis_points(text).is_err(), "{text}");
+        }
+    }
+
+    /// The sample's market with these keys on a symbol of its own.
+    fn with_symbol(more: serde_json::Value) -> serde_json::Value {
+        let mut symbol = json!({"symbol": "BTC-USDT", "base": "BTC", "quote": "USDT", "tick": "0.01", "lot": "0.00001",
+            "min_notional": "5"});
+        symbol.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        json!({"symbols": [symbol]})
+    }
+
+    #[test]
+    fn a_symbol_may_have_fees_by_tier_a_band_and_a_largest_order() {
+        let flags =
+            with_symbol(json!({"band_bps": 500, "max_quantity": "100", "maker_bps": "1", "taker_bps": "2.5",
+            "tiers": [{"tier": 2, "maker_bps": "-0.5", "taker_bps": "2"}]}));
+        let market = Config::load(None, &flags, &json!({})).unwrap().market().unwrap();
+        let instrument = &market.instruments[0];
+        assert_eq!((instrument.band, instrument.quantity_max.0), (500, 10_000_000));
+        assert_eq!(instrument.fees[0], Fees { maker: 10, taker: 25 });
+        assert_eq!(instrument.fees[2], Fees { maker: -5, taker: 20 });
+        assert_eq!(instrument.fees[7], instrument.fees[0]);
+        for (more, word) in [
+            (json!({"band_bps": 10_001}), "band_bps"),
+            (json!({"max_quantity": "0.000001"}), "max_quantity"),
+            (json!({"maker_bps": "0.05"}), "maker_bps"),
+            (json!({"taker_bps": "4000"}), "taker_bps"),
+            (json!({"tiers": [{"tier": 8, "maker_bps": "0", "taker_bps": "0"}]}), "tier 8"),
+            (json!({"tiers": [{"tier": 1, "maker_bps": "x", "taker_bps": "0"}]}), "maker_bps"),
+        ] {
+            let error = error(with_symbol(more));
+            assert!(error.contains("BTC-USDT") && error.contains(word), "{error}");
+        }
+    }
+
+    #[test]
+    fn administration_is_for_loopback() {
+        let error = error(json!({"admin": true, "http_listen": "0.0.0.0:8080"}));
+        assert!(error.contains("http_listen") && error.contains("admin"), "{error}");
     }
 
     #[test]

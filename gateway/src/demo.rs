@@ -45,8 +45,8 @@ pub fn run(seat: Seat, symbols: Vec<(SymbolId, Price)>, seed: u64) {
     }
     let mut next = Instant::now();
     while !stopping.load(Ordering::Relaxed) {
-        // Answers are not needed: an order that was refused or overloaded is simply not there.
-        while port.take_reports(1024, |_| {}) > 0 {}
+        // Answers are not needed: an order that was refused or overloaded is simply not there. Money is.
+        while port.take_reports(1024, |report| warn_if_refused(&report)) > 0 {}
         let left = next.saturating_duration_since(Instant::now());
         if !left.is_zero() {
             bell.wait(Some(left), || port.has_reports());
@@ -161,20 +161,16 @@ impl Trader {
         let order_id =
             ClientOrderId::new(&format!("demo-{:x}-{}", self.run, self.orders)).expect("it is short");
         let lots = self.size * random.random_range(0.2..2.0);
-        send(
-            port,
-            Command::Submit(Submit {
-                account,
-                symbol: self.symbol,
-                order_id,
-                side,
-                kind: OrderKind::Limit,
-                price: Price(price.max(1.0) as u64),
-                quantity: Quantity(lots.max(1.0) as u64),
-                time_in_force,
-            }),
-        );
+        let (price, quantity) = (Price(price.max(1.0) as u64), Quantity(lots.max(1.0) as u64));
+        let limit = Submit::limit(account, self.symbol, order_id, side, price, quantity);
+        send(port, Command::Submit(Submit { time_in_force, ..limit }));
         order_id
+    }
+}
+
+fn warn_if_refused(report: &Report) {
+    if let ReportBody::Refused { reason } = report.body {
+        tracing::warn!(?reason, "the demo flow's money was refused: it trades with less");
     }
 }
 

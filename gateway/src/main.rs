@@ -72,7 +72,8 @@ fn serve_replay(args: &ReplayCommand) -> ExitCode {
         Ok(loaded) => loaded,
         Err(error) => return wrong_usage(error),
     };
-    let accounts = flow.funding.iter().map(|input| input.command.account().0 + 1).max().unwrap_or(0);
+    let funded = flow.funding.iter().filter_map(|input| input.command.account());
+    let accounts = funded.map(|account| account.0 + 1).max().unwrap_or(0);
     let paper_funds = replay::paper_funds(&flow.market);
     let (market, speed, wait_for) = (flow.market.clone(), args.replay.speed, args.wait_for_subscriptions);
     let driver = Driver {

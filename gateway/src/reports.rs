@@ -1,17 +1,18 @@
 //! The engine's reports as messages of the protocol.
 
+use crate::session::order::first_trigger;
 use crate::venue::Venue;
 use crate::wire::code::{ErrorCode, Refusal};
 use crate::wire::encode::private::{self, *};
 use crate::wire::id::RequestId;
-use crate::wire::name::{ExecType, Liquidity, OrderStatus};
+use crate::wire::name::{EndReason, ExecType, Liquidity, OrderStatus, OrderType, Tif};
 use engine_core::message::{
-    self, AccountView, ExecutionKind, OrderKind, OrderView, Reject, Report, ReportBody,
+    self, AccountView, CloseReason, ExecutionKind, OrderKind, OrderView, Reject, Report, ReportBody, Terms,
 };
-use engine_core::units::{Amount, Price, Quantity, Timestamp};
+use engine_core::units::{Price, Quantity, TimeInForce, Timestamp};
 
 /// Appends the payload of a report. `id` is what the client called the request it answers, `now` the time of
-/// writing. Account views are the session's to write.
+/// writing. What the session must know of first (views, answers to its own commands) is its to write.
 pub fn write(out: &mut Vec<u8>, venue: &Venue, report: &Report, id: Option<&RequestId>, now: Timestamp) {
     match &report.body {
         ReportBody::OrderAck { order_id, exchange_order_id, symbol, sequence, received, duplicate } => {
@@ -29,86 +30,113 @@ pub fn write(out: &mut Vec<u8>, venue: &Venue, report: &Report, id: Option<&Requ
             order_ack(out, &ack);
         }
         ReportBody::OrderReject { order_id, reason } => {
-            let refusal = refusal(*reason);
-            let order_id = Some(order_id.as_str());
-            order_reject(out, &OrderReject { id, order_id, refusal: &refusal, retry_after_ms: None });
+            let (refusal, order_id) = (&refusal(*reason), Some(order_id.as_str()));
+            order_reject(out, &OrderReject { id, order_id, refusal, retry_after_ms: None });
         }
         ReportBody::CancelAck { order_id, exchange_order_id, symbol } => {
-            let ack = CancelAck {
-                id,
-                order_id: order_id.as_str(),
-                exchange_order_id: *exchange_order_id,
-                leaves_quantity: Quantity::ZERO,
-            };
+            let (order_id, exchange_order_id) = (order_id.as_str(), *exchange_order_id);
+            let ack = CancelAck { id, order_id, exchange_order_id, leaves_quantity: Quantity::ZERO };
             cancel_ack(out, &venue.format(*symbol), &ack);
         }
         ReportBody::CancelReject { order_id, reason } => {
-            let refusal = refusal(*reason);
-            let order_id = Some(order_id.as_str());
-            let reject = CancelReject {
-                id,
-                order_id,
-                exchange_order_id: None,
-                refusal: &refusal,
-                retry_after_ms: None,
-            };
-            cancel_reject(out, &reject);
+            cancel_reject(out, &change_reject(id, order_id.as_str(), &refusal(*reason)));
         }
         ReportBody::CancelAllAck { symbol, count } => {
             let symbol = symbol.map(|symbol| venue.format(symbol).symbol);
             cancel_all_ack(out, &CancelAllAck { id, symbol, count: *count as u64 });
         }
+        ReportBody::AmendAck { order_id, exchange_order_id, symbol, sequence, left } => {
+            let (order_id, exchange_order_id) = (order_id.as_str(), *exchange_order_id);
+            let ack = AmendAck { id, order_id, exchange_order_id, seq: *sequence, leaves_quantity: *left };
+            amend_ack(out, &venue.format(*symbol), &ack);
+        }
+        ReportBody::AmendReject { order_id, reason } => {
+            amend_reject(out, &change_reject(id, order_id.as_str(), &refusal(*reason)));
+        }
+        ReportBody::TimerAck { until } => cancel_all_after_ack(out, id, *until),
         ReportBody::Execution(execution) => write_execution(out, venue, execution, report.at),
         ReportBody::Balance(change) => {
             let balances = change.balances.iter().flatten().map(|balance| of_balance(venue, balance));
             balance_update(out, change.exec_sequence, balances, report.at);
         }
-        ReportBody::Account(_) => unreachable!("written by the session"),
+        ReportBody::Account(_) | ReportBody::Done | ReportBody::Refused { .. } => {
+            unreachable!("the session's to write")
+        }
     }
+}
+
+fn change_reject<'a>(id: Option<&'a RequestId>, order_id: &'a str, refusal: &'a Refusal) -> ChangeReject<'a> {
+    let (order_id, exchange_order_id, retry_after_ms) = (Some(order_id), None, None);
+    ChangeReject { id, order_id, exchange_order_id, refusal, retry_after_ms }
 }
 
 /// `account_snapshot`.
 pub fn account_snapshot(out: &mut Vec<u8>, venue: &Venue, view: &AccountView, now: Timestamp) {
     let balances = view.balances.iter().map(|balance| of_balance(venue, balance));
-    let orders = view.orders.iter().map(|order| OpenOrder {
-        format: venue.format(order.symbol),
-        order_id: order.order_id.as_str(),
-        exchange_order_id: order.exchange_order_id,
-        side: order.side,
-        price: limit_of(order),
-        quantity: order.quantity,
-        cum_quantity: order.traded,
-        leaves_quantity: left(order),
-        status: if order.traded.is_zero() { OrderStatus::New } else { OrderStatus::PartiallyFilled },
-    });
+    let orders = view.orders.iter().map(|order| of_order(venue, order));
     private::account_snapshot(out, None, view.exec_sequence, balances, orders, now);
+}
+
+fn of_order<'a>(venue: &'a Venue, order: &'a message::OpenOrder) -> OpenOrder<'a> {
+    let message::OpenOrder { view, terms, expires, .. } = order;
+    let (mut stop_price, mut stop_limit_price, mut trail, mut display_quantity) = (None, None, None, None);
+    match *terms {
+        Terms::Plain | Terms::Budget { .. } => {}
+        Terms::Iceberg { display } => display_quantity = Some(display),
+        Terms::Stop { trigger } => stop_price = Some(trigger),
+        Terms::TrailingStop { trigger, distance } => {
+            let is_given = trigger != first_trigger(venue.of(view.symbol), view.side);
+            (stop_price, trail) = (is_given.then_some(trigger), Some(distance));
+        }
+        Terms::Oco { trigger, then, kind } => {
+            stop_price = Some(trigger);
+            stop_limit_price = (kind == OrderKind::Limit).then_some(then);
+        }
+    }
+    OpenOrder {
+        format: venue.format(view.symbol),
+        order_id: view.order_id.as_str(),
+        exchange_order_id: view.exchange_order_id,
+        side: view.side,
+        price: limit_of(view),
+        quantity: view.quantity,
+        cum_quantity: view.traded,
+        leaves_quantity: leaves(view),
+        status: status_of_open(view),
+        order_type: order_type(view, terms),
+        tif: tif(view, *expires),
+        stop_price,
+        stop_limit_price,
+        trail,
+        display_quantity,
+        expire_ts: (expires.0 > 0).then_some(*expires),
+    }
+}
+
+fn order_type(view: &OrderView, terms: &Terms) -> OrderType {
+    match (terms, view.kind) {
+        (Terms::Oco { .. }, _) => OrderType::Oco,
+        (Terms::TrailingStop { .. }, _) => OrderType::TrailingStop,
+        (Terms::Stop { .. }, OrderKind::Market) => OrderType::Stop,
+        (Terms::Stop { .. }, OrderKind::Limit) => OrderType::StopLimit,
+        (_, OrderKind::Market) => OrderType::Market,
+        (_, OrderKind::Limit) if view.time_in_force == TimeInForce::PostOnly => OrderType::LimitMaker,
+        (_, OrderKind::Limit) => OrderType::Limit,
+    }
+}
+
+fn tif(view: &OrderView, expires: Timestamp) -> Tif {
+    match view.time_in_force {
+        TimeInForce::Gtc | TimeInForce::PostOnly if expires.0 > 0 => Tif::Gtd,
+        TimeInForce::Gtc | TimeInForce::PostOnly => Tif::Gtc,
+        TimeInForce::Ioc => Tif::Ioc,
+        TimeInForce::Fok => Tif::Fok,
+    }
 }
 
 fn write_execution(out: &mut Vec<u8>, venue: &Venue, execution: &message::Execution, at: Timestamp) {
     let order = &execution.order;
-    let quote = &venue.market.assets[venue.of(order.symbol).quote.0 as usize];
-    let (exec_type, status, fill) = match execution.kind {
-        ExecutionKind::New => (ExecType::New, OrderStatus::New, None),
-        ExecutionKind::Cancelled => (ExecType::Canceled, OrderStatus::Canceled, None),
-        ExecutionKind::Expired => (ExecType::Expired, OrderStatus::Expired, None),
-        ExecutionKind::Trade { trade, price, quantity, liquidity } => {
-            let status =
-                if left(order).is_zero() { OrderStatus::Filled } else { OrderStatus::PartiallyFilled };
-            let fill = Fill {
-                trade_id: trade,
-                price,
-                quantity,
-                liquidity: match liquidity {
-                    message::Liquidity::Maker => Liquidity::Maker,
-                    message::Liquidity::Taker => Liquidity::Taker,
-                },
-                fee: Amount(0),
-                fee_asset: &quote.name,
-                fee_decimals: quote.decimals,
-            };
-            (ExecType::Trade, status, Some(fill))
-        }
-    };
+    let (exec_type, status, reason) = what_happened(execution);
     let report = ExecutionReport {
         exec_seq: execution.exec_sequence,
         exec_id: execution.exec_sequence,
@@ -119,18 +147,64 @@ fn write_execution(out: &mut Vec<u8>, venue: &Venue, execution: &message::Execut
         status,
         price: limit_of(order),
         quantity: order.quantity,
-        fill,
+        fill: fill(venue, execution),
         cum_quantity: order.traded,
         cum_quote: order.traded_quote,
-        leaves_quantity: if order.live { left(order) } else { Quantity::ZERO },
-        reason: None,
+        leaves_quantity: leaves(order),
+        reason,
         ts: at,
     };
     execution_report(out, &venue.format(order.symbol), &report);
 }
 
-fn left(order: &OrderView) -> Quantity {
-    Quantity(order.quantity.0 - order.traded.0)
+fn what_happened(execution: &message::Execution) -> (ExecType, OrderStatus, Option<EndReason>) {
+    let order = &execution.order;
+    match execution.kind {
+        ExecutionKind::New => (ExecType::New, OrderStatus::New, None),
+        ExecutionKind::Triggered => (ExecType::Triggered, status_of_open(order), None),
+        ExecutionKind::Replaced => (ExecType::Replaced, status_of_open(order), None),
+        ExecutionKind::Trade { .. } if order.left.is_zero() => (ExecType::Trade, OrderStatus::Filled, None),
+        ExecutionKind::Trade { .. } => (ExecType::Trade, OrderStatus::PartiallyFilled, None),
+        ExecutionKind::Decremented { .. } => {
+            let status = if order.is_live() { status_of_open(order) } else { OrderStatus::Canceled };
+            (ExecType::Stp, status, Some(EndReason::SelfTrade))
+        }
+        ExecutionKind::Closed(reason) => match reason {
+            CloseReason::Cancelled => (ExecType::Canceled, OrderStatus::Canceled, None),
+            CloseReason::Expired => (ExecType::Expired, OrderStatus::Expired, Some(EndReason::Unfilled)),
+            CloseReason::TimedOut => (ExecType::Expired, OrderStatus::Expired, Some(EndReason::TimedOut)),
+            CloseReason::PriceBand => (ExecType::Expired, OrderStatus::Expired, Some(EndReason::PriceBand)),
+            CloseReason::SelfTrade => (ExecType::Stp, OrderStatus::Canceled, Some(EndReason::SelfTrade)),
+            CloseReason::Delisted => (ExecType::Canceled, OrderStatus::Canceled, Some(EndReason::Delisted)),
+        },
+    }
+}
+
+fn fill<'a>(venue: &'a Venue, execution: &message::Execution) -> Option<Fill<'a>> {
+    let ExecutionKind::Trade { trade, price, quantity, liquidity, fee } = execution.kind else { return None };
+    let quote = &venue.market.assets[venue.of(execution.order.symbol).quote.0 as usize];
+    Some(Fill {
+        trade_id: trade,
+        price,
+        quantity,
+        liquidity: match liquidity {
+            message::Liquidity::Maker => Liquidity::Maker,
+            message::Liquidity::Taker => Liquidity::Taker,
+            message::Liquidity::Auction => Liquidity::Auction,
+        },
+        fee,
+        fee_asset: &quote.name,
+        fee_decimals: quote.decimals,
+    })
+}
+
+fn status_of_open(order: &OrderView) -> OrderStatus {
+    if order.traded.is_zero() { OrderStatus::New } else { OrderStatus::PartiallyFilled }
+}
+
+/// What is open. An order by quote budget is open for money, not for lots: its quantity is what it has traded.
+fn leaves(order: &OrderView) -> Quantity {
+    order.left.min(Quantity(order.quantity.0 - order.traded.0))
 }
 
 /// A market order's protection price is not a limit the client gave.
@@ -145,34 +219,65 @@ fn of_balance<'a>(venue: &'a Venue, balance: &message::Balance) -> Balance<'a> {
 
 /// The engine's reason in the protocol's words.
 pub fn refusal(reason: Reject) -> Refusal {
-    let field = |code, field, message: &'static str| Refusal::of_field(code, field, message);
-    let plain = |code, message: &'static str| Refusal::new(code, message);
-    match reason {
-        Reject::UnknownSymbol => field(ErrorCode::UnknownSymbol, "symbol", "symbol is not listed"),
-        Reject::UnknownAccount => plain(ErrorCode::Unauthorized, "the account is not open"),
+    use ErrorCode as Code;
+    let (code, field, message) = match reason {
+        Reject::UnknownSymbol => (Code::UnknownSymbol, Some("symbol"), "symbol is not listed"),
+        Reject::UnknownAccount => (Code::Unauthorized, None, "the account is not open"),
+        Reject::UnknownAsset => (Code::BadValue, Some("asset"), "asset is not listed"),
         Reject::InsufficientBalance => {
-            plain(ErrorCode::InsufficientBalance, "the order can cost more than is available")
+            (Code::InsufficientBalance, None, "the order can cost more than is available")
         }
         Reject::DuplicateOrderId => {
-            field(ErrorCode::DuplicateOrderId, "order_id", "order_id was used for another order")
+            (Code::DuplicateOrderId, Some("order_id"), "order_id was used for another order")
         }
-        Reject::PriceRange => {
-            field(ErrorCode::BadValue, "price", "price is zero or above the symbol's highest")
-        }
+        Reject::PriceRange => (Code::BadValue, Some("price"), "price is zero or above the symbol's highest"),
         Reject::QuantityRange => {
-            field(ErrorCode::BadValue, "quantity", "quantity is zero or above the symbol's largest")
+            (Code::BadValue, Some("quantity"), "quantity is zero or above the symbol's largest")
         }
-        Reject::MinNotional => {
-            field(ErrorCode::MinNotional, "quantity", "price × quantity is below the symbol's least notional")
-        }
+        Reject::MinNotional => (
+            Code::MinNotional,
+            Some("quantity"),
+            "price × quantity, or quote_quantity, is below the symbol's least notional",
+        ),
+        // What a request can say wrong without a look at the clock has been told before it came to the engine.
+        Reject::Terms => (Code::BadTerms, Some("expire_ts"), "expire_ts must be in the future"),
+        Reject::PriceBand => (
+            Code::PriceBand,
+            Some("price"),
+            "price is too far from the last trade, or a market order finds no price on the other side",
+        ),
         Reject::TooManyOrders => {
-            plain(ErrorCode::TooManyOrders, "the account has as many open orders as it may")
+            (Code::TooManyOrders, None, "the account has as many open orders as it may, or the symbol stops")
         }
-        Reject::PostOnlyWouldTake => {
-            plain(ErrorCode::PostOnlyWouldTake, "a post-only order would have traded")
+        Reject::PostOnlyWouldTake => (Code::PostOnlyWouldTake, None, "a post-only order would have traded"),
+        Reject::MarketClosed => (
+            Code::MarketClosed,
+            Some("symbol"),
+            "symbol does not take this now: it is halted, in an auction or gone",
+        ),
+        Reject::CancelOnly => {
+            (Code::CancelOnly, Some("symbol"), "symbol only lets orders leave or get smaller")
         }
-        Reject::UnknownOrder => field(ErrorCode::UnknownOrder, "order_id", "no open order has this order_id"),
-        Reject::TooLate => field(ErrorCode::TooLate, "order_id", "the order was filled or cancelled before"),
-        Reject::Overloaded => plain(ErrorCode::Overloaded, "the engine has too much to do, try again"),
-    }
+        Reject::AccountSuspended => {
+            (Code::AccountSuspended, None, "the account is suspended: it can only cancel")
+        }
+        Reject::UnknownOrder => (Code::UnknownOrder, Some("order_id"), "no open order has this order_id"),
+        Reject::TooLate => (Code::TooLate, Some("order_id"), "the order was filled or cancelled before"),
+        Reject::AmendPending => {
+            (Code::AmendPending, Some("order_id"), "another change of the order is on its way")
+        }
+        Reject::NotAmendable => {
+            (Code::NotAmendable, Some("order_id"), "market and oco orders cannot be changed, only cancelled")
+        }
+        Reject::Overloaded => (Code::Overloaded, None, "the engine has too much to do, try again"),
+        Reject::AmountRange => {
+            (Code::BadValue, None, "the amount is zero, or all amounts together are more than can be counted")
+        }
+        Reject::TransferId => (Code::BadValue, Some("id"), "id is in use, or not in use"),
+        Reject::SymbolState => {
+            (Code::BadValue, Some("state"), "state cannot follow the symbol's present one")
+        }
+        Reject::Configuration => (Code::BadValue, None, "a fee or a tier is out of range"),
+    };
+    Refusal { code, field, message: message.into() }
 }

@@ -2,19 +2,28 @@
 //!
 //! Sans-IO: text of a message comes in, payloads of answers go out through [`Host::say`], and what the client wants
 //! done is asked of the [`Host`]. The reactor is one host; anything that can keep these promises is another.
+//!
+//! - here: what it is subscribed to, who it is, what it waits for
+//! - `trading`: what it asks of its orders; [`order`]: an order in the engine's numbers
+//! - `rate`: how much it may say
+
+pub mod order;
+mod rate;
+mod trading;
 
 use crate::rooms::view::{Channel, View};
 use crate::venue::Venue;
 use crate::wire::code::{ErrorCode, Refusal};
 use crate::wire::encode::control::{self, AuthAck, ErrorReply};
-use crate::wire::encode::private::{self, CancelAllAck, CancelReject, OrderReject};
+use crate::wire::encode::private::{self, ChangeReject, OrderReject};
 use crate::wire::id::RequestId;
-use crate::wire::name::OnSlow;
+use crate::wire::name::{CancelScope, OnSlow};
 use crate::wire::request::{
-    self, Action, Auth, Buffers, CancelOrder, Credentials, Streams, SubmitOrder, Subscribe,
+    self, Action, AmendOrder, Auth, Buffers, CancelOnDisconnect, CancelOrder, Credentials, Streams, Subscribe,
 };
-use engine_core::message::{AccountView, Command, OrderKind, Submit};
+use engine_core::message::{AccountView, Command, Reject};
 use engine_core::units::*;
+use rate::Bucket;
 use std::collections::VecDeque;
 
 /// What a session needs from whoever runs it.
@@ -33,12 +42,24 @@ pub trait Host {
     /// Hands a command to the engine; its answer will carry `request`.
     fn submit(&mut self, command: Command, request: u32) -> Result<(), Refusal>;
     /// The account of that name, opened and funded if it is new; its news come to this session from now on, and
-    /// an [`AccountView`] with `request`.
-    fn login(&mut self, name: &str, request: u32) -> Result<AccountId, Refusal>;
+    /// an [`AccountView`] with `request`. `guards` says that something is to be done when the connection ends.
+    fn login(&mut self, name: &str, request: u32, guards: Option<CancelScope>) -> Result<LoggedIn, Refusal>;
+    /// The account's news do not come to this session any more; nor is anything to be done when it ends.
+    fn logout(&mut self, account: AccountId, guarded: bool);
+    /// A number for the orders of this connection.
+    fn new_group(&mut self) -> u32;
     /// Asks for an [`AccountView`] with `request`.
     fn look(&mut self, account: AccountId, request: u32) -> Result<(), Refusal>;
     /// A name for the paper account of a connection that has not logged in.
     fn anonymous_name(&self) -> String;
+}
+
+/// A login that worked.
+#[derive(Clone, Copy, Debug)]
+pub struct LoggedIn {
+    pub account: AccountId,
+    /// How often a session has guarded the whole account, this one included.
+    pub guards: u32,
 }
 
 /// Limits of one session, from the configuration.
@@ -62,6 +83,10 @@ const PENDING_MAX: usize = 16_384;
 #[derive(Default)]
 pub struct Session {
     account: Option<Login>,
+    /// What is to be done when the connection ends.
+    guard: Option<Guard>,
+    /// The number of this connection's orders, once there are any.
+    group: Option<u32>,
     subscriptions: Vec<Subscription>,
     /// Requests whose answer comes from the engine, by the number it will carry.
     pending: VecDeque<(u32, Pending)>,
@@ -71,14 +96,23 @@ pub struct Session {
     strikes: u16,
 }
 
-struct Login {
-    id: AccountId,
+/// Who a session is.
+pub struct Login {
+    pub id: AccountId,
     /// The last entry of the account's history before this login; what came earlier is not news. None until the
     /// engine has said.
     since: Option<u64>,
-    name: Box<str>,
+    pub name: Box<str>,
     /// Whether the client named it; an anonymous account can still be left for a named one.
     named: bool,
+}
+
+/// What a session wants done when it has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Guard {
+    pub wish: CancelOnDisconnect,
+    /// As in [`LoggedIn::guards`].
+    pub number: u32,
 }
 
 struct Subscription {
@@ -91,6 +125,8 @@ enum Pending {
     /// An order or a cancel: the id to repeat.
     Request(RequestId),
     Auth(Option<RequestId>),
+    /// The dead-man timer.
+    Timer(Option<RequestId>),
     User,
     /// The view that comes with an anonymous login interests nobody.
     Nobody,
@@ -114,7 +150,11 @@ impl Session {
                 let id = request.id.as_ref();
                 let is_order = matches!(
                     request.action,
-                    Action::SubmitOrder(_) | Action::CancelOrder(_) | Action::CancelAll { .. }
+                    Action::SubmitOrder(_)
+                        | Action::CancelOrder(_)
+                        | Action::AmendOrder(_)
+                        | Action::CancelAll { .. }
+                        | Action::CancelAllAfter { .. }
                 );
                 if let Some(wait_ms) = self.take_token(is_order, limits, host.now()) {
                     return self.rate_limited(&request.action, id, wait_ms, host);
@@ -140,8 +180,34 @@ impl Session {
     pub fn take_request(&mut self, request: u32) -> Option<RequestId> {
         match self.take_pending(request)? {
             Pending::Request(id) => Some(id),
+            Pending::Timer(id) => id,
             _ => None,
         }
+    }
+
+    /// What is to be done now that the connection has ended: for whom, and the number of its orders.
+    pub fn farewell(&self) -> Option<(Guard, &Login, Option<u32>)> {
+        Some((self.guard?, self.account.as_ref()?, self.group))
+    }
+
+    /// The engine refuses something that is not about an order: money for a new account, or the dead-man timer.
+    pub fn refused(&mut self, request: u32, reason: Reject, host: &mut impl Host) {
+        let (action, id) = match self.take_pending(request) {
+            Some(Pending::Timer(id)) => ("cancel_all_after", id),
+            Some(Pending::Auth(id)) => ("auth", id),
+            Some(Pending::Nobody) => ("auth", None),
+            // An account's money comes in several commands, and the first refusal ended the login.
+            Some(Pending::Request(_) | Pending::User) | None => return,
+        };
+        if action == "auth"
+            && let Some(login) = self.account.take()
+        {
+            tracing::warn!(account = &*login.name, ?reason, "a new account was not opened or funded");
+            host.logout(login.id, self.guard.take().is_some());
+        }
+        let refusal = &crate::reports::refusal(reason);
+        let (id, action, channel, retry_after_ms) = (id.as_ref(), Some(action), None, None);
+        host.say(|out, _| control::error(out, &ErrorReply { id, action, channel, refusal, retry_after_ms }));
     }
 
     /// Whether an entry of the account's history is news to this client.
@@ -150,8 +216,17 @@ impl Session {
     }
 
     /// The engine's answer to a login or a look.
-    pub fn account_view(&mut self, request: u32, view: &AccountView, host: &mut impl Host) {
-        let Some(login) = &mut self.account else { return };
+    pub fn account_view(
+        &mut self,
+        request: u32,
+        account: AccountId,
+        view: &AccountView,
+        host: &mut impl Host,
+    ) {
+        // An anonymous account may have been left for a named one since.
+        let Some(login) = self.account.as_mut().filter(|login| login.id == account) else {
+            return self.forget(request);
+        };
         login.since.get_or_insert(view.exec_sequence);
         let name = login.name.clone();
         match self.take_pending(request) {
@@ -204,7 +279,9 @@ impl Session {
             Action::Auth(auth) => self.auth(auth, id, limits, host),
             Action::SubmitOrder(order) => self.submit(order, id, limits, host),
             Action::CancelOrder(cancel) => self.cancel(cancel, id, limits, host),
+            Action::AmendOrder(amend) => self.amend(amend, id, limits, host),
             Action::CancelAll { symbol } => self.cancel_all(*symbol, id, host),
+            Action::CancelAllAfter { timeout_ms } => self.cancel_all_after(*timeout_ms, id, limits, host),
         };
         if let Err(refusal) = done {
             refuse(action, id, &refusal, None, host);
@@ -329,7 +406,6 @@ impl Session {
         limits: &SessionLimits,
         host: &mut impl Host,
     ) -> Result<(), Refusal> {
-        not_yet("cancel_on_disconnect", auth.cancel_on_disconnect.is_some())?;
         not_yet("resume_from", auth.resume_from.is_some())?;
         let name = match auth.credentials {
             Credentials::Open { account } => account,
@@ -349,8 +425,14 @@ impl Session {
             return Err(Refusal::of_field(ErrorCode::BadValue, "account", message));
         }
         let request = self.expect(Pending::Auth(id.copied()))?;
-        let account = host.login(name, request).inspect_err(|_| self.forget(request))?;
-        self.account = Some(Login { id: account, since: None, name: name.into(), named: true });
+        let scope = auth.cancel_on_disconnect.map(|wish| wish.scope);
+        let LoggedIn { account, guards } =
+            host.login(name, request, scope).inspect_err(|_| self.forget(request))?;
+        self.guard = auth.cancel_on_disconnect.map(|wish| Guard { wish, number: guards });
+        let login = Login { id: account, since: None, name: name.into(), named: true };
+        if let Some(anonymous) = self.account.replace(login) {
+            host.logout(anonymous.id, false);
+        }
         Ok(())
     }
 
@@ -366,90 +448,13 @@ impl Session {
         require_open_login(limits)?;
         let name = host.anonymous_name();
         let request = self.expect(Pending::Nobody)?;
-        let account = host.login(&name, request).inspect_err(|_| self.forget(request))?;
+        let LoggedIn { account, .. } =
+            host.login(&name, request, None).inspect_err(|_| self.forget(request))?;
         self.account = Some(Login { id: account, since: None, name: name.into(), named: false });
         Ok(account)
     }
 
-    // ---- orders -------------------------------------------------------------------------------------------------
-
-    fn submit(
-        &mut self,
-        order: &SubmitOrder<'_>,
-        id: Option<&RequestId>,
-        limits: &SessionLimits,
-        host: &mut impl Host,
-    ) -> Result<(), Refusal> {
-        let venue = host.venue();
-        let instrument = venue.instrument(order.symbol).ok_or_else(|| unknown_symbol(order.symbol))?;
-        let (symbol, format) = (instrument.id, venue.format(instrument.id));
-        let quantity = format.quantity.parse_quantity(order.quantity)?;
-        let (kind, price) = match order.price {
-            Some(text) => (OrderKind::Limit, format.price.parse_price(text)?),
-            None => (
-                OrderKind::Market,
-                venue.protection_price(symbol, order.side).ok_or_else(no_reference_price)?,
-            ),
-        };
-        let account = self.require_account(limits, host)?;
-        let command = Command::Submit(Submit {
-            account,
-            symbol,
-            order_id: order_id(order.order_id),
-            side: order.side,
-            kind,
-            price,
-            quantity,
-            time_in_force: order.time_in_force,
-        });
-        self.send(command, id, host)
-    }
-
-    fn cancel(
-        &mut self,
-        cancel: &CancelOrder<'_>,
-        id: Option<&RequestId>,
-        limits: &SessionLimits,
-        host: &mut impl Host,
-    ) -> Result<(), Refusal> {
-        let instrument =
-            host.venue().instrument(cancel.symbol).ok_or_else(|| unknown_symbol(cancel.symbol))?;
-        let symbol = instrument.id;
-        let account = self.require_account(limits, host)?;
-        self.send(Command::Cancel { account, symbol, order_id: order_id(cancel.order_id) }, id, host)
-    }
-
-    fn cancel_all(
-        &mut self,
-        symbol: Option<&str>,
-        id: Option<&RequestId>,
-        host: &mut impl Host,
-    ) -> Result<(), Refusal> {
-        let symbol_id = match symbol {
-            Some(name) => Some(host.venue().instrument(name).ok_or_else(|| unknown_symbol(name))?.id),
-            None => None,
-        };
-        match self.account() {
-            Some(account) => self.send(Command::CancelAll { account, symbol: symbol_id }, id, host),
-            None => {
-                host.say(|out, _| private::cancel_all_ack(out, &CancelAllAck { id, symbol, count: 0 }));
-                Ok(())
-            }
-        }
-    }
-
-    fn send(
-        &mut self,
-        command: Command,
-        id: Option<&RequestId>,
-        host: &mut impl Host,
-    ) -> Result<(), Refusal> {
-        let request = match id {
-            Some(id) => self.expect(Pending::Request(*id))?,
-            None => 0,
-        };
-        host.submit(command, request).inspect_err(|_| self.forget(request))
-    }
+    // ---- what it waits for ------------------------------------------------------------------------------------------
 
     /// Numbers a request whose answer comes from the engine.
     fn expect(&mut self, pending: Pending) -> Result<u32, Refusal> {
@@ -496,25 +501,6 @@ impl Session {
     }
 }
 
-/// A token bucket: the time at which it would be empty of debt, in microseconds.
-#[derive(Default)]
-struct Bucket {
-    paid_until: u64,
-}
-
-impl Bucket {
-    fn take(&mut self, per_second: u32, burst: u32, now: Timestamp) -> Option<u64> {
-        let cost = 1_000_000 / per_second.max(1) as u64;
-        let credit = cost * burst as u64;
-        let from = self.paid_until.max(now.0.saturating_sub(credit));
-        if from + cost > now.0 {
-            return Some((from + cost - now.0).div_ceil(1000));
-        }
-        self.paid_until = from + cost;
-        None
-    }
-}
-
 /// Answers a refused request in the form its kind has.
 fn refuse(
     action: &Action<'_>,
@@ -530,11 +516,14 @@ fn refuse(
                 private::order_reject(out, &OrderReject { id, order_id, refusal, retry_after_ms })
             });
         }
-        Action::CancelOrder(cancel) => {
-            let order_id = Some(cancel.order_id);
-            return host.say(|out, _| {
-                let reject = CancelReject { id, order_id, exchange_order_id: None, refusal, retry_after_ms };
-                private::cancel_reject(out, &reject)
+        Action::CancelOrder(CancelOrder { order_id, .. })
+        | Action::AmendOrder(AmendOrder { order_id, .. }) => {
+            let (order_id, exchange_order_id) = (Some(*order_id), None);
+            let reject = ChangeReject { id, order_id, exchange_order_id, refusal, retry_after_ms };
+            let is_amend = matches!(action, Action::AmendOrder(_));
+            return host.say(|out, _| match is_amend {
+                true => private::amend_reject(out, &reject),
+                false => private::cancel_reject(out, &reject),
             });
         }
         Action::Subscribe(subscribe) => ("subscribe", Some(subscribe.channel)),
@@ -544,14 +533,11 @@ fn refuse(
         Action::Ping => ("ping", None),
         Action::Auth(_) => ("auth", None),
         Action::CancelAll { .. } => ("cancel_all", None),
+        Action::CancelAllAfter { .. } => ("cancel_all_after", None),
     };
     host.say(|out, _| {
         control::error(out, &ErrorReply { id, action: Some(name), channel, refusal, retry_after_ms })
     });
-}
-
-fn order_id(text: &str) -> ClientOrderId {
-    ClientOrderId::new(text).expect("the decoder lets only order ids pass")
 }
 
 fn not_yet(field: &'static str, asked: bool) -> Result<(), Refusal> {
@@ -567,11 +553,6 @@ fn already(message: String) -> Refusal {
 
 fn unknown_symbol(symbol: &str) -> Refusal {
     Refusal::of_field(ErrorCode::UnknownSymbol, "symbol", format!("symbol {symbol:?} is not listed"))
-}
-
-fn no_reference_price() -> Refusal {
-    let message = "a market order needs a price on the other side, and there is none";
-    Refusal::new(ErrorCode::PriceBand, message)
 }
 
 fn require_open_login(limits: &SessionLimits) -> Result<(), Refusal> {

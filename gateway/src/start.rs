@@ -6,13 +6,14 @@
 //!      │  ╰──── reports ◀──────╯            │ frames into rooms, snapshots
 //!      ╰──── wake, spans of the rooms ◀─────╯
 //!  drivers (demo flow, a replay): a thread with a port of its own, on the ordinary order path
-//!  control plane (tokio): HTTP; reads counters, asks feeds through their doors
+//!  control plane (tokio): HTTP; reads counters, asks feeds through their doors; ticks and operates through its own port
 //! ```
 //! Starting goes from the inside out: engine, feeds, reactors, drivers, HTTP; then it is ready. Stopping goes from the
 //! outside in, so that everything accepted has had its effect when the engine comes to rest.
 
 use crate::accounts::Accounts;
 use crate::config::Config;
+use crate::control::operator::{OperatorBell, operator};
 use crate::control::{self, Control, Info};
 use crate::feed::{self, FeedCounters};
 use crate::reactor::{self, ReactorCounters, Shared};
@@ -30,7 +31,7 @@ use engine_core::units::{Amount, AssetId};
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
@@ -91,7 +92,11 @@ pub fn run<Stop: Future<Output = ()>>(
     }
     let driver_bells: Vec<Arc<ThreadBell>> = exchange.drivers.iter().map(|_| Arc::default()).collect();
     let reactor_bells = doors.iter().map(|door| door.clone() as Arc<dyn Bell>);
-    let bells = reactor_bells.chain(driver_bells.iter().map(|bell| bell.clone() as Arc<dyn Bell>)).collect();
+    let operator_bell = Arc::new(OperatorBell::default());
+    let bells = reactor_bells
+        .chain(driver_bells.iter().map(|bell| bell.clone() as Arc<dyn Bell>))
+        .chain([operator_bell.clone() as Arc<dyn Bell>])
+        .collect();
 
     // Engine and feeds.
     let feed_counters: Vec<Arc<FeedCounters>> = (0..shape.matchers).map(|_| Arc::default()).collect();
@@ -114,12 +119,13 @@ pub fn run<Stop: Future<Output = ()>>(
     // Reactors.
     let shared = Arc::new(Shared {
         venue: venue.clone(),
-        accounts: Accounts::starting_at(exchange.first_account),
+        accounts: Arc::new(Accounts::starting_at(exchange.first_account)),
         registry: registry.clone(),
         doors,
         limits: config.reactor_limits(shape.reactors),
         addresses: DashMap::new(),
         anonymous: AtomicU32::new(0),
+        groups: AtomicU32::new((reactor::clock().0 / 1_000_000) as u32),
         stopping: AtomicBool::new(false),
     });
     let reactor_counters: Vec<Arc<ReactorCounters>> = (0..shape.reactors).map(|_| Arc::default()).collect();
@@ -170,6 +176,7 @@ pub fn run<Stop: Future<Output = ()>>(
     }
 
     // Control plane, on this thread.
+    let (operator, operator_task) = operator(ports.next().expect("a port for the operator"), operator_bell);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let http = tokio::net::TcpListener::bind(config.http_listen).await;
@@ -191,6 +198,10 @@ pub fn run<Stop: Future<Output = ()>>(
                 version: env!("CARGO_PKG_VERSION"),
             },
             started: Instant::now(),
+            accounts: shared.accounts.clone(),
+            operator,
+            admin: config.admin,
+            fees: Mutex::new(venue.market.instruments.iter().map(|instrument| instrument.fees).collect()),
         });
         let (stop_http, stopped) = tokio::sync::oneshot::channel::<()>();
         let served = control::serve(http, control, async {
@@ -201,6 +212,7 @@ pub fn run<Stop: Future<Output = ()>>(
         tokio::pin!(served);
         tokio::select! {
             ended = &mut served => ended.context("HTTP")?,
+            never = operator_task.run() => match never {},
             () = stop => {}
         }
         is_ready.store(false, Ordering::Relaxed);

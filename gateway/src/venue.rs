@@ -1,12 +1,14 @@
 //! What is listed here, in the form the gateway needs: symbols by name, and how their numbers are written.
 
 use crate::wire::encode::SymbolFormat;
+use crate::wire::name::Name;
 use crate::wire::number::NumberFormat;
 use engine_core::instrument::{Instrument, Market, Step};
-use engine_core::units::{Amount, AssetId, Price, SymbolId};
+use engine_core::message::SymbolState;
+use engine_core::units::{Amount, AssetId, Price, Side, SymbolId};
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 /// The listed market, shared by every thread; it does not change while the process runs.
 pub struct Venue {
@@ -14,9 +16,11 @@ pub struct Venue {
     by_name: HashMap<String, SymbolId>,
     /// The newest best prices, by symbol.
     pub tops: Vec<Top>,
+    /// What each symbol does as last published by its feed, by its place in the list of states; all begin trading.
+    states: Vec<AtomicU8>,
     /// What a paper account is given of each asset when it is opened.
     pub paper_funds: Vec<(AssetId, Amount)>,
-    /// How far from the best opposite price a market order may trade, in basis points.
+    /// How far a market order may trade from the best opposite price, and a stop from its stop price, in basis points.
     pub market_band_bps: u32,
 }
 
@@ -32,7 +36,8 @@ impl Venue {
     pub fn new(market: Arc<Market>, paper_funds: Vec<(AssetId, Amount)>, market_band_bps: u32) -> Self {
         let by_name = market.instruments.iter().map(|i| (i.symbol.clone(), i.id)).collect();
         let tops = market.instruments.iter().map(|_| Top::default()).collect();
-        Self { market, by_name, tops, paper_funds, market_band_bps }
+        let states = market.instruments.iter().map(|_| AtomicU8::new(0)).collect();
+        Self { market, by_name, tops, states, paper_funds, market_band_bps }
     }
 
     pub fn instrument(&self, symbol: &str) -> Option<&Instrument> {
@@ -53,16 +58,41 @@ impl Venue {
         }
     }
 
-    /// The worst price a market order sent now may trade at; `None` while the other side is empty.
-    pub fn protection_price(&self, symbol: SymbolId, side: engine_core::units::Side) -> Option<Price> {
-        use engine_core::units::Side;
+    /// The best price that an order of `side` would meet now.
+    pub fn best_opposite(&self, symbol: SymbolId, side: Side) -> Option<Price> {
         let top = &self.tops[symbol.0 as usize];
-        let (best, bps) = match side {
-            Side::Buy => (top.ask.load(Ordering::Relaxed), 10_000 + self.market_band_bps),
-            Side::Sell => (top.bid.load(Ordering::Relaxed), 10_000u32.saturating_sub(self.market_band_bps)),
+        let best = match side {
+            Side::Buy => &top.ask,
+            Side::Sell => &top.bid,
         };
-        let price = (best as u128 * bps as u128 / 10_000) as u64;
-        (best != 0).then_some(Price(price.clamp(1, self.of(symbol).price_max.0)))
+        Some(Price(best.load(Ordering::Relaxed))).filter(|price| price.0 != 0)
+    }
+
+    /// The same, or of the order's own side where the other is empty: about where the market is.
+    pub fn near(&self, symbol: SymbolId, side: Side) -> Option<Price> {
+        self.best_opposite(symbol, side).or_else(|| self.best_opposite(symbol, side.opposite()))
+    }
+
+    /// The worst price that a market order may trade at which starts from `reference`.
+    pub fn beyond(&self, instrument: &Instrument, side: Side, reference: Price) -> Price {
+        let bps = match side {
+            Side::Buy => 10_000 + self.market_band_bps,
+            Side::Sell => 10_000u32.saturating_sub(self.market_band_bps),
+        };
+        let price = reference.0 as u128 * bps as u128 / 10_000;
+        Price(price.clamp(1, instrument.price_max.0 as u128) as u64)
+    }
+
+    /// What the symbol does.
+    pub fn state(&self, symbol: SymbolId) -> SymbolState {
+        let number = self.states[symbol.0 as usize].load(Ordering::Relaxed);
+        SymbolState::ALL[number as usize]
+    }
+
+    /// Called by the symbol's feed.
+    pub fn set_state(&self, symbol: SymbolId, state: SymbolState) {
+        let number = SymbolState::ALL.iter().position(|of| *of == state).expect("all are there");
+        self.states[symbol.0 as usize].store(number as u8, Ordering::Relaxed);
     }
 }
 

@@ -39,6 +39,7 @@ class Follower:
         self.book = {"bids": {}, "asks": {}}
         self.depth = None
         self.seq = 0
+        self.in_auction = False  # as the last status said: orders gather without trading
         self.trade_id = None
         self.counts = dict.fromkeys(("messages", "snapshots", "updates", "trades", "gaps", "other", "violations"), 0)
         self.violations = []
@@ -73,6 +74,7 @@ class Follower:
             "depth_update": self.update,
             "trade": self.trade,
             "gap": self.gap,
+            "status": self.status,
         }.get(kind)
         if handler is None:
             self.counts["other"] += 1
@@ -80,7 +82,7 @@ class Follower:
             self.expect(kind not in ("subscription_ack", "bbo", "ticker", "kline", "heartbeat"), f"{kind} was not asked for")
             return
         self.expect(message.get("channel") == self.symbol, f"message of another channel: {message.get('channel')}")
-        self.expect(self.live or kind in ("depth_snapshot", "gap"), f"{kind} before the snapshot")
+        self.expect(self.live or kind in ("depth_snapshot", "gap", "status"), f"{kind} before the snapshot")
         handler(message["data"])
 
     def snapshot(self, data):
@@ -115,7 +117,7 @@ class Follower:
         bids, asks = self.book["bids"], self.book["asks"]
         if bids and asks:
             bid, ask = max(bids), min(asks)
-            self.expect(bid < ask, f"book crossed at seq {self.seq}: bid {bid}, ask {ask}")
+            self.expect(bid < ask or self.in_auction, f"book crossed at seq {self.seq}: bid {bid}, ask {ask}")
 
     def trade(self, data):
         trade_id, last = integer(data["trade_id"]), self.trade_id
@@ -127,6 +129,10 @@ class Follower:
             self.expect(trade_id > last, f"after trade {last} came {trade_id} again")
             self.expect(trade_id <= last + 1, f"after trade {last} came {trade_id} without a gap message")
         self.trade_id = trade_id
+
+    def status(self, data):
+        self.counts["other"] += 1
+        self.in_auction = data["state"] == "auction"
 
     def gap(self, data):
         first, last = integer(data["from"]), integer(data["to"])

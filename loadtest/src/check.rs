@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! AwaitAck ── subscription_ack, exactly two keys ──▶ AwaitSnapshot ── depth_snapshot at S ──▶ Live
-//! Live:  depth_update    prev_seq == local seq, seq ahead of it; the book never crossed
+//! Live:  depth_update    prev_seq == local seq, seq ahead of it; the book never crossed but in an auction
 //!        trade           ids one apart, or the missing ones announced by a gap message that names exactly them
 //!        depth_snapshot  only forward: the server says "you were lapped, go on from here"
 //! ```
@@ -12,7 +12,7 @@
 //! not hide the next.
 
 use crate::book::{Book, Difference};
-use crate::message::{Envelope, Exact, Gap, Snapshot, Trade, Update};
+use crate::message::{Envelope, Exact, Gap, Snapshot, Status, Trade, Update};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -31,6 +31,8 @@ pub struct Follower {
     /// Levels a side of the view, if the snapshot said so.
     depth: Option<usize>,
     seq: u64,
+    /// The symbol gathers orders without trading them, as its last `status` said.
+    in_auction: bool,
     trade_last: Option<Tape>,
     counts: Counts,
     violations: Vec<Violation>,
@@ -187,6 +189,7 @@ impl Follower {
             book: Book::default(),
             depth: None,
             seq: 0,
+            in_auction: false,
             trade_last: None,
             counts: Counts::default(),
             violations: Vec::new(),
@@ -259,7 +262,7 @@ impl Follower {
             }
         }
         match kind {
-            "depth_snapshot" | "depth_update" | "trade" | "gap" => self.expect_symbol(&envelope),
+            "depth_snapshot" | "depth_update" | "trade" | "gap" | "status" => self.expect_symbol(&envelope),
             _ => {}
         }
         match kind {
@@ -267,6 +270,7 @@ impl Follower {
             "depth_update" => self.update(data(&envelope)?),
             "trade" => self.trade(data(&envelope)?),
             "gap" => self.gap(data(&envelope)?),
+            "status" => self.status(data(&envelope)?),
             _ => self.other(kind, text),
         }
     }
@@ -390,8 +394,16 @@ impl Follower {
         }
     }
 
+    fn status(&mut self, status: Status) -> Result<Applied, String> {
+        self.counts.other += 1;
+        self.in_auction = status.state == "auction";
+        Ok(Applied::other())
+    }
+
     fn expect_uncrossed(&mut self) {
-        if let Some((bid, ask)) = self.book.crossing() {
+        if !self.in_auction
+            && let Some((bid, ask)) = self.book.crossing()
+        {
             self.violate(Violation::BookCrossed { seq: self.seq, bid, ask });
         }
     }

@@ -75,6 +75,13 @@ pub enum Side {
     Sell,
 }
 
+/// What the symbol does from now on.
+#[derive(Debug, Deserialize)]
+pub struct Status<'a> {
+    #[serde(borrow)]
+    pub state: Cow<'a, str>,
+}
+
 /// Messages the server says it did not deliver, `from` and `to` included.
 #[derive(Debug, Deserialize)]
 pub struct Gap<'a> {

@@ -2,6 +2,7 @@
 //!
 //! - [`suite`]: the steps CI runs; `browser` is one of its tests alone.
 //! - [`deep`]: the long runs: Miri, fuzzing, more seeds.
+//! - [`simulate`]: the simulator of the engine, for minutes; [`planted`]: whether the tests find [`plants`].
 //! - [`screenshot`]: the picture of the page in the documentation.
 //! - [`install`] puts what they need on a fresh Debian; [`steps`] runs steps, counts tests and sums up;
 //!   [`cargo`] makes the commands.
@@ -9,7 +10,10 @@
 mod cargo;
 mod deep;
 mod install;
+mod planted;
+mod plants;
 mod screenshot;
+mod simulate;
 mod steps;
 mod suite;
 
@@ -26,6 +30,10 @@ enum Task {
     Browser,
     /// Long runs: Miri, fuzzing, the differential book test with more seeds
     Deep(deep::Options),
+    /// The simulator of the sharded engine with fresh seeds
+    Simulate(simulate::Options),
+    /// Plants known bugs into a copy of the engine, each of which the tests must find
+    Planted,
     /// Writes docs/images/page.png from the page of a running exchange
     Screenshot,
 }
@@ -35,6 +43,8 @@ fn main() -> ExitCode {
         Task::Test => suite::steps(),
         Task::Browser => suite::browser_steps(),
         Task::Deep(options) => deep::steps(&options),
+        Task::Simulate(options) => simulate::steps(&options),
+        Task::Planted => planted::steps(),
         Task::Screenshot => screenshot::steps(),
     };
     if steps::run(steps).failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }

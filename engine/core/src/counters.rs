@@ -90,9 +90,13 @@ impl SequencerCounters {
             (Recipient::Watchers, _) => {}
             (_, ReportBody::OrderAck { .. }) => self.orders_acked.add(1),
             (_, ReportBody::CancelAck { .. }) => self.cancels_acked.add(1),
-            (_, ReportBody::OrderReject { reason, .. } | ReportBody::CancelReject { reason, .. }) => {
-                self.rejects[*reason as usize].add(1)
-            }
+            (
+                _,
+                ReportBody::OrderReject { reason, .. }
+                | ReportBody::CancelReject { reason, .. }
+                | ReportBody::AmendReject { reason, .. }
+                | ReportBody::Refused { reason },
+            ) => self.rejects[*reason as usize].add(1),
             _ => {}
         }
     }

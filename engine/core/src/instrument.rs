@@ -3,7 +3,9 @@
 //! An instrument is accepted only if one tick times one lot is a whole number of quote atoms and the largest order it
 //! allows has a notional that fits. From then on every settlement is an exact product of integers.
 
-use crate::decimal::{DECIMALS_MAX, DecimalError, parse_scaled};
+use crate::decimal::{DECIMALS_MAX, DecimalError, parse_scaled, scaled_to_string};
+use crate::limits::FEE_TIERS;
+use crate::message::Fees;
 use crate::units::{Amount, AssetId, Price, Quantity, SymbolId};
 use std::fmt;
 
@@ -33,6 +35,52 @@ pub struct InstrumentSpec<'a> {
     pub lot: &'a str,
     /// The least price × quantity of an order, in quote units; "0" for none.
     pub min_notional: &'a str,
+}
+
+/// A new asset, as a command carries it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AssetListing {
+    /// The id it gets: the next one that is free.
+    pub id: AssetId,
+    /// 1 to 12 of A-Z and 0-9, filled up with zeros.
+    pub name: [u8; ASSET_NAME_MAX],
+    /// At most [`DECIMALS_MAX`].
+    pub decimals: u8,
+}
+
+/// The longest name of an asset.
+pub const ASSET_NAME_MAX: usize = 12;
+
+impl AssetListing {
+    /// `None` if `name` is longer than an asset's name may be.
+    pub fn new(id: AssetId, name: &str, decimals: u8) -> Option<AssetListing> {
+        let mut bytes = [0; ASSET_NAME_MAX];
+        bytes.get_mut(..name.len())?.copy_from_slice(name.as_bytes());
+        Some(AssetListing { id, name: bytes, decimals })
+    }
+}
+
+/// A new symbol, as a command carries it. It is named after its assets, "BASE-QUOTE".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listing {
+    /// The id it gets: the next one that is free.
+    pub id: SymbolId,
+    /// The asset that is bought and sold.
+    pub base: AssetId,
+    /// The asset it is paid with.
+    pub quote: AssetId,
+    /// The step of prices.
+    pub tick: Step,
+    /// The step of quantities.
+    pub lot: Step,
+    /// The least notional of an order, in quote atoms.
+    pub min_notional: Amount,
+    /// The largest quantity of an order, in lots; 0 for as much as the instrument can take.
+    pub quantity_max: Quantity,
+    /// How far from the last trade a price may be, in basis points; 0 for any distance.
+    pub band: u16,
+    /// Of all tiers, to begin with.
+    pub fees: Fees,
 }
 
 /// Decimals and step of a price or a quantity: `count × step / 10^decimals` units.
@@ -69,6 +117,10 @@ pub struct Instrument {
     pub price_max: Price,
     /// The largest quantity of an order.
     pub quantity_max: Quantity,
+    /// How far from the last trade a price may be, in basis points; 0 for any distance.
+    pub band: u16,
+    /// By tier.
+    pub fees: [Fees; FEE_TIERS],
 }
 
 /// Prices and quantities go up to this many units of their asset (a billion), or as far as the integers allow: enough
@@ -116,57 +168,67 @@ impl Market {
         Ok(id)
     }
 
-    /// Adds an instrument, or says which rule of [`InstrumentSpec`] it breaks.
+    /// Adds an instrument without band and fees, or says which rule of [`InstrumentSpec`] it breaks.
     pub fn add_instrument(&mut self, spec: &InstrumentSpec<'_>) -> Result<SymbolId, MarketError> {
-        let id = SymbolId(self.instruments.len() as u32);
-        let fail = |what: String| MarketError(format!("symbol {}: {what}", spec.symbol));
-        if spec.symbol != format!("{}-{}", spec.base, spec.quote) || spec.base == spec.quote {
-            return Err(fail(format!("is not the pair {}-{}", spec.base, spec.quote)));
-        }
-        if self.instrument(spec.symbol).is_some() {
-            return Err(fail("listed twice".into()));
-        }
-        let base =
-            self.asset(spec.base).ok_or_else(|| fail(format!("base {} is not an asset", spec.base)))?;
-        let quote =
-            self.asset(spec.quote).ok_or_else(|| fail(format!("quote {} is not an asset", spec.quote)))?;
-        let tick = step("tick", spec.tick).map_err(fail)?;
-        let lot = step("lot", spec.lot).map_err(fail)?;
+        let listing =
+            self.read(spec).map_err(|what| MarketError(format!("symbol {}: {what}", spec.symbol)))?;
+        self.list(&listing)
+    }
 
-        let base_atoms_per_lot = rescale(lot.size as u128, lot.decimals, base.decimals).ok_or_else(|| {
-            fail(format!("lot {} is not a whole number of atoms of {}", spec.lot, base.name))
-        })?;
-        let quote_atoms_per_tick_lot =
-            rescale(tick.size as u128 * lot.size as u128, tick.decimals + lot.decimals, quote.decimals)
-                .ok_or_else(|| {
-                    fail(format!(
-                        "tick {} × lot {} is not a whole number of atoms of {}",
-                        spec.tick, spec.lot, quote.name
-                    ))
-                })?;
-        let min_notional = parse_scaled(spec.min_notional, quote.decimals)
-            .map_err(|error| fail(format!("min_notional {:?}: {error:?}", spec.min_notional)))?;
-        let price_max = steps_max(tick);
-        let quantity_max = steps_max(lot);
-        let largest =
-            price_max.checked_mul(quantity_max).and_then(|n| n.checked_mul(quote_atoms_per_tick_lot));
-        if largest.is_none() || quantity_max.checked_mul(base_atoms_per_lot).is_none() {
-            return Err(fail("its largest notional does not fit 128 bits".into()));
+    /// The listing that a spec describes, to be listed next.
+    fn read(&self, spec: &InstrumentSpec<'_>) -> Result<Listing, String> {
+        if spec.symbol != format!("{}-{}", spec.base, spec.quote) {
+            return Err(format!("is not the pair {}-{}", spec.base, spec.quote));
         }
-        self.instruments.push(Instrument {
-            id,
-            symbol: spec.symbol.into(),
+        let base = self.asset(spec.base).ok_or_else(|| format!("base {} is not an asset", spec.base))?;
+        let quote = self.asset(spec.quote).ok_or_else(|| format!("quote {} is not an asset", spec.quote))?;
+        let min_notional = parse_scaled(spec.min_notional, quote.decimals)
+            .map_err(|error| format!("min_notional {:?}: {error:?}", spec.min_notional))?;
+        Ok(Listing {
+            id: SymbolId(self.instruments.len() as u32),
             base: base.id,
             quote: quote.id,
-            tick,
-            lot,
-            base_atoms_per_lot,
-            quote_atoms_per_tick_lot,
+            tick: step("tick", spec.tick)?,
+            lot: step("lot", spec.lot)?,
             min_notional: Amount(min_notional),
-            price_max: Price(price_max as u64),
-            quantity_max: Quantity(quantity_max as u64),
-        });
-        Ok(id)
+            quantity_max: Quantity::ZERO,
+            band: 0,
+            fees: Fees::default(),
+        })
+    }
+
+    /// Adds an asset, or says which rule it breaks.
+    pub fn list_asset(&mut self, listing: &AssetListing) -> Result<AssetId, MarketError> {
+        let name = std::str::from_utf8(&listing.name).unwrap_or_default().trim_end_matches('\0');
+        if listing.id.0 as usize != self.assets.len() {
+            return Err(MarketError(format!("asset {name}: its id is not {}", self.assets.len())));
+        }
+        self.add_asset(name, listing.decimals)
+    }
+
+    /// Adds an instrument, or says which rule it breaks.
+    pub fn list(&mut self, listing: &Listing) -> Result<SymbolId, MarketError> {
+        let [base, quote] = [listing.base, listing.quote].map(|id| self.assets.get(id.0 as usize));
+        let (Some(base), Some(quote)) = (base, quote) else {
+            return Err(MarketError(format!("symbol {}: one of its assets is not listed", listing.id)));
+        };
+        let symbol = format!("{}-{}", base.name, quote.name);
+        let fail = |what: String| MarketError(format!("symbol {symbol}: {what}"));
+        if listing.id.0 as usize != self.instruments.len() {
+            return Err(fail(format!("its id is not {}", self.instruments.len())));
+        }
+        if base.id == quote.id {
+            return Err(fail("is not a pair".into()));
+        }
+        if self.instrument(&symbol).is_some() {
+            return Err(fail("listed twice".into()));
+        }
+        if !listing.fees.are_valid() {
+            return Err(fail("a fee is beyond 30 %".into()));
+        }
+        let instrument = instrument(listing, symbol.clone(), base, quote).map_err(fail)?;
+        self.instruments.push(instrument);
+        Ok(listing.id)
     }
 
     /// The asset of that name.
@@ -186,9 +248,67 @@ impl Instrument {
         Amount(price.0 as u128 * quantity.0 as u128 * self.quote_atoms_per_tick_lot)
     }
 
+    /// Whether an order may have this price.
+    pub fn takes_price(&self, price: Price) -> bool {
+        price.0 > 0 && price <= self.price_max
+    }
+
     /// `quantity` in base atoms.
     pub fn base_amount(&self, quantity: Quantity) -> Amount {
         Amount(quantity.0 as u128 * self.base_atoms_per_lot)
+    }
+}
+
+/// What follows from a listing, if every settlement is a whole number of atoms and the largest fits.
+fn instrument(listing: &Listing, symbol: String, base: &Asset, quote: &Asset) -> Result<Instrument, String> {
+    let Listing { tick, lot, .. } = *listing;
+    for (field, step) in [("tick", tick), ("lot", lot)] {
+        if step.size == 0 || step.decimals > DECIMALS_MAX {
+            return Err(format!("{field} {} is zero or has more than {DECIMALS_MAX} decimals", step.text()));
+        }
+    }
+    let base_atoms_per_lot = rescale(lot.size as u128, lot.decimals, base.decimals)
+        .ok_or_else(|| format!("lot {} is not a whole number of atoms of {}", lot.text(), base.name))?;
+    let quote_atoms_per_tick_lot =
+        rescale(tick.size as u128 * lot.size as u128, tick.decimals + lot.decimals, quote.decimals)
+            .ok_or_else(|| {
+                let (tick, lot) = (tick.text(), lot.text());
+                format!("tick {tick} × lot {lot} is not a whole number of atoms of {}", quote.name)
+            })?;
+    let price_max = steps_max(tick);
+    let quantity_max = match listing.quantity_max.0 as u128 {
+        0 => steps_max(lot),
+        wanted => wanted.min(steps_max(lot)),
+    };
+    let largest = price_max.checked_mul(quantity_max).and_then(|n| n.checked_mul(quote_atoms_per_tick_lot));
+    if largest.is_none_or(|largest| largest > NOTIONAL_MAX)
+        || quantity_max.checked_mul(base_atoms_per_lot).is_none()
+    {
+        return Err("its largest notional, times its fee, does not fit 128 bits".into());
+    }
+    Ok(Instrument {
+        id: listing.id,
+        symbol,
+        base: base.id,
+        quote: quote.id,
+        tick,
+        lot,
+        base_atoms_per_lot,
+        quote_atoms_per_tick_lot,
+        min_notional: listing.min_notional,
+        price_max: Price(price_max as u64),
+        quantity_max: Quantity(quantity_max as u64),
+        band: listing.band,
+        fees: [listing.fees; FEE_TIERS],
+    })
+}
+
+/// The largest notional of an order, so that an order's fee parts fit an `i128` with room for a sum of two.
+const NOTIONAL_MAX: u128 = (i128::MAX / 4 / Fees::MAX as i128) as u128;
+
+impl Step {
+    fn text(self) -> String {
+        scaled_to_string(self.size as u128, self.decimals)
     }
 }
 

@@ -1,8 +1,8 @@
 //! The balances of one sequencer's accounts.
 //!
-//! Money is in one of two places: available, or held by a live order. A hold takes from available; it ends by
-//! settling (it pays, and what the trade cost less goes back) or by release. Every amount is a whole number of atoms
-//! and nothing is ever rounded, so per asset the sum over all accounts equals what was deposited.
+//! Money is in one of two places: available, or held by a live order, a withdrawal or a transfer. A hold takes from available; it ends by
+//! settling: it pays, and what it did not cost goes back. Every amount is a whole number of atoms, so per asset the sum
+//! over all accounts and fees equals what came in less what went out ([`Flows`]).
 //!
 //! A negative balance cannot be written down, and a subtraction that would need one stops the engine: that is our
 //! bug, and a wrong balance is worse than a restart.
@@ -22,7 +22,7 @@ impl Balances {
     /// Adds money from outside the account.
     ///
     /// # Panics
-    /// If the sum does not fit 128 bits: the caller bounds deposits ([`Deposits`]).
+    /// If the sum does not fit 128 bits: the caller bounds deposits ([`Flows`]).
     pub fn credit(&mut self, asset: AssetId, amount: Amount) -> Balance {
         let entry = self.entry(asset);
         entry.available.0 = entry.available.0.checked_add(amount.0).expect("deposits are bounded");
@@ -35,11 +35,6 @@ impl Balances {
         let available = entry.available.0.checked_sub(amount.0).ok_or(Insufficient)?;
         *entry = Balance { asset, available: Amount(available), held: Amount(entry.held.0 + amount.0) };
         Ok(*entry)
-    }
-
-    /// Moves `amount` from held back to available.
-    pub fn release(&mut self, asset: AssetId, amount: Amount) -> Balance {
-        self.settle(asset, amount, Amount(0))
     }
 
     /// Ends `held` of a hold: `paid` leaves the account, the rest goes back to available.
@@ -69,6 +64,8 @@ impl Balances {
         let at = match self.0.binary_search_by_key(&asset, |entry| entry.asset) {
             Ok(at) => at,
             Err(at) => {
+                // A million accounts of two assets each should not have room for four.
+                self.0.reserve_exact(1);
                 self.0.insert(at, Balance { asset, available: Amount(0), held: Amount(0) });
                 at
             }
@@ -77,32 +74,85 @@ impl Balances {
     }
 }
 
-/// Deposits of one sequencer, per asset: the other side of the conservation sum, and the bound that keeps every
-/// balance and every sum of balances within 128 bits.
-#[derive(Clone, Debug)]
-pub struct Deposits(Vec<Amount>);
+/// Money that came to and left one sequencer's accounts other than by trades, by asset: the other side of the
+/// conservation sum, and the bound that keeps every balance and every sum of balances within 128 bits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Flows(Vec<Flow>);
 
-/// With at most 64 sequencers no sum over all shards can pass 2^127.
-const DEPOSITS_MAX: u128 = 1 << 121;
-const _: () = assert!(DEPOSITS_MAX.checked_mul(crate::limits::SHARDS_MAX as u128).is_some());
+/// The flows of one asset.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flow {
+    /// From outside, ever.
+    pub deposited: u128,
+    /// To the outside, ever.
+    pub withdrawn: u128,
+    /// From accounts of all sequencers, ever, as far as it has arrived.
+    pub transferred_in: u128,
+    /// To accounts of all sequencers, ever, as far as it is known to have arrived.
+    pub transferred_out: u128,
+    /// What trades were charged less what they were rebated.
+    pub fees: i128,
+}
 
-impl Deposits {
+/// With at most 64 sequencers no sum over all shards can pass 2^127, and a transfer can only move what was deposited.
+const DEPOSITS_MAX: u128 = 1 << 120;
+const _: () = assert!(DEPOSITS_MAX.checked_mul(2 * crate::limits::SHARDS_MAX as u128).is_some());
+
+impl Flows {
     /// None yet, of so many assets.
     pub fn new(assets: usize) -> Self {
-        Self(vec![Amount(0); assets])
+        Self(vec![Flow::default(); assets])
     }
 
-    /// Counts a deposit; `None` if the asset is unknown or the total would pass the bound.
-    pub fn add(&mut self, asset: AssetId, amount: Amount) -> Option<()> {
-        let total = self.0.get_mut(asset.0 as usize)?;
-        let sum = total.0.checked_add(amount.0).filter(|sum| *sum <= DEPOSITS_MAX)?;
-        total.0 = sum;
+    /// One more asset.
+    pub fn add_asset(&mut self) {
+        self.0.push(Flow::default());
+    }
+
+    /// Whether the asset is known.
+    pub fn knows(&self, asset: AssetId) -> bool {
+        (asset.0 as usize) < self.0.len()
+    }
+
+    /// Counts a deposit; `None` if the total would pass the bound.
+    ///
+    /// # Panics
+    /// If the asset is not known, here and below.
+    pub fn deposit(&mut self, asset: AssetId, amount: Amount) -> Option<()> {
+        let flow = self.flow(asset);
+        flow.deposited = flow.deposited.checked_add(amount.0).filter(|sum| *sum <= DEPOSITS_MAX)?;
         Some(())
     }
 
+    /// Counts a withdrawal that was paid.
+    pub fn withdraw(&mut self, asset: AssetId, amount: Amount) {
+        self.flow(asset).withdrawn += amount.0;
+    }
+
+    /// Counts what arrived from another account; `None` if the total would pass the bound.
+    pub fn transfer_in(&mut self, asset: AssetId, amount: Amount) -> Option<()> {
+        let flow = self.flow(asset);
+        flow.transferred_in = flow.transferred_in.checked_add(amount.0).filter(|sum| *sum <= DEPOSITS_MAX)?;
+        Some(())
+    }
+
+    /// Counts what arrived at another account.
+    pub fn transfer_out(&mut self, asset: AssetId, amount: Amount) {
+        self.flow(asset).transferred_out += amount.0;
+    }
+
+    /// Counts a fee, or with a negative one a rebate.
+    pub fn charge(&mut self, asset: AssetId, fee: i128) {
+        self.flow(asset).fees += fee;
+    }
+
     /// By asset.
-    pub fn totals(&self) -> &[Amount] {
+    pub fn totals(&self) -> &[Flow] {
         &self.0
+    }
+
+    fn flow(&mut self, asset: AssetId) -> &mut Flow {
+        &mut self.0[asset.0 as usize]
     }
 }
 
@@ -136,7 +186,7 @@ mod tests {
         let mut balances = funded(100);
         balances.hold(USDT, Amount(60)).unwrap();
         assert_eq!(balances.settle(USDT, Amount(30), Amount(28)), of(42, 30));
-        assert_eq!(balances.release(USDT, Amount(30)), of(72, 0));
+        assert_eq!(balances.settle(USDT, Amount(30), Amount(0)), of(72, 0));
     }
 
     #[test]
@@ -144,16 +194,17 @@ mod tests {
     fn releasing_twice_stops_the_engine() {
         let mut balances = funded(100);
         balances.hold(USDT, Amount(60)).unwrap();
-        balances.release(USDT, Amount(60));
-        balances.release(USDT, Amount(60));
+        balances.settle(USDT, Amount(60), Amount(0));
+        balances.settle(USDT, Amount(60), Amount(0));
     }
 
     #[test]
     fn deposits_are_bounded() {
-        let mut deposits = Deposits::new(2);
-        assert_eq!(deposits.add(USDT, Amount(DEPOSITS_MAX)), Some(()));
-        assert_eq!(deposits.add(USDT, Amount(1)), None);
-        assert_eq!(deposits.add(AssetId(2), Amount(1)), None);
-        assert_eq!(deposits.totals(), [Amount(0), Amount(DEPOSITS_MAX)]);
+        let mut flows = Flows::new(2);
+        assert_eq!(flows.deposit(USDT, Amount(DEPOSITS_MAX)), Some(()));
+        assert_eq!(flows.deposit(USDT, Amount(1)), None);
+        assert_eq!(flows.transfer_in(USDT, Amount(DEPOSITS_MAX + 1)), None);
+        assert_eq!(flows.totals()[1].deposited, DEPOSITS_MAX);
+        assert!(!flows.knows(AssetId(2)));
     }
 }

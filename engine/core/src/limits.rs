@@ -26,6 +26,26 @@ pub const TURN_BATCH: usize = 256;
 /// Live orders of one account. Also bounds what one cancel-all may put on the links.
 pub const OPEN_ORDERS_PER_ACCOUNT_MAX: u32 = 20_000;
 
+/// Fee tiers of an exchange.
+pub const FEE_TIERS: usize = 8;
+
+/// How far ahead a dead-man timer may be set: a day.
+pub const DEAD_MAN_US_MAX: u64 = 24 * 3600 * 1_000_000;
+
+/// Withdrawals and transfers of one account that have not ended.
+pub const PARKED_PER_ACCOUNT_MAX: usize = 1024;
+
+/// How often an iceberg may refill at most: its quantity is no more than this many displays. A taker trades with each
+/// refill by itself, so this bounds what one resting order can make it do.
+pub const ICEBERG_REFILLS_MAX: u64 = 1000;
+
+/// Stops and stop-limits of one symbol that wait for their trigger.
+pub const STOPS_PER_SYMBOL_MAX: usize = 1 << 17;
+
+/// Trailing stops of one symbol. A trade at a new extreme moves the triggers of all that follow it, one by one: a
+/// thousand take some hundred microseconds, and nobody should wait longer for that.
+pub const TRAILING_STOPS_PER_SYMBOL_MAX: usize = 1000;
+
 /// Accounts of one engine: ids are dense, so this bounds the account table.
 pub const ACCOUNTS_MAX: u32 = 1 << 26;
 

@@ -2,7 +2,7 @@
 
 use super::wire::encode::control::{pong, subscription_ack};
 use super::wire::encode::request_error;
-use super::wire::request::{Action, Buffers, DEPTH_MAX, decode};
+use super::wire::request::{Action, Buffers, DEPTH_MAX, OrderTerms, Size, decode};
 use super::wire::{ErrorCode, NumberFormat};
 
 /// Decodes `bytes` and asserts:
@@ -27,8 +27,26 @@ pub fn check(bytes: &[u8], buffers: &mut Buffers) {
                     assert_eq!(ack["channel"], reference["channel"]);
                 }
                 Action::SubmitOrder(order) => {
-                    let _ = NumberFormat::new(8, 1).parse_quantity(order.quantity);
-                    assert_eq!(reference["quantity"], order.quantity);
+                    let (key, text) = match order.size {
+                        Size::Quantity(text) => ("quantity", text),
+                        Size::Quote(text) => ("quote_quantity", text),
+                    };
+                    let _ = NumberFormat::new(8, 1).parse_quantity(text);
+                    assert_eq!(reference[key], text);
+                    assert_eq!(reference.get("expire_ts").is_some(), order.expires.0 > 0);
+                    let stop_price = match order.terms {
+                        OrderTerms::Stop { stop_price } | OrderTerms::Oco { stop_price, .. } => {
+                            Some(stop_price)
+                        }
+                        OrderTerms::TrailingStop { stop_price, .. } => stop_price,
+                        OrderTerms::Plain | OrderTerms::Iceberg { .. } => None,
+                    };
+                    assert_eq!(reference.get("stop_price").and_then(|text| text.as_str()), stop_price);
+                }
+                Action::AmendOrder(amend) => {
+                    for (key, text) in [("price", amend.price), ("quantity", amend.quantity)] {
+                        assert_eq!(reference.get(key).and_then(|text| text.as_str()), text);
+                    }
                 }
                 _ => {}
             }

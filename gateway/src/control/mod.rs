@@ -1,13 +1,19 @@
 //! The control plane: HTTP for people, dashboards and scripts.
 //!
-//! It runs on tokio, apart from the hot path, and reaches it in two ways only: it reads counters, and it asks feeds
-//! through their doors.
-//! - `page`: the page and its files. `rest`: `/api/v1`. `metrics`: what Prometheus reads.
+//! It runs on tokio, apart from the hot path, and reaches it in three ways only: it reads counters, it asks feeds through
+//! their doors, and it has a port to the engine like everyone who sends commands.
+//! - `page`: the page and its files. `metrics`: what Prometheus reads.
+//! - `rest`: `/api/v1`. `query`: what its queries and refusals have in common.
+//! - [`operator`]: the port, and the clock that ticks in a quiet market. `admin`: what may be asked of it by HTTP.
 
+mod admin;
 mod metrics;
+pub mod operator;
 mod page;
+mod query;
 mod rest;
 
+use crate::accounts::Accounts;
 use crate::feed::FeedCounters;
 use crate::reactor::ReactorCounters;
 use crate::rooms::Registry;
@@ -18,10 +24,14 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use engine_core::counters::{MatcherCounters, SequencerCounters};
+use engine_core::limits::FEE_TIERS;
+use engine_core::message::Fees;
+use engine_core::units::SymbolId;
+use operator::Operator;
 use serde_json::json;
 use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 /// What HTTP can see.
@@ -35,6 +45,23 @@ pub struct Control {
     pub ready: Arc<AtomicBool>,
     pub info: Info,
     pub started: Instant,
+    pub accounts: Arc<Accounts>,
+    pub operator: Operator,
+    /// Whether `/api/v1/admin` is there.
+    pub admin: bool,
+    /// By symbol and tier: as listed, and as set since.
+    pub fees: Mutex<Vec<[Fees; FEE_TIERS]>>,
+}
+
+impl Control {
+    fn fees_of(&self, symbol: SymbolId) -> [Fees; FEE_TIERS] {
+        self.fees.lock().expect("no holder of this lock can panic")[symbol.0 as usize]
+    }
+
+    fn set_fees(&self, symbol: SymbolId, tier: u8, fees: Fees) {
+        let mut all = self.fees.lock().expect("no holder of this lock can panic");
+        all[symbol.0 as usize][tier as usize] = fees;
+    }
 }
 
 /// What a page must know first.
@@ -47,13 +74,16 @@ pub struct Info {
 
 /// All of it.
 pub fn router(control: Arc<Control>) -> Router {
+    let admin = if control.admin { admin::routes() } else { Router::new() };
     Router::new()
         .merge(page::routes())
         .nest("/api/v1", rest::routes())
+        .nest("/api/v1/admin", admin)
         .route("/health", get(|| async { Json(json!({"status": "ok"})) }))
         .route("/ready", get(ready))
         .route("/metrics", get(metrics::all))
         .fallback(rest::not_found)
+        .method_not_allowed_fallback(rest::method_not_allowed)
         .with_state(control)
 }
 

@@ -1,13 +1,14 @@
 //! `/api/v1`: what is listed, depth, trades, time.
 
 use super::Control;
+use super::query::{Keys, Refused, bad};
 use crate::feed::{Depth, FeedRequest};
 use crate::reactor::clock;
 use crate::wire::code::ErrorCode;
 use crate::wire::encode::SymbolFormat;
 use crate::wire::name::Name;
 use crate::wire::number::NumberFormat;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -15,8 +16,8 @@ use axum::{Json, Router};
 use engine_core::decimal::scaled_to_string;
 use engine_core::instrument::{Instrument, Step};
 use engine_core::matcher::TradePrint;
+use engine_core::message::Fees;
 use engine_core::units::{Price, Quantity, TradeId};
-use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,6 +45,11 @@ pub async fn not_found() -> Response {
     (StatusCode::NOT_FOUND, Json(body)).into_response()
 }
 
+pub async fn method_not_allowed() -> Response {
+    let body = json!({"type": "error", "code": "METHOD_NOT_ALLOWED", "message": "not with this method"});
+    (StatusCode::METHOD_NOT_ALLOWED, Json(body)).into_response()
+}
+
 async fn info(State(control): State<Arc<Control>>) -> Json<Value> {
     let info = &control.info;
     Json(json!({"ws_url": info.ws_url, "mode": info.mode, "demo": info.demo, "version": info.version}))
@@ -63,23 +69,17 @@ async fn symbols(State(control): State<Arc<Control>>) -> Json<Value> {
             "min_notional": scaled_to_string(instrument.min_notional.0, quote.decimals),
             "price_max": text(format.price, instrument.price_max.0),
             "quantity_max": text(format.quantity, instrument.quantity_max.0),
+            "band_bps": instrument.band,
+            "state": control.venue.state(instrument.id).text(),
+            "fees": control.fees_of(instrument.id).iter().zip(0..).map(|(fees, tier)| fees_row(tier, *fees)).collect::<Vec<_>>(),
         })
     };
     Json(json!({"symbols": market.instruments.iter().map(row).collect::<Vec<_>>()}))
 }
 
-#[derive(Deserialize)]
-struct DepthQuery {
-    symbol: Option<String>,
-    limit: Option<String>,
-}
-
-async fn depth(
-    State(control): State<Arc<Control>>,
-    Query(query): Query<DepthQuery>,
-) -> Result<Json<Value>, Refused> {
-    let instrument = listed(&control, query.symbol.as_deref())?;
-    let levels_max = rows("limit", query.limit.as_deref(), LEVELS_MAX)?;
+async fn depth(State(control): State<Arc<Control>>, keys: Keys) -> Result<Json<Value>, Refused> {
+    let instrument = listed(&control, keys.get("symbol"))?;
+    let levels_max = rows("limit", keys.get("limit"), LEVELS_MAX)?;
     let symbol = instrument.id;
     let depth: Depth =
         ask(&control, instrument, |answer| FeedRequest::Depth { symbol, levels_max, answer }).await?;
@@ -93,20 +93,10 @@ async fn depth(
     })))
 }
 
-#[derive(Deserialize)]
-struct TradesQuery {
-    symbol: Option<String>,
-    from_id: Option<String>,
-    limit: Option<String>,
-}
-
-async fn trades(
-    State(control): State<Arc<Control>>,
-    Query(query): Query<TradesQuery>,
-) -> Result<Json<Value>, Refused> {
-    let instrument = listed(&control, query.symbol.as_deref())?;
-    let trades_max = rows("limit", query.limit.as_deref(), TRADES_MAX)?;
-    let from = match &query.from_id {
+async fn trades(State(control): State<Arc<Control>>, keys: Keys) -> Result<Json<Value>, Refused> {
+    let instrument = listed(&control, keys.get("symbol"))?;
+    let trades_max = rows("limit", keys.get("limit"), TRADES_MAX)?;
+    let from = match keys.get("from_id") {
         Some(text) => {
             let id = text.parse().map_err(|_| bad("from_id", "from_id must be a whole number"))?;
             Some(TradeId(id))
@@ -146,17 +136,27 @@ async fn ask<T>(
     }
 }
 
-fn listed<'a>(control: &'a Control, symbol: Option<&str>) -> Result<&'a Instrument, Refused> {
-    let symbol =
-        symbol.ok_or_else(|| Refused::new(ErrorCode::MissingField, Some("symbol"), "symbol is missing"))?;
+/// The instrument of that name.
+pub fn listed<'a>(control: &'a Control, symbol: Option<&str>) -> Result<&'a Instrument, Refused> {
+    let refused = |code, message| Refused::of_field(code, "symbol", message);
+    let symbol = symbol.ok_or_else(|| refused(ErrorCode::MissingField, "symbol is missing"))?;
     let found = control.venue.instrument(symbol);
-    found.ok_or_else(|| Refused::new(ErrorCode::UnknownSymbol, Some("symbol"), "symbol is not listed"))
+    found.ok_or_else(|| refused(ErrorCode::UnknownSymbol, "symbol is not listed"))
 }
 
 fn rows(field: &'static str, text: Option<&str>, most: usize) -> Result<usize, Refused> {
     let Some(text) = text else { return Ok(ROWS_DEFAULT) };
     let rows = text.parse().ok().filter(|rows| (1..=most).contains(rows));
     rows.ok_or_else(|| bad(field, format!("{field} must be a whole number from 1 to {most}")))
+}
+
+/// What a tier pays, in basis points.
+pub fn fees_row(tier: u8, fees: Fees) -> Value {
+    let points = |tenths: i16| {
+        let sign = if tenths < 0 { "-" } else { "" };
+        format!("{sign}{}", scaled_to_string(tenths.unsigned_abs() as u128, 1))
+    };
+    json!({"tier": tier, "maker_bps": points(fees.maker), "taker_bps": points(fees.taker)})
 }
 
 fn step(step: Step) -> String {
@@ -174,41 +174,4 @@ fn levels(format: &SymbolFormat<'_>, levels: &[(Price, Quantity)]) -> Vec<[Strin
         .iter()
         .map(|(price, total)| [text(format.price, price.0), text(format.quantity, total.0)])
         .collect()
-}
-
-/// A refusal in the protocol's words.
-struct Refused {
-    code: ErrorCode,
-    field: Option<&'static str>,
-    message: String,
-}
-
-impl Refused {
-    fn new(code: ErrorCode, field: Option<&'static str>, message: impl Into<String>) -> Self {
-        Self { code, field, message: message.into() }
-    }
-}
-
-fn bad(field: &'static str, message: impl Into<String>) -> Refused {
-    Refused::new(ErrorCode::BadValue, Some(field), message)
-}
-
-impl IntoResponse for Refused {
-    fn into_response(self) -> Response {
-        let status = match self.code {
-            ErrorCode::UnknownSymbol => StatusCode::NOT_FOUND,
-            ErrorCode::Overloaded | ErrorCode::Timeout => StatusCode::SERVICE_UNAVAILABLE,
-            _ => StatusCode::BAD_REQUEST,
-        };
-        let mut body = json!({
-            "type": "error",
-            "code": self.code.text(),
-            "num": self.code.num(),
-            "message": self.message,
-        });
-        if let Some(field) = self.field {
-            body["field"] = field.into();
-        }
-        (status, Json(body)).into_response()
-    }
 }

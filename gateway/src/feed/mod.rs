@@ -5,7 +5,10 @@
 //! rooms of its symbol that carry the stream; rooms nobody ever asked for do not exist and cost nothing.
 //!
 //! Within a batch several changes of a level become one, and several commands one `depth_update` whose `prev_seq` →
-//! `seq` spans them: the chain never breaks, it takes longer steps.
+//! `seq` spans them: the chain never breaks, it takes longer steps. A change of what the symbol does is never put
+//! together with anything: what came before it goes out before it, and what comes after, after it.
+//!
+//! In an auction the best bid may be above the best ask. Nothing here minds.
 
 pub mod levels;
 
@@ -131,6 +134,8 @@ struct Symbol {
     changed: Vec<(Side, Price)>,
     touched: bool,
     kept: VecDeque<TradePrint>,
+    /// None before it was ever told: the symbol trades.
+    status: Option<market::Status>,
 }
 
 struct OpenRoom {
@@ -164,7 +169,10 @@ pub fn feed(
 
 impl MarketSink for Feed {
     fn event(&mut self, event: &MarketEvent) {
-        let (MarketEvent::Trade(id, _) | MarketEvent::Level(id, ..) | MarketEvent::Applied(id, ..)) = *event;
+        let (MarketEvent::Trade(id, _)
+        | MarketEvent::Level(id, ..)
+        | MarketEvent::Applied(id, ..)
+        | MarketEvent::State(id, ..)) = *event;
         let symbol = self.symbols.entry(id).or_default();
         if !symbol.touched {
             symbol.touched = true;
@@ -182,6 +190,11 @@ impl MarketSink for Feed {
             MarketEvent::Applied(_, sequence, at) => {
                 symbol.sequence = sequence;
                 symbol.at = at;
+            }
+            MarketEvent::State(_, state, ts) => {
+                symbol.status = Some(market::Status { state, ts });
+                self.publish_symbol(id);
+                self.publish_status(id);
             }
         }
     }
@@ -262,13 +275,22 @@ impl Feed {
             append(Stream::Bbo, &self.scratch.frame());
         }
 
-        for open in rooms {
-            let head = open.writer.publish();
-            if head != open.head {
-                open.head = head;
-                open.room.announce(&self.doors);
-            }
+        announce(rooms, &self.doors);
+    }
+
+    /// Tells every room of the symbol what it does now, and those who send orders there.
+    fn publish_status(&mut self, id: SymbolId) {
+        let symbol = self.symbols.get_mut(&id).expect("it has a status");
+        let status = symbol.status.expect("it has a status");
+        self.venue.set_state(id, status.state);
+        market::status(self.scratch.payload(), &self.venue.format(id), status);
+        let frame = self.scratch.frame();
+        for open in &mut symbol.rooms {
+            open.writer.append(&frame);
+            self.counters.frames.add(1);
+            self.counters.bytes.add(frame.iter().map(|piece| piece.len() as u64).sum());
         }
+        announce(&mut symbol.rooms, &self.doors);
     }
 
     fn answer(&mut self, request: FeedRequest) {
@@ -306,6 +328,12 @@ impl Feed {
         let symbol = self.symbols.get_mut(&id).expect("a room's symbol is known");
         let open = symbol.rooms.iter_mut().find(|open| open.room.index == room).expect("it was opened");
         let mut frames = Vec::new();
+        // Most symbols have always traded, and then there is nothing to say. Once they have not, everyone is told: who was
+        // lapped may have missed any change. It comes first, so that a crossed book is no surprise.
+        if let Some(status) = symbol.status {
+            market::status(self.scratch.payload(), &format, status);
+            frames.extend_from_slice(&self.scratch.frame().concat());
+        }
         if open.room.view.has(Stream::Depth) {
             let head =
                 market::DepthSnapshot { seq: symbol.published, ts: symbol.at, depth: None, checksum: None };
@@ -327,6 +355,17 @@ impl Feed {
         });
         self.counters.snapshots.add(1);
         open.room.announce(&self.doors);
+    }
+}
+
+/// Makes what was appended to rooms visible, and rings.
+fn announce(rooms: &mut [OpenRoom], doors: &[Arc<ReactorDoor>]) {
+    for open in rooms {
+        let head = open.writer.publish();
+        if head != open.head {
+            open.head = head;
+            open.room.announce(doors);
+        }
     }
 }
 

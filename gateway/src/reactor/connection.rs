@@ -74,22 +74,20 @@ pub(super) enum Next {
 }
 
 impl Reactor {
-    /// Takes a new connection in, or refuses it with a reason.
-    pub fn admit(&mut self, stream: Rc<TcpStream>, address: IpAddr) -> Option<(usize, u16)> {
+    /// Takes a new connection in, or says why not; nothing if there is nobody any more to say it to.
+    pub fn admit(
+        &mut self,
+        stream: Rc<TcpStream>,
+        address: IpAddr,
+    ) -> Result<(usize, u16), Option<handshake::Refusal>> {
         self.now = super::clock();
-        let refusal = self.refusal_of(address);
-        let prepared = prepare_socket(&stream, self.shared.limits.send_buffer_bytes);
-        if let Some(refusal) = refusal {
+        if let Some(refusal) = self.refusal_of(address) {
             self.counters.refused.add(1);
-            let mut response = Vec::new();
-            refusal.write_response(&mut response);
-            let _ = blaster::send(stream.as_raw_fd(), &response);
-            let _ = shutdown(stream.as_raw_fd(), libc::SHUT_WR);
-            return None;
+            return Err(Some(refusal));
         }
-        if let Err(error) = prepared {
+        if let Err(error) = prepare_socket(&stream, self.shared.limits.send_buffer_bytes) {
             tracing::debug!(%error, "a connection ended before it began");
-            return None;
+            return Err(None);
         }
         *self.shared.addresses.entry(address).or_default() += 1;
         self.counters.accepted.add(1);
@@ -115,7 +113,7 @@ impl Reactor {
             resumed: None,
         });
         self.counters.connections.set(self.connections.len() as u64);
-        Some((at, generation))
+        Ok((at, generation))
     }
 
     fn refusal_of(&self, address: IpAddr) -> Option<handshake::Refusal> {
@@ -141,10 +139,8 @@ impl Reactor {
         self.leave_all_rooms(at);
         let connection = self.connections.remove(at);
         self.generations[at] = generation.wrapping_add(1);
-        if let Phase::Native(_, session) = &connection.phase
-            && let Some(account) = session.account()
-        {
-            self.unwatch(account, at);
+        if let Phase::Native(_, session) = &connection.phase {
+            self.end_session(at, session);
         }
         // A drain task may still wait for the socket: this wakes it, and it finds the connection gone.
         let _ = shutdown(connection.socket, libc::SHUT_RDWR);
@@ -255,18 +251,17 @@ impl Reactor {
                 Err(violation) => break Some((Some(violation.close_code()), violation.reason())),
             }
         };
+        self.connections[at].phase = match session {
+            Some(session) => Phase::Native(decoder, session),
+            None => Phase::Echo(decoder),
+        };
         match ended {
             None => {
-                self.connections[at].phase = match session {
-                    Some(session) => Phase::Native(decoder, session),
-                    None => Phase::Echo(decoder),
-                };
                 self.want_turn();
                 if self.connections[at].outbox.len() > PAUSE_BYTES { Next::Pause } else { Next::Read }
             }
             Some((code, reason)) => {
-                let account = session.and_then(|session| session.account());
-                self.close(at, account, code, reason);
+                self.close(at, code, reason);
                 Next::Read
             }
         }
@@ -312,19 +307,14 @@ impl Reactor {
     }
 
     /// Says goodbye: the close frame goes out after what is already in the outbox, and nothing after it.
-    pub fn close(
-        &mut self,
-        at: usize,
-        account: Option<engine_core::units::AccountId>,
-        code: Option<CloseCode>,
-        reason: &str,
-    ) {
+    pub fn close(&mut self, at: usize, code: Option<CloseCode>, reason: &str) {
         self.leave_all_rooms(at);
-        if let Some(account) = account {
-            self.unwatch(account, at);
+        let connection = &mut self.connections[at];
+        if let Phase::Native(_, session) = std::mem::replace(&mut connection.phase, Phase::Closing(self.now))
+        {
+            self.end_session(at, &session);
         }
         let connection = &mut self.connections[at];
-        connection.phase = Phase::Closing(self.now);
         match (code, reason) {
             (Some(code), reason) if !reason.is_empty() => {
                 ws::frame::write_close(&mut connection.outbox, code, reason)
@@ -332,12 +322,6 @@ impl Reactor {
             (code, _) => ws::frame::write_close_reply(&mut connection.outbox, code),
         }
         self.touch(at);
-    }
-
-    /// As [`Reactor::close`], for a connection that is not being read at the moment.
-    pub fn close_with(&mut self, at: usize, code: CloseCode, reason: &str) {
-        let account = self.session_mut(at).and_then(|session| session.account());
-        self.close(at, account, Some(code), reason);
     }
 
     /// Notes that the connection has something to send.
@@ -467,7 +451,7 @@ impl Reactor {
             match close {
                 Some((code, reason)) => {
                     self.counters.closed_slow.add((code == CloseCode::SLOW_CONSUMER) as u64);
-                    self.close_with(at, code, reason);
+                    self.close(at, Some(code), reason);
                 }
                 None => self.drop_connection(at),
             }
@@ -486,9 +470,9 @@ impl Reactor {
                     ws::frame::append_frame(outbox, Opcode::Text, 100, |out| {
                         crate::wire::encode::control::server_shutdown(out, now, RECONNECT_AFTER_MS)
                     });
-                    self.close_with(at, CloseCode::GOING_AWAY, "shutting down");
+                    self.close(at, Some(CloseCode::GOING_AWAY), "shutting down");
                 }
-                Phase::Echo(_) => self.close_with(at, CloseCode::GOING_AWAY, "shutting down"),
+                Phase::Echo(_) => self.close(at, Some(CloseCode::GOING_AWAY), "shutting down"),
                 Phase::Handshake(_) => self.drop_connection(at),
                 Phase::Closing(_) => {}
             }
@@ -516,7 +500,7 @@ fn origin_is_allowed(origin: &str, host: &str, allowed: &[String]) -> bool {
     is_loopback || page == name(host)
 }
 
-fn receive(socket: RawFd, into: &mut [u8]) -> io::Result<usize> {
+pub(super) fn receive(socket: RawFd, into: &mut [u8]) -> io::Result<usize> {
     loop {
         // SAFETY: the pointer and the length are those of a live, exclusive slice.
         let n = unsafe { libc::recv(socket, into.as_mut_ptr().cast(), into.len(), libc::MSG_DONTWAIT) };
@@ -532,7 +516,7 @@ fn receive(socket: RawFd, into: &mut [u8]) -> io::Result<usize> {
     }
 }
 
-fn shutdown(socket: RawFd, how: libc::c_int) -> io::Result<()> {
+pub(super) fn shutdown(socket: RawFd, how: libc::c_int) -> io::Result<()> {
     // SAFETY: shutdown takes no memory of ours; a stale descriptor cannot be here, the stream owns it.
     match unsafe { libc::shutdown(socket, how) } {
         0 => Ok(()),

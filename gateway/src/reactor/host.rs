@@ -4,9 +4,10 @@ use super::Reactor;
 use super::fanout::{Membership, Place};
 use crate::accounts::Login;
 use crate::rooms::view::View;
-use crate::session::Host;
+use crate::session::{Host, LoggedIn};
 use crate::venue::Venue;
 use crate::wire::code::{ErrorCode, Refusal};
+use crate::wire::name::CancelScope;
 use crate::ws::{self, Opcode};
 use engine_core::executor::threads::Overloaded;
 use engine_core::message::{Command, Input, Origin};
@@ -27,13 +28,14 @@ fn session_number(at: usize, generation: u16) -> u32 {
     at as u32 | (generation as u32) << PLACE_BITS
 }
 
-/// Connections of one reactor that a session number can tell apart.
-pub const CONNECTIONS_MAX: usize = 1 << PLACE_BITS;
+/// Connections of one reactor that a session number can tell apart. The last place stays free: a number with all bits
+/// set is nobody's.
+pub const CONNECTIONS_MAX: usize = (1 << PLACE_BITS) - 1;
 
 impl Reactor {
     /// The connection an engine's answer is for, if it is still there.
     pub(super) fn connection_of(&self, session: u32) -> Option<usize> {
-        let at = (session & (CONNECTIONS_MAX as u32 - 1)) as usize;
+        let at = (session & ((1 << PLACE_BITS) - 1)) as usize;
         let connection = self.connections.get(at)?;
         (session_number(at, connection.generation) == session).then_some(at)
     }
@@ -61,16 +63,29 @@ impl Client<'_> {
         self.reactor.port.submit(Input { origin, at, ticket: 0, command })
     }
 
-    fn open_paper_account(&mut self, login: Login) -> Result<(), Overloaded> {
+    /// What is refused of it carries the login's `request`, so that the client hears of it.
+    fn open_paper_account(&mut self, login: Login, request: u32) -> Result<(), Overloaded> {
         let account = login.account();
         // Said at every login: another reactor may have made the account a moment ago, and its word may come later.
-        self.input(Command::Open { account }, 0)?;
+        self.input(Command::Open { account }, request)?;
         if let Login::Created(account) = login {
             for (asset, amount) in self.reactor.shared.venue.clone().paper_funds.iter().copied() {
-                self.input(Command::Deposit { account, asset, amount }, 0)?;
+                self.input(Command::Deposit { account, asset, amount }, request)?;
             }
         }
         Ok(())
+    }
+
+    /// Opens the account, has its news come to this reactor, and asks for a look at it.
+    fn enter(&mut self, login: Login, request: u32) -> Result<(), Overloaded> {
+        self.open_paper_account(login, request)?;
+        let account = login.account();
+        if !self.reactor.watchers.contains_key(&account) {
+            // If the rest fails it stays watched by nobody here, which is harmless.
+            self.reactor.port.watch(account, true)?;
+        }
+        let asker = self.origin(request);
+        self.reactor.port.look(account, asker)
     }
 }
 
@@ -124,19 +139,34 @@ impl Host for Client<'_> {
         self.input(command, request).map_err(overloaded)
     }
 
-    fn login(&mut self, name: &str, request: u32) -> Result<AccountId, Refusal> {
-        let login = self.reactor.shared.accounts.login(name);
+    fn login(&mut self, name: &str, request: u32, guards: Option<CancelScope>) -> Result<LoggedIn, Refusal> {
+        if guards.is_some() {
+            self.reactor.check_guards()?;
+        }
+        let shared = self.reactor.shared.clone();
+        let login = shared.accounts.login(name);
         let login =
             login.ok_or_else(|| Refusal::new(ErrorCode::Overloaded, "no more accounts can be opened"))?;
-        let account = login.account();
-        self.open_paper_account(login).map_err(overloaded)?;
-        let watchers = self.reactor.watchers.entry(account).or_default();
-        watchers.push(self.at);
-        if watchers.len() == 1 {
-            self.reactor.port.watch(account, true).map_err(overloaded)?;
+        if let Err(full) = self.enter(login, request) {
+            if let Login::Created(_) = login {
+                shared.accounts.forget(name); // it may have a part of its money only
+            }
+            return Err(overloaded(full));
         }
-        self.look(account, request)?;
-        Ok(account)
+        let account = login.account();
+        self.reactor.watchers.entry(account).or_default().push(self.at);
+        self.reactor.guards += guards.is_some() as usize;
+        let guards = if guards == Some(CancelScope::Account) { shared.accounts.guard(name) } else { 0 };
+        Ok(LoggedIn { account, guards })
+    }
+
+    fn logout(&mut self, account: AccountId, guarded: bool) {
+        self.reactor.unwatch(account, self.at);
+        self.reactor.guards -= guarded as usize;
+    }
+
+    fn new_group(&mut self) -> u32 {
+        self.reactor.shared.groups.fetch_add(1, Ordering::Relaxed)
     }
 
     fn look(&mut self, account: AccountId, request: u32) -> Result<(), Refusal> {

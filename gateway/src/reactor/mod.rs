@@ -5,12 +5,15 @@
 //! that are behind. Reading (`connection.rs`) happens between turns, one bounded read per readable socket, so what
 //! gathers while a turn sends goes out as one write in the next. Nothing waits inside a turn; waiting is here, in the
 //! small tasks that monoio runs: accept, one per connection for reading, one more for a connection whose socket is
-//! full, and the pump that runs the turns.
+//! full, and the pump that runs the turns. `refuse.rs` is what happens to those who may not come in, `farewell.rs` what is
+//! done for those who have gone.
 
 pub mod blaster;
 mod connection;
 mod fanout;
+mod farewell;
 mod host;
+mod refuse;
 mod turn;
 
 pub use host::CONNECTIONS_MAX;
@@ -30,6 +33,7 @@ use engine_core::executor::threads::Port;
 use engine_core::message::Report;
 use engine_core::units::{AccountId, Timestamp};
 use fanout::LocalRoom;
+use farewell::Farewell;
 use monoio::net::{TcpListener, TcpStream, UnixStream};
 use slab::Slab;
 use std::cell::RefCell;
@@ -47,7 +51,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// What all reactors share.
 pub struct Shared {
     pub venue: Arc<Venue>,
-    pub accounts: Accounts,
+    pub accounts: Arc<Accounts>,
     pub registry: Arc<Registry>,
     pub doors: Vec<Arc<ReactorDoor>>,
     pub limits: Limits,
@@ -55,6 +59,9 @@ pub struct Shared {
     pub addresses: DashMap<IpAddr, u32>,
     /// Numbers anonymous accounts.
     pub anonymous: AtomicU32,
+    /// Numbers connections that send orders. Starts at the second of the start, so that the orders an earlier run left
+    /// in the engine are not taken for those of a new connection.
+    pub groups: AtomicU32,
     pub stopping: AtomicBool,
 }
 
@@ -119,6 +126,13 @@ struct Reactor {
     rooms: HashMap<u32, LocalRoom>,
     /// Connections that an account's news go to.
     watchers: HashMap<AccountId, Vec<usize>>,
+    /// What is to be done for clients that are gone; those that have just gone have no clock yet.
+    farewells: Slab<Farewell>,
+    new_farewells: Vec<usize>,
+    /// Connections that have asked for a farewell, and farewells.
+    guards: usize,
+    /// Refused connections that are being waited for.
+    refused: usize,
     /// Connections with something private to send.
     touched: Vec<usize>,
     /// Empty buffers for outboxes.
@@ -172,6 +186,10 @@ pub fn run(parts: Parts, started: impl FnOnce(String)) -> anyhow::Result<()> {
         generations: Vec::new(),
         rooms: HashMap::new(),
         watchers: HashMap::new(),
+        farewells: Slab::new(),
+        new_farewells: Vec::new(),
+        guards: 0,
+        refused: 0,
         touched: Vec::new(),
         spare_outboxes: Vec::new(),
         reports: Vec::new(),
@@ -218,8 +236,11 @@ async fn accept(shell: Shell, listener: TcpListener) {
 
 fn open(shell: &Shell, stream: TcpStream, address: SocketAddr) {
     let stream = Rc::new(stream);
-    if let Some((at, generation)) = shell.borrow_mut().admit(stream.clone(), address.ip()) {
-        monoio::spawn(serve(shell.clone(), stream, at, generation));
+    let admitted = shell.borrow_mut().admit(stream.clone(), address.ip());
+    match admitted {
+        Ok((at, generation)) => drop(monoio::spawn(serve(shell.clone(), stream, at, generation))),
+        Err(Some(refusal)) => drop(monoio::spawn(refuse::refuse(shell.clone(), stream, refusal))),
+        Err(None) => {}
     }
 }
 
@@ -273,6 +294,7 @@ async fn pump(shell: Shell, sleeper: Sleeper) -> anyhow::Result<()> {
             let mut reactor = shell.borrow_mut();
             let more = reactor.turn();
             reactor.spawn_drains(&shell);
+            reactor.spawn_farewells(&shell);
             (more, reactor.shared.stopping.load(Ordering::Relaxed))
         };
         if stop {
@@ -280,7 +302,7 @@ async fn pump(shell: Shell, sleeper: Sleeper) -> anyhow::Result<()> {
                 shell.borrow_mut().say_goodbye();
                 std::time::Instant::now()
             });
-            if shell.borrow().connections.is_empty() || since.elapsed() > DRAIN_MAX {
+            if shell.borrow_mut().has_said_all() || since.elapsed() > DRAIN_MAX {
                 return Ok(());
             }
             monoio::time::sleep(Duration::from_millis(5)).await;
@@ -345,6 +367,12 @@ impl Reactor {
             || !self.shared.doors[self.index].dirty.is_empty()
             || self.port.has_reports()
             || self.shared.stopping.load(Ordering::Relaxed)
+    }
+
+    /// Whether nobody waits for a word of this reactor, which stops: no client, and no farewell.
+    fn has_said_all(&mut self) -> bool {
+        self.hurry_farewells();
+        self.connections.is_empty() && self.farewells.is_empty()
     }
 
     /// Starts a drain task for every connection whose socket has become full since.

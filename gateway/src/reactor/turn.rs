@@ -59,9 +59,19 @@ impl Reactor {
     }
 
     fn answer(&mut self, at: usize, request: u32, report: &Report) {
-        if let ReportBody::Account(view) = &report.body {
-            self.with_session(at, |session, client| session.account_view(request, view, client));
-            return;
+        match &report.body {
+            ReportBody::Account(view) => {
+                let account = report.account;
+                self.with_session(at, |session, client| session.account_view(request, account, view, client));
+                return;
+            }
+            ReportBody::Refused { reason } => {
+                self.with_session(at, |session, client| session.refused(request, *reason, client));
+                return;
+            }
+            // An account is open, or has its money: the view that follows says so.
+            ReportBody::Done => return,
+            _ => {}
         }
         let id = match request {
             0 => None,

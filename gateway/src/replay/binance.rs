@@ -19,7 +19,7 @@ use super::funding::{Fund, fund};
 use super::outcome::Outcome;
 use super::tops::Top;
 use engine_core::instrument::{InstrumentSpec, Market};
-use engine_core::message::{Command, Input, OrderKind, Origin, Submit};
+use engine_core::message::{Command, Input, Origin, Submit};
 use engine_core::units::*;
 use frames::{Body, Change, Diff, Message, Trade, is_futures, read_frames};
 use std::collections::BTreeMap;
@@ -216,16 +216,8 @@ impl Build {
         for ((side, price), total) in changed.into_iter().filter(|(_, total)| !total.is_zero()) {
             self.orders += 1;
             self.levels.insert((side, price), Level { total, order: self.orders });
-            self.push(Command::Submit(Submit {
-                account: owner(price),
-                symbol: SymbolId(0),
-                order_id: name('l', self.orders),
-                side,
-                kind: OrderKind::Limit,
-                price,
-                quantity: total,
-                time_in_force: TimeInForce::PostOnly,
-            }));
+            let limit = Submit::limit(owner(price), SymbolId(0), name('l', self.orders), side, price, total);
+            self.push(Command::Submit(Submit { time_in_force: TimeInForce::PostOnly, ..limit }));
         }
     }
 
@@ -247,16 +239,10 @@ impl Build {
             (Some(far), Side::Buy) => far.max(price),
             (Some(far), Side::Sell) => far.min(price),
         });
-        self.push(Command::Submit(Submit {
-            account: AccountId(ACCOUNTS + (trade.id % ACCOUNTS as u64) as u32),
-            symbol: SymbolId(0),
-            order_id: name('t', trade.id),
-            side: trade.side,
-            kind: OrderKind::Limit,
-            price,
-            quantity: trade.quantity,
-            time_in_force: TimeInForce::Ioc,
-        }));
+        let account = AccountId(ACCOUNTS + (trade.id % ACCOUNTS as u64) as u32);
+        let order_id = name('t', trade.id);
+        let limit = Submit::limit(account, SymbolId(0), order_id, trade.side, price, trade.quantity);
+        self.push(Command::Submit(Submit { time_in_force: TimeInForce::Ioc, ..limit }));
     }
 
     fn push(&mut self, command: Command) {

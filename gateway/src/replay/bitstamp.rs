@@ -164,16 +164,9 @@ fn market() -> Arc<Market> {
 }
 
 fn limit_order(row: &Row, post_only: bool) -> Submit {
-    Submit {
-        account: owner(row.id),
-        symbol: SymbolId(0),
-        order_id: name(row.id),
-        side: row.side,
-        kind: OrderKind::Limit,
-        price: row.price,
-        quantity: row.volume,
-        time_in_force: if post_only { TimeInForce::PostOnly } else { TimeInForce::Gtc },
-    }
+    let time_in_force = if post_only { TimeInForce::PostOnly } else { TimeInForce::Gtc };
+    let limit = Submit::limit(owner(row.id), SymbolId(0), name(row.id), row.side, row.price, row.volume);
+    Submit { time_in_force, ..limit }
 }
 
 fn is_market_sell(row: &Row) -> bool {

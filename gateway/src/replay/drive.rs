@@ -42,10 +42,14 @@ pub fn play(
 ) -> anyhow::Result<Played> {
     let (send, tops) = channel();
     let top_watch = TopWatch::new(moments, send);
-    match executor {
-        Executor::Inline => Ok(inline(flow, shape, top_watch, tops, progress)),
-        Executor::Threads => threads(flow, shape, watch, top_watch, tops, progress),
+    let played = match executor {
+        Executor::Inline => inline(flow, shape, top_watch, tops, progress),
+        Executor::Threads => threads(flow, shape, watch, top_watch, tops, progress)?,
+    };
+    if let Some(reason) = played.tally.refused {
+        anyhow::bail!("the engine refused to open or fund an account: {reason:?}");
     }
+    Ok(played)
 }
 
 fn inline(
@@ -100,7 +104,7 @@ fn threads(
 
 fn watch_all(port: &mut Port, funding: &[Input]) {
     let accounts: std::collections::BTreeSet<_> =
-        funding.iter().map(|input| input.command.account()).collect();
+        funding.iter().filter_map(|input| input.command.account()).collect();
     for account in accounts {
         while port.watch(account, true).is_err() {
             port.flush();

@@ -5,9 +5,8 @@ use super::drive::Played;
 use super::tally::Trade;
 use super::{Flow, ReplayArgs};
 use engine_core::decimal::scaled_to_string;
-use engine_core::executor::AtRest;
+use engine_core::executor::{AtRest, Money};
 use engine_core::message::{Command, Reject};
-use engine_core::units::Amount;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -40,9 +39,9 @@ pub struct Outcome {
     /// Moments at which the recorded diffs themselves give the bookTicker's top: what can be asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tops_expected: Option<u64>,
-    /// Whether available + held = deposits, for every asset.
+    /// Whether available + held + fees = deposits − withdrawals, for every asset.
     pub conserved: bool,
-    /// By asset: what all accounts have, and what was deposited.
+    /// By asset: what all accounts have with the fees they paid, and what was deposited and not withdrawn.
     pub money: BTreeMap<String, [String; 2]>,
     /// By symbol: over everything that happened in its book, in order.
     pub event_hashes: BTreeMap<String, String>,
@@ -70,7 +69,7 @@ impl Outcome {
     pub(super) fn new(args: &ReplayArgs, flow: &Flow, played: &Played) -> Self {
         let Played { rest, tally, elapsed, .. } = played;
         rest.sequencers.iter().for_each(|shard| shard.machine.check());
-        let money = rest.money();
+        let money: Vec<[i128; 2]> = rest.money().iter().map(both_sides).collect();
         let counters = || rest.matchers.iter().flat_map(|shard| shard.machine.counters());
         let hash_of = |(symbol, counters): (engine_core::units::SymbolId, engine_core::matcher::Counters)| {
             let name = flow.market.instruments[symbol.0 as usize].symbol.clone();
@@ -102,7 +101,7 @@ impl Outcome {
             tops_equal: None,
             tops: None,
             tops_expected: None,
-            conserved: money.iter().all(|[have, deposited]| have == deposited),
+            conserved: money.iter().all(|[are, came]| are == came),
             money: money_by_name(flow, &money),
             event_hashes: counters().map(hash_of).collect(),
             balances_hash: balances_hash(rest),
@@ -142,12 +141,19 @@ impl Outcome {
     }
 }
 
-fn money_by_name(flow: &Flow, money: &[[Amount; 2]]) -> BTreeMap<String, [String; 2]> {
+/// What accounts and house have, and what came from outside: equal if nothing was made or lost.
+fn both_sides(money: &Money) -> [i128; 2] {
+    [money.of_accounts as i128 + money.fees, money.deposited as i128 - money.withdrawn as i128]
+}
+
+fn money_by_name(flow: &Flow, money: &[[i128; 2]]) -> BTreeMap<String, [String; 2]> {
+    let text = |amount: i128, decimals| {
+        let sign = if amount < 0 { "-" } else { "" };
+        format!("{sign}{}", scaled_to_string(amount.unsigned_abs(), decimals))
+    };
     let assets = flow.market.assets.iter().zip(money);
     assets
-        .map(|(asset, both)| {
-            (asset.name.clone(), both.map(|amount| scaled_to_string(amount.0, asset.decimals)))
-        })
+        .map(|(asset, both)| (asset.name.clone(), both.map(|amount| text(amount, asset.decimals))))
         .collect()
 }
 
@@ -188,7 +194,10 @@ impl fmt::Display for Outcome {
         }
         for (asset, [have, deposited]) in &self.money {
             let sign = if have == deposited { "=" } else { "≠" };
-            writeln!(f, "money {asset}: available + held {have} {sign} deposits {deposited}")?;
+            writeln!(
+                f,
+                "money {asset}: available + held + fees {have} {sign} deposits − withdrawals {deposited}"
+            )?;
         }
         for (symbol, hash) in &self.event_hashes {
             writeln!(f, "event hash {symbol}: {hash}")?;

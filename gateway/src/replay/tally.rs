@@ -22,6 +22,8 @@ pub struct Tally {
     /// Cancels of orders that were gone or never placed. Which of the two reasons the client hears can depend on how
     /// far a settlement had come, so they are one count.
     pub cancels_missed: u64,
+    /// Why an account was not opened or funded, if that ever happened: nothing after it would mean anything.
+    pub refused: Option<Reject>,
     /// By trade id from 1. Two reports make a trade: its buyer's and its seller's.
     trades: Vec<Sides>,
     trade_reports: u64,
@@ -42,6 +44,7 @@ impl Tally {
             ReportBody::OrderReject { reason, .. } => self.orders_rejected[*reason as usize] += 1,
             ReportBody::CancelAck { .. } => self.cancels_acked += 1,
             ReportBody::CancelReject { .. } => self.cancels_missed += 1,
+            ReportBody::Refused { reason } => self.refused = Some(*reason),
             ReportBody::Execution(Execution {
                 kind: ExecutionKind::Trade { trade, price, quantity, .. },
                 order,

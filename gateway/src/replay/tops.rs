@@ -56,7 +56,7 @@ impl MarketSink for TopWatch {
     fn event(&mut self, event: &MarketEvent) {
         match *event {
             _ if self.moments.is_empty() => {}
-            MarketEvent::Trade(..) => {}
+            MarketEvent::Trade(..) | MarketEvent::State(..) => {}
             MarketEvent::Level(_, side, price, total) => self.changes.push((side, price, total)),
             MarketEvent::Applied(_, _, at) => {
                 while self.moments.get(self.seen).is_some_and(|moment| *moment < at) {

@@ -45,7 +45,8 @@ pub struct Room {
 pub struct Snapshot {
     /// Frames from here on continue it.
     pub position: u64,
-    /// Whole frames: the book (or the best prices) as of `sequence`; empty for a room of trades alone.
+    /// Whole frames: what the symbol does, if that ever changed; the book (or the best prices) as of `sequence`. May be
+    /// empty for a room of trades alone.
     pub frames: Bytes,
     pub sequence: Sequence,
     /// The next trade from here on.

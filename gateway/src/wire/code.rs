@@ -97,6 +97,8 @@ error_codes! {
     BadValue "BAD_VALUE" 1102 "INVALID_ARGUMENT"
     /// More decimals than the instrument has.
     BadPrecision "BAD_PRECISION" 1111 "INVALID_ARGUMENT"
+    /// Terms of an order that do not go together, or an end that has passed.
+    BadTerms "BAD_TERMS" 1128 "INVALID_ARGUMENT"
     /// No such channel.
     UnknownChannel "UNKNOWN_CHANNEL" 1121 "NOT_FOUND"
     /// No such symbol.
@@ -115,6 +117,8 @@ error_codes! {
     MarketClosed "MARKET_CLOSED" 2010 "FAILED_PRECONDITION"
     /// The instrument takes cancels only.
     CancelOnly "CANCEL_ONLY" 2010 "FAILED_PRECONDITION"
+    /// The account may cancel, but neither order nor move money.
+    AccountSuspended "ACCOUNT_SUSPENDED" 2010 "PERMISSION_DENIED"
     /// The order cannot be cancelled.
     CancelRejected "CANCEL_REJECTED" 2011 "FAILED_PRECONDITION"
     /// The order was filled or cancelled already.
@@ -129,6 +133,10 @@ error_codes! {
     AlreadySubscribed "ALREADY_SUBSCRIBED" 2035 "FAILED_PRECONDITION"
     /// The connection has no such subscription.
     NotSubscribed "NOT_SUBSCRIBED" 2036 "FAILED_PRECONDITION"
+    /// Another change of the order is on its way.
+    AmendPending "AMEND_PENDING" 2038 "FAILED_PRECONDITION"
+    /// This kind of order cannot be changed.
+    NotAmendable "NOT_AMENDABLE" 2038 "FAILED_PRECONDITION"
     /// The events asked for are no longer kept; a snapshot follows.
     ResumeTooOld "RESUME_TOO_OLD" 4101 "OUT_OF_RANGE"
 }

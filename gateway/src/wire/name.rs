@@ -1,6 +1,7 @@
 //! The closed vocabularies of the protocol: words that stand for one of a few things.
 
-use engine_core::units::Side;
+use engine_core::message::{AccountState, SymbolState};
+use engine_core::units::{SelfTrade, Side};
 
 /// An enum whose values are words on the wire.
 pub trait Name: Copy + Sized + 'static {
@@ -62,6 +63,14 @@ names! {
         Market "market"
         /// A post-only limit order.
         LimitMaker "limit_maker"
+        /// A market order once a trade reaches its stop price.
+        Stop "stop"
+        /// A limit order once a trade reaches its stop price.
+        StopLimit "stop_limit"
+        /// A stop whose price follows the market.
+        TrailingStop "trailing_stop"
+        /// A limit order and a stop, one of which cancels the other.
+        Oco "oco"
     }
     /// What happens to what does not trade at once, as requests say it.
     Tif {
@@ -71,19 +80,8 @@ names! {
         Ioc "ioc"
         /// Without a complete fill nothing trades.
         Fok "fok"
-    }
-    /// What happens when two orders of one account meet.
-    SelfTradePrevention {
-        /// They trade.
-        None "none"
-        /// The arriving order is cancelled.
-        CancelNewest "cancel_newest"
-        /// The resting order is cancelled.
-        CancelOldest "cancel_oldest"
-        /// Both are cancelled.
-        CancelBoth "cancel_both"
-        /// The smaller is cancelled, the larger reduced by it.
-        Decrement "decrement"
+        /// It rests until a time.
+        Gtd "gtd"
     }
     /// How a login is signed.
     SignatureAlgorithm {
@@ -96,6 +94,8 @@ names! {
     CancelScope {
         /// The orders this connection sent.
         Connection "connection"
+        /// All orders of its account.
+        Account "account"
     }
     /// Where an order is in its life.
     OrderStatus {
@@ -116,6 +116,8 @@ names! {
     ExecType {
         /// The order was accepted.
         New "new"
+        /// Its stop price was reached.
+        Triggered "triggered"
         /// It traded.
         Trade "trade"
         /// It was cancelled.
@@ -135,6 +137,21 @@ names! {
         Maker "maker"
         /// It arrived.
         Taker "taker"
+        /// It was resting, and so was the other: an auction brought them together.
+        Auction "auction"
+    }
+    /// Why an order ended, where its end does not speak for itself.
+    EndReason {
+        /// It was to trade at once, and this part could not.
+        Unfilled "unfilled"
+        /// Its time was over.
+        TimedOut "timed_out"
+        /// It met an order of its own account.
+        SelfTrade "self_trade"
+        /// Its stop price was reached, and its limit was outside the price band.
+        PriceBand "price_band"
+        /// Its symbol is no longer listed.
+        Delisted "delisted"
     }
     /// Why messages are missing from a stream.
     GapReason {
@@ -143,13 +160,34 @@ names! {
     }
 }
 
-impl Name for Side {
-    const ALL: &'static [Self] = &[Side::Buy, Side::Sell];
+/// The engine's own enums that have words, too.
+macro_rules! names_of {
+    ($($name:ident { $($variant:ident $text:literal)+ })+) => {$(
+        impl Name for $name {
+            const ALL: &'static [Self] = &[$($name::$variant,)+];
 
-    fn text(self) -> &'static str {
-        match self {
-            Side::Buy => "buy",
-            Side::Sell => "sell",
+            fn text(self) -> &'static str {
+                match self { $($name::$variant => $text,)+ }
+            }
         }
+    )+};
+}
+
+names_of! {
+    Side { Buy "buy" Sell "sell" }
+    SelfTrade {
+        Allow "none"
+        CancelNewest "cancel_newest"
+        CancelOldest "cancel_oldest"
+        CancelBoth "cancel_both"
+        Decrement "decrement"
     }
+    SymbolState {
+        Trading "trading"
+        CancelOnly "cancel_only"
+        Halted "halted"
+        Auction "auction"
+        Delisted "delisted"
+    }
+    AccountState { Active "active" Suspended "suspended" }
 }

@@ -42,12 +42,22 @@ impl NumberFormat {
 
     /// Reads the `price` of an order.
     pub fn parse_price(self, text: &str) -> Result<Price, Refusal> {
-        self.parse(text, &Rule { field: "price", step: "tick", off_step: ErrorCode::PriceTick }).map(Price)
+        self.parse_price_of("price", text)
+    }
+
+    /// Reads another price of an order, or a distance of prices.
+    pub fn parse_price_of(self, field: &'static str, text: &str) -> Result<Price, Refusal> {
+        self.parse(text, &Rule { field, step: "tick", off_step: ErrorCode::PriceTick }).map(Price)
     }
 
     /// Reads the `quantity` of an order.
     pub fn parse_quantity(self, text: &str) -> Result<Quantity, Refusal> {
-        self.parse(text, &Rule { field: "quantity", step: "lot", off_step: ErrorCode::LotSize }).map(Quantity)
+        self.parse_quantity_of("quantity", text)
+    }
+
+    /// Reads another quantity of an order.
+    pub fn parse_quantity_of(self, field: &'static str, text: &str) -> Result<Quantity, Refusal> {
+        self.parse(text, &Rule { field, step: "lot", off_step: ErrorCode::LotSize }).map(Quantity)
     }
 
     /// Appends a number of steps as text: no exponent, no trailing zeros, no quotes.
@@ -60,7 +70,8 @@ impl NumberFormat {
     }
 
     fn parse(self, text: &str, rule: &Rule) -> Result<u64, Refusal> {
-        let scaled = parse_scaled(text, self.decimals).map_err(|error| self.refuse(text, rule, error))?;
+        let scaled = parse_scaled(text, self.decimals)
+            .map_err(|error| refuse(text, rule.field, self.decimals, error))?;
         let (steps, rest) = match u64::try_from(scaled) {
             Ok(scaled) => ((scaled / self.step) as u128, scaled % self.step),
             Err(_) => (scaled / self.step as u128, (scaled % self.step as u128) as u64),
@@ -75,25 +86,8 @@ impl NumberFormat {
                 format!("{} must be above zero", rule.field),
             )),
             Ok(steps) => Ok(steps),
-            Err(_) => Err(self.refuse(text, rule, DecimalError::TooLarge)),
+            Err(_) => Err(refuse(text, rule.field, self.decimals, DecimalError::TooLarge)),
         }
-    }
-
-    #[cold]
-    fn refuse(self, text: &str, rule: &Rule, error: DecimalError) -> Refusal {
-        let (field, text) = (rule.field, echo(text));
-        let (code, message) = match error {
-            DecimalError::Malformed => (
-                ErrorCode::BadValue,
-                format!("{field} {text:?} must be digits with at most one point, such as \"30000.5\""),
-            ),
-            DecimalError::TooPrecise => (
-                ErrorCode::BadPrecision,
-                format!("{field} {text} has more than the {} decimals allowed", self.decimals),
-            ),
-            DecimalError::TooLarge => (ErrorCode::BadValue, format!("{field} {text} is too large")),
-        };
-        Refusal::of_field(code, field, message)
     }
 
     #[cold]
@@ -103,6 +97,30 @@ impl NumberFormat {
         let message = format!("{field} {text} is not a multiple of the {} {step}", rule.step);
         Refusal::of_field(rule.off_step, field, message)
     }
+}
+
+/// Reads an amount of an asset with `decimals`.
+pub fn parse_amount(field: &'static str, text: &str, decimals: u8) -> Result<Amount, Refusal> {
+    match parse_scaled(text, decimals).map_err(|error| refuse(text, field, decimals, error))? {
+        0 => Err(Refusal::of_field(ErrorCode::BadValue, field, format!("{field} must be above zero"))),
+        atoms => Ok(Amount(atoms)),
+    }
+}
+
+#[cold]
+fn refuse(text: &str, field: &'static str, decimals: u8, error: DecimalError) -> Refusal {
+    let text = echo(text);
+    let (code, message) = match error {
+        DecimalError::Malformed => (
+            ErrorCode::BadValue,
+            format!("{field} {text:?} must be digits with at most one point, such as \"30000.5\""),
+        ),
+        DecimalError::TooPrecise => {
+            (ErrorCode::BadPrecision, format!("{field} {text} has more than the {decimals} decimals allowed"))
+        }
+        DecimalError::TooLarge => (ErrorCode::BadValue, format!("{field} {text} is too large")),
+    };
+    Refusal::of_field(code, field, message)
 }
 
 /// Appends an amount of an asset with `decimals` as text.

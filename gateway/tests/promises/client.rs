@@ -2,12 +2,23 @@
 
 use serde_json::Value;
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tungstenite::protocol::CloseFrame;
 use tungstenite::{Message, WebSocket, client};
 
 /// A message that has not come by then is not coming.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// An order on BTC-USDT with these keys beside.
+pub fn order(keys: &str) -> String {
+    format!(r#"{{"action":"submit_order","symbol":"BTC-USDT",{keys}}}"#)
+}
+
+/// Microseconds since 1970, so many milliseconds from now.
+pub fn time_in_ms(milliseconds: u64) -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is past 1970");
+    now.as_micros() as u64 + milliseconds * 1000
+}
 
 pub struct Client {
     pub socket: WebSocket<TcpStream>,
@@ -54,6 +65,40 @@ impl Client {
                 return message;
             }
         }
+    }
+
+    /// The account's next report of that kind about that order; what comes before it is passed over.
+    pub fn report(&mut self, order_id: &str, exec_type: &str) -> Value {
+        loop {
+            let message = self.until("execution_report");
+            let data = &message["data"];
+            if data["order_id"] == order_id && data["exec_type"] == exec_type {
+                return data.clone();
+            }
+        }
+    }
+
+    /// Sends an order with these keys and expects it to be accepted.
+    pub fn order(&mut self, keys: &str) -> Value {
+        let answer = self.ask(&order(keys));
+        assert_eq!(answer["type"], "order_ack", "{keys}: {answer}");
+        answer
+    }
+
+    /// The ids of the account's open orders.
+    pub fn open_orders(&mut self) -> Vec<String> {
+        self.send(r#"{"action":"subscribe","channel":"user"}"#);
+        let account = self.until("account_snapshot");
+        self.send(r#"{"action":"unsubscribe","channel":"user"}"#);
+        self.until("unsubscription_ack");
+        let orders = account["data"]["orders"].as_array().expect("a list").iter();
+        orders.map(|order| order["order_id"].as_str().expect("a name").to_owned()).collect()
+    }
+
+    /// Ends the connection as a machine does that loses its network: with a reset, without a word.
+    pub fn break_off(self) {
+        let socket = socket2::SockRef::from(self.socket.get_ref());
+        socket.set_linger(Some(Duration::ZERO)).expect("a socket option");
     }
 
     /// Sends and returns the first message that is not news of the account.

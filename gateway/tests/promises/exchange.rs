@@ -29,6 +29,17 @@ impl Exchange {
         Self::start_with(&["serve"])
     }
 
+    /// Without a demo flow, so that only the test trades, and with these keys of the configuration.
+    pub fn start_with_keys(keys: &str) -> Self {
+        let directory = fresh_directory("config");
+        let file = directory.join("ringside.toml");
+        fs::write(&file, keys).expect("the directory was just made");
+        let exchange =
+            Self::start_with(&["serve", "--no-demo-flow", "--config", file.to_str().expect("our own path")]);
+        let _ = fs::remove_dir_all(directory);
+        exchange
+    }
+
     /// The binary with these arguments, on free ports.
     pub fn start_with(arguments: &[&str]) -> Self {
         let directory = fresh_directory("exchange");

@@ -3,12 +3,20 @@
 
 mod client;
 mod exchange;
+mod http;
 
 mod bad_input;
+mod bad_orders;
 mod browser;
+mod cancel_on_disconnect;
+mod dead_man_timer;
 mod echo;
 mod followed;
+mod halt_and_auction;
+mod http_queries;
 mod limits;
 mod order_life;
+mod orders_of_every_kind;
+mod paper_accounts;
 mod replay;
 mod slow_reader_does_not_stall_others;

@@ -5,7 +5,7 @@ use super::*;
 /// Plays lines of a tiny feed language and compares the violations, as text, one a line.
 ///
 /// ```text
-/// ack            snap SEQ [bid ask]     up PREV SEQ [b|a PRICE QTY]...     trade ID SEQ     gap FROM TO     raw JSON
+/// ack            snap SEQ [bid ask]     up PREV SEQ [b|a PRICE QTY]...     trade ID SEQ     gap FROM TO     status STATE     raw JSON
 /// ```
 #[track_caller]
 fn check(feed: &str, expected: &[&str]) {
@@ -44,6 +44,7 @@ fn message(line: &str) -> String {
                 format!(r#""prev_seq":{prev},"seq":{seq},"ts":1,"bids":[{bids}],"asks":[{asks}]"#),
             )
         }
+        ["status", state] => broadcast("status", format!(r#""state":"{state}","ts":1"#)),
         ["trade", id, seq] => broadcast(
             "trade",
             format!(r#""trade_id":{id},"seq":{seq},"price":"100","quantity":"0.1","side":"buy","ts":1"#),
@@ -168,6 +169,15 @@ fn a_gap_before_any_trade_sets_the_next_id() {
 #[test]
 fn a_crossed_book_is_noticed() {
     check("ack \n snap 10 \n up 10 11 b 101 1", &["book crossed at seq 11: bid 101, ask 101"]);
+}
+
+#[test]
+fn an_auction_may_cross_the_book_until_it_ends() {
+    check("ack \n snap 10 \n status auction \n up 10 11 b 101 1 \n up 11 12 b 101 0 \n status trading", &[]);
+    check(
+        "ack \n status auction \n snap 10 \n status trading \n up 10 11 b 101 1",
+        &["book crossed at seq 11: bid 101, ask 101"],
+    );
 }
 
 #[test]

@@ -39,10 +39,12 @@ pub struct NewOrder {
     /// At least one lot.
     pub quantity: Quantity,
     /// An iceberg shows this many lots at a time, at least one, and refills at the end of its queue; an order whose
-    /// display is not below its quantity shows itself whole.
+    /// display is not below what rests of it shows itself whole. Each refill is a trade of its own, so who sets
+    /// the rules should bound how often a quantity contains its display.
     pub display: Quantity,
     /// The most that price × lots may add up to over its trades, in ticks × lots: it trades no lot that it cannot
-    /// pay whole. Only an IOC order may have one; [`NewOrder::UNLIMITED`] for all others.
+    /// pay whole, and stops at the first maker of whom it cannot pay one lot, be it its own account's. For a seller
+    /// it is the most it receives. Only an IOC order may have one; [`NewOrder::UNLIMITED`] for all others.
     pub budget: u128,
 }
 
@@ -91,7 +93,8 @@ pub enum Outcome {
     Resting(Quantity),
     /// The rest (IOC, or beyond its budget) was cancelled. With nothing traded the book is as it was.
     Cancelled(Quantity),
-    /// The rest was cancelled because it met an order of its own account.
+    /// The rest was cancelled because it met an order of its own account ([`SelfTrade::CancelNewest`] or
+    /// [`SelfTrade::CancelBoth`]).
     Prevented(Quantity),
 }
 
@@ -119,7 +122,8 @@ pub struct Prevented {
     pub account: AccountId,
     /// Its price.
     pub price: Price,
-    /// Lots the maker lost: all it had left, or with [`SelfTrade::Decrement`] as many as the taker lost, too.
+    /// Lots the maker lost: all it had left, hidden ones included, or with [`SelfTrade::Decrement`] as many as the
+    /// taker lost, too. With [`SelfTrade::CancelNewest`] the maker loses nothing and there is no such event.
     pub quantity: Quantity,
     /// What the maker has left, hidden lots included; zero means it is gone from the book.
     pub maker_left: Quantity,
@@ -170,15 +174,15 @@ pub trait Book {
     /// Matches `order`, rests or cancels what is left.
     ///
     /// # Panics
-    /// If the key is live, or price, quantity or display is zero, or an order that may rest has a budget: the
-    /// caller's bug.
+    /// If the key is live, or price, quantity or display is zero, or an order other than IOC has a budget, or the
+    /// book is crossed by an auction that has not ended: the caller's bug.
     fn submit(&mut self, order: NewOrder, sink: &mut impl Sink) -> Result<Outcome, Refusal>;
 
     /// Takes a resting order out. Returns what it had left, or `None` if no such order is live.
     fn cancel(&mut self, key: OrderKey, sink: &mut impl Sink) -> Option<Quantity>;
 
-    /// Leaves a resting order only `left` lots, in its place in the queue; an iceberg loses hidden lots first.
-    /// Returns what it had left before, or `None` if no such order is live.
+    /// Leaves a resting order only `left` lots, in its place in the queue; an iceberg loses hidden lots first, so the
+    /// level may stay as it is. Returns what it had left before, or `None` if no such order is live.
     ///
     /// # Panics
     /// If `left` is zero or more than it has: the caller's bug.
@@ -189,17 +193,19 @@ pub trait Book {
     /// prevention and budget mean nothing here.
     ///
     /// # Panics
-    /// As [`Book::submit`].
+    /// If the key is live, or price, quantity or display is zero: the caller's bug.
     fn rest(&mut self, order: NewOrder, sink: &mut impl Sink);
 
     /// The one price at which the most lots (hidden ones included) would trade, and how many. Among several such
     /// prices: where the least would be left over; then, if buyers would be left over at all of them, the highest,
     /// if sellers, the lowest; then the nearest to `reference`, the lower of two as near; without a reference the
-    /// lowest. Candidates are the prices of resting orders. `None` if nothing would trade.
+    /// lowest. Candidates are the prices of resting orders. `None` if nothing would trade, which is to say, if the
+    /// book is not crossed.
     fn auction(&self, reference: Option<Price>) -> Option<(Price, u128)>;
 
-    /// Trades all that can trade at `price`, by price, then time; afterwards the book is not crossed. `price` is
-    /// what [`Book::auction`] says. An account may meet itself here.
+    /// Trades all that can trade at `price`, by price, then time. `price` is what [`Book::auction`] says, for then
+    /// the book is not crossed afterwards; at another price it may stay crossed, and the auction goes on. An account
+    /// may meet itself here.
     fn uncross(&mut self, price: Price, sink: &mut impl Sink);
 
     /// The best price of a side and the lots shown there.
@@ -211,7 +217,9 @@ pub trait Book {
     /// Visits the orders of a side in the order they would trade, until `visit` returns false.
     fn orders(&self, side: Side, visit: impl FnMut(Resting) -> bool);
 
-    /// Whether all of `order` could trade at once, with the orders it may trade with.
+    /// Whether all of `order` could trade at once, and would not meet an order of its own account before, unless it
+    /// may trade with that ([`SelfTrade::Allow`]) or pushes it aside ([`SelfTrade::CancelOldest`]). Hidden lots
+    /// count. Neither time in force nor budget is looked at.
     fn would_fill(&self, order: &NewOrder) -> bool;
 
     /// What a live order has left, hidden lots included.

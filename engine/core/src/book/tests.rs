@@ -11,24 +11,32 @@ mod script;
 
 use std::collections::BTreeMap;
 
-use super::{Book, Fill, NewOrder, Outcome, Refusal, Sink};
+use super::{Book, Cross, Fill, NewOrder, Outcome, Prevented, Refusal, Resting, Sink};
 use crate::units::{OrderKey, Price, Quantity, Side};
 
 #[derive(Clone, Copy, Debug)]
 enum Command {
     Submit(NewOrder),
     Cancel(OrderKey),
+    Reduce(OrderKey, Quantity),
+    Rest(NewOrder),
+    Uncross(Price),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Answer {
     Submitted(Result<Outcome, Refusal>),
     Cancelled(Option<Quantity>),
+    Reduced(Option<Quantity>),
+    Rested,
+    Uncrossed,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Event {
     Fill(Fill),
+    Prevented(Prevented),
+    Cross(Cross),
     Level { side: Side, price: Price, total: Quantity },
 }
 
@@ -47,6 +55,14 @@ impl Sink for Vec<Event> {
     fn level(&mut self, side: Side, price: Price, total: Quantity) {
         self.push(Event::Level { side, price, total });
     }
+
+    fn prevented(&mut self, prevented: Prevented) {
+        self.push(Event::Prevented(prevented));
+    }
+
+    fn cross(&mut self, cross: Cross) {
+        self.push(Event::Cross(cross));
+    }
 }
 
 fn apply(book: &mut impl Book, command: Command) -> Report {
@@ -54,6 +70,15 @@ fn apply(book: &mut impl Book, command: Command) -> Report {
     let answer = match command {
         Command::Submit(order) => Answer::Submitted(book.submit(order, &mut events)),
         Command::Cancel(key) => Answer::Cancelled(book.cancel(key, &mut events)),
+        Command::Reduce(key, left) => Answer::Reduced(book.reduce(key, left, &mut events)),
+        Command::Rest(order) => {
+            book.rest(order, &mut events);
+            Answer::Rested
+        }
+        Command::Uncross(price) => {
+            book.uncross(price, &mut events);
+            Answer::Uncrossed
+        }
     };
     Report { events, answer }
 }
@@ -66,31 +91,43 @@ struct Mirror {
 }
 
 impl Mirror {
-    /// Follows a command and checks the order of its events: fills of a level come before its one level event.
+    /// Follows a command and checks the order of its events: what happened on a level comes before its one level
+    /// event, and levels come best first.
     fn follow(&mut self, report: &Report) {
-        let mut told = Vec::new();
+        let mut told: Vec<(Side, Price)> = Vec::new();
         for event in &report.events {
             match *event {
-                Event::Fill(fill) => {
-                    assert!(
-                        !told.iter().any(|(_, price)| *price == fill.price),
-                        "a fill after its level: {report:?}"
-                    );
+                Event::Fill(Fill { price, .. }) | Event::Prevented(Prevented { price, .. }) => {
+                    assert!(!told.iter().any(|level| level.1 == price), "after its level: {report:?}");
                 }
+                Event::Cross(_) => assert!(told.is_empty(), "a cross after a level: {report:?}"),
                 Event::Level { side, price, total } => {
-                    assert!(!told.contains(&(side, price)), "a level told twice: {report:?}");
-                    told.push((side, price));
-                    let levels = match side {
-                        Side::Buy => &mut self.bids,
-                        Side::Sell => &mut self.asks,
-                    };
-                    match total.is_zero() {
-                        true => assert!(levels.remove(&price).is_some(), "a level removed twice: {report:?}"),
-                        false => drop(levels.insert(price, total)),
+                    for (_, better) in told.iter().filter(|level| level.0 == side) {
+                        match side {
+                            Side::Buy => assert!(*better > price, "not best first: {report:?}"),
+                            Side::Sell => assert!(*better < price, "not best first: {report:?}"),
+                        }
                     }
+                    told.push((side, price));
+                    self.change(side, price, total, report);
                 }
             }
         }
+        let after_sides = told.windows(2).all(|pair| pair[0].0 <= pair[1].0);
+        assert!(report.answer != Answer::Uncrossed || after_sides, "an ask before a bid: {report:?}");
+    }
+
+    fn change(&mut self, side: Side, price: Price, total: Quantity, report: &Report) {
+        let levels = match side {
+            Side::Buy => &mut self.bids,
+            Side::Sell => &mut self.asks,
+        };
+        let before = match total.is_zero() {
+            true => levels.remove(&price),
+            false => levels.insert(price, total),
+        };
+        let changed = before.unwrap_or_default() != total || total.0 == u64::MAX;
+        assert!(changed, "a level told that did not change: {report:?}");
     }
 
     /// The mirror and the book show the same.
@@ -108,4 +145,13 @@ fn levels(book: &impl Book, side: Side) -> Vec<(Price, Quantity)> {
     });
     assert_eq!(book.best(side), levels.first().copied(), "the best is the first level");
     levels
+}
+
+fn orders(book: &impl Book, side: Side) -> Vec<Resting> {
+    let mut orders = Vec::new();
+    book.orders(side, |order| {
+        orders.push(order);
+        true
+    });
+    orders
 }

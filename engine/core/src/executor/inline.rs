@@ -6,7 +6,7 @@
 
 use super::{AtRest, MarketSink, MatcherShard, ReportSink, SequencerShard};
 use crate::log::Entry;
-use crate::message::{FromMatcher, Input, Numbered, ToMatcher};
+use crate::message::{FromMatcher, Input, Numbered, Route, ToMatcher};
 use std::collections::VecDeque;
 
 /// The engine in the caller's thread.
@@ -28,11 +28,16 @@ impl Inline {
     /// # Panics
     /// If a link has a gap or an invariant is broken.
     pub fn apply(&mut self, input: &Input, reports: &mut impl ReportSink, market: &mut impl MarketSink) {
-        let at = input.command.account().0 as usize % self.shards.sequencers.len();
-        let shard = &mut self.shards.sequencers[at];
-        shard.log.append(&[Entry::Input(*input)]);
-        shard.machine.input(input, &mut shard.out);
-        self.collect_sequencer(at, reports);
+        let shards = match input.command.route(self.shards.sequencers.len()) {
+            Route::One(at) => at..at + 1,
+            Route::All => 0..self.shards.sequencers.len(),
+        };
+        for at in shards {
+            let shard = &mut self.shards.sequencers[at];
+            shard.log.append(&[Entry::Input(*input)]);
+            shard.machine.input(input, &mut shard.out);
+            self.collect_sequencer(at, reports);
+        }
         loop {
             if let Some((from, to, message)) = self.settlements.pop_front() {
                 let shard = &mut self.shards.sequencers[to];

@@ -71,6 +71,23 @@ impl<F: FnMut(&Report)> ReportSink for F {
     }
 }
 
+/// All money of one asset, in atoms.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Money {
+    /// Available and held, of all accounts.
+    pub of_accounts: u128,
+    /// Charged less rebated.
+    pub fees: i128,
+    /// From outside, ever.
+    pub deposited: u128,
+    /// To the outside, ever.
+    pub withdrawn: u128,
+    /// By transfers, as the receivers count.
+    pub transferred_in: u128,
+    /// By transfers, as the givers count.
+    pub transferred_out: u128,
+}
+
 /// The engine at rest: every shard's state, nothing on the way.
 pub struct AtRest {
     /// By index.
@@ -81,30 +98,38 @@ pub struct AtRest {
 
 impl AtRest {
     /// Checks what must be true when nothing is on the way: each shard's own invariants, and per asset
-    /// available + held = deposits.
+    /// available + held + fees = deposits − withdrawals.
     ///
     /// # Panics
     /// If it is not.
     pub fn check(&self) {
-        for shard in &self.sequencers {
-            shard.machine.check();
-        }
-        for (asset, [held_and_available, deposited]) in self.money().into_iter().enumerate() {
-            assert_eq!(held_and_available, deposited, "money of asset {asset} is conserved");
+        self.sequencers.iter().for_each(|shard| shard.machine.check());
+        self.matchers.iter().for_each(|shard| shard.machine.check());
+        for (asset, money) in self.money().into_iter().enumerate() {
+            assert_eq!(money.transferred_in, money.transferred_out, "what was sent of {asset} has arrived");
+            let are = money.of_accounts as i128 + money.fees;
+            let came = money.deposited as i128 - money.withdrawn as i128;
+            assert_eq!(are, came, "money of asset {asset} is conserved: {money:?}");
         }
     }
 
-    /// Per asset: what all accounts have, and what was deposited.
-    pub fn money(&self) -> Vec<[Amount; 2]> {
-        let assets = self.sequencers[0].machine.deposits().totals().len();
-        let mut sums = vec![[Amount(0); 2]; assets];
+    /// Per asset: what all accounts have, and what came and went.
+    pub fn money(&self) -> Vec<Money> {
+        // A new asset reaches one sequencer after the other.
+        let known = self.sequencers.iter().map(|shard| shard.machine.flows().totals().len());
+        let assets = known.max().unwrap_or(0);
+        let mut sums = vec![Money::default(); assets];
         for shard in &self.sequencers {
-            for (sum, total) in sums.iter_mut().zip(shard.machine.deposits().totals()) {
-                sum[1].0 += total.0;
+            for (sum, flow) in sums.iter_mut().zip(shard.machine.flows().totals()) {
+                sum.deposited += flow.deposited;
+                sum.withdrawn += flow.withdrawn;
+                sum.transferred_in += flow.transferred_in;
+                sum.transferred_out += flow.transferred_out;
+                sum.fees += flow.fees;
             }
             for account in shard.machine.accounts() {
-                for balance in shard.machine.view(account).expect("listed accounts exist").balances {
-                    sums[balance.asset.0 as usize][0].0 += balance.available.0 + balance.held.0;
+                for balance in shard.machine.balances(account) {
+                    sums[balance.asset.0 as usize].of_accounts += balance.available.0 + balance.held.0;
                 }
             }
         }
@@ -113,17 +138,13 @@ impl AtRest {
 
     /// Every balance, sorted by account and asset: available and held.
     pub fn balances(&self) -> Vec<(AccountId, AssetId, Amount, Amount)> {
-        let views = self.sequencers.iter().flat_map(|shard| {
-            shard
-                .machine
-                .accounts()
-                .map(|account| (account, shard.machine.view(account).expect("it is listed")))
-        });
-        let mut all: Vec<_> = views
-            .flat_map(|(account, view)| {
-                view.balances.into_iter().map(move |b| (account, b.asset, b.available, b.held))
-            })
-            .collect();
+        let of_shard = |shard: &SequencerShard| -> Vec<_> {
+            let machine = &shard.machine;
+            let each =
+                |account| machine.balances(account).map(move |b| (account, b.asset, b.available, b.held));
+            machine.accounts().flat_map(each).collect()
+        };
+        let mut all: Vec<_> = self.sequencers.iter().flat_map(of_shard).collect();
         all.sort();
         all
     }

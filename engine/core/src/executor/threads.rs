@@ -5,8 +5,9 @@
 //!        ◀═reports═             ◀═settlements═
 //! ```
 //! What keeps it from growing and from locking up:
-//! - A sequencer takes settlements before anything else, and settling never needs room at a matcher. So matchers are
-//!   never blocked by sequencers for long, and settlement never blocks matching.
+//! - A sequencer takes settlements before anything else, whether there is room at a matcher or not: settling puts out
+//!   nothing for matchers but transfers on their way, of which accounts may have only so many, and those can wait in the
+//!   backlog. So matchers are never blocked by sequencers for long, and settlement never blocks matching.
 //! - A sequencer whose lane to a matcher is full takes no more inputs. Its ingress lanes fill, and [`Port::submit`]
 //!   says OVERLOADED: that is the answer the client sees.
 //! - What a log holds back is bounded, too: a shard with too much behind its gate takes no more until the log has
@@ -58,9 +59,16 @@ impl Port {
         self.index
     }
 
-    /// Hands an input to its sequencer; it travels with the next [`Port::flush`].
+    /// Hands an input to its sequencer, or to all; it travels with the next [`Port::flush`].
     pub fn submit(&mut self, input: Input) -> Result<(), Overloaded> {
-        self.push(input.command.account(), Ingress::Input(input))
+        match input.command.route(self.ingress.len()) {
+            Route::One(to) => self.ingress[to].push(Ingress::Input(input)).map_err(|_| Overloaded),
+            Route::All if self.ingress.iter_mut().any(|lane| lane.free() == 0) => Err(Overloaded),
+            Route::All => self
+                .ingress
+                .iter_mut()
+                .try_for_each(|lane| lane.push(Ingress::Input(input)).map_err(|_| Overloaded)),
+        }
     }
 
     /// Starts or ends the port's interest in an account's executions and balances.
@@ -413,6 +421,7 @@ impl SequencerThread {
     }
 
     fn apply(&mut self) {
+        self.warm();
         let Self { shard, settlements, entries, looks, counters, .. } = self;
         let mut looks = looks.drain(..).peekable();
         for (done, entry) in entries.iter().enumerate() {
@@ -439,6 +448,24 @@ impl SequencerThread {
         }
         counters.inputs.add(entries.iter().filter(|entry| matches!(entry, Entry::Input(_))).count() as u64);
         entries.clear();
+    }
+
+    /// Has the machine fetch what the batch will need.
+    fn warm(&mut self) {
+        let Self { shard, settlements, entries, .. } = self;
+        for entry in entries.iter() {
+            match entry {
+                Entry::Input(input) => shard.machine.warm(input),
+                Entry::Received { from, count } => {
+                    let lane = &mut settlements[*from as usize];
+                    for ahead in 0..*count as usize {
+                        if let Some(Link::Message(Numbered { message, .. })) = lane.peek_at(ahead) {
+                            shard.machine.warm_for(message);
+                        }
+                    }
+                }
+            }
+        }
     }
 
     /// When all ports are gone and their inputs applied, tells the matchers that nothing more will come.
@@ -523,6 +550,7 @@ impl MatcherThread {
         let worked = !self.batch.is_empty();
         let position = if worked { self.shard.log.append(&self.entries) } else { self.shard.log.durable() };
         let MatcherShard { machine, out, log } = &mut self.shard;
+        self.batch.iter().for_each(|(_, message)| machine.warm(&message.message));
         for (from, message) in self.batch.drain(..) {
             machine.apply(from, &message, out).expect("lanes lose nothing");
         }

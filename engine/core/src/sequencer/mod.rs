@@ -7,18 +7,32 @@
 //! A pure state machine: [`Sequencer::input`] and [`Sequencer::settle`] are its only ways to change, and what they
 //! put into the [`Outbox`] depends on nothing but the state and the record. A refusal changes nothing but the memory
 //! of the order id it answers.
+//!
+//! - here: the state, and what goes where
+//! - `admit`: a new order; `change`: cancels, amends and timers
+//! - `news`: what the matcher says of an order
+//! - `money`: deposits, withdrawals, transfers; `operate`: listings, fees, states
+//! - `holds`: what orders hold and trades cost; `orders`: the slab of live orders; `order_ids`: the memory of ids
+//! - `audit`: what always holds
 
+mod admit;
+mod audit;
+mod change;
+mod holds;
+mod money;
+mod news;
+mod operate;
 mod order_ids;
 pub(crate) mod orders;
 
 use crate::instrument::{Instrument, Market};
-use crate::ledger::{Balances, Deposits};
-use crate::limits::{ACCOUNTS_MAX, OPEN_ORDERS_PER_ACCOUNT_MAX, REPEATS_WAITING_MAX};
+use crate::ledger::{Balances, Flows};
 use crate::link::{Gap, Marks, Numbers};
 use crate::message::*;
 use crate::units::*;
-use order_ids::{Answer, OrderIds, Record, RecordNumber, fingerprint};
+use order_ids::OrderIds;
 use orders::{List, Order, Orders, Slot};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// What applying a record put out; the executor empties it.
@@ -36,6 +50,7 @@ pub struct Sequencer {
     index: usize,
     sequencers: usize,
     matchers: usize,
+    /// Shared by all shards until the first listing at run time.
     market: Arc<Market>,
     /// The greatest time of any input.
     now: Timestamp,
@@ -43,20 +58,38 @@ pub struct Sequencer {
     accounts: Vec<Account>,
     orders: Orders,
     order_ids: OrderIds,
-    deposits: Deposits,
+    /// Money that came in and went out of this shard's accounts other than by trades, and fees; by asset.
+    flows: Flows,
+    /// Money of withdrawals and transfers that have not ended, by account and the operator's number.
+    parked: BTreeMap<(AccountId, u64), Parked>,
+    /// Dead-man timers, by account and by time.
+    deadlines: BTreeMap<AccountId, Timestamp>,
+    timers: BTreeSet<(Timestamp, AccountId)>,
     marks: Marks,
     numbers: Numbers,
     /// Repeats of submits that the matcher has not answered yet, by the order they wait for.
     repeats_waiting: Vec<(Slot, Origin)>,
+    audits: audit::Audits,
 }
 
 #[derive(Clone, Debug, Default)]
 struct Account {
     open: bool,
+    state: AccountState,
+    tier: u8,
     /// The number of the last entry of the account's history.
     exec_sequence: u64,
     balances: Balances,
     live: List,
+}
+
+/// Money that is held, but not by an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Parked {
+    asset: AssetId,
+    amount: Amount,
+    /// Whether it is on its way to another account, and not waiting for the operator.
+    is_transfer: bool,
 }
 
 impl Account {
@@ -77,25 +110,44 @@ impl Sequencer {
             accounts: Vec::new(),
             orders: Orders::new(index),
             order_ids: OrderIds::default(),
-            deposits: Deposits::new(market.assets.len()),
+            flows: Flows::new(market.assets.len()),
+            parked: BTreeMap::new(),
+            deadlines: BTreeMap::new(),
+            timers: BTreeSet::new(),
             marks: Marks::new(matchers),
             numbers: Numbers::new(matchers),
             repeats_waiting: Vec::new(),
+            audits: Default::default(),
             market,
         }
     }
 
     /// Applies an input from outside.
+    ///
+    /// # Panics
+    /// If the command belongs to another sequencer.
     pub fn input(&mut self, input: &Input, out: &mut Outbox) {
+        if let Route::One(shard) = input.command.route(self.sequencers) {
+            assert_eq!(shard, self.index, "a command at a foreign shard");
+        }
         self.now = self.now.max(input.at);
+        self.run_timers(out);
         match input.command {
-            Command::Open { account } => self.open(account),
-            Command::Deposit { account, asset, amount } => self.deposit(account, asset, amount, out),
             Command::Submit(submit) => self.submit(input, submit, out),
             Command::Cancel { account, symbol, order_id } => {
                 self.cancel(input, account, symbol, order_id, out)
             }
-            Command::CancelAll { account, symbol } => self.cancel_all(input, account, symbol, out),
+            Command::CancelAll { account, symbol, group } => {
+                self.cancel_all(input, account, symbol, group, out)
+            }
+            Command::Amend(amend) => self.amend(input, amend, out),
+            Command::CancelAllAfter { account, timeout_us } => {
+                self.cancel_all_after(input.origin, account, timeout_us, out)
+            }
+            other => self.operate(input, other, out),
+        }
+        if let Some(account) = input.command.account() {
+            self.audit(account);
         }
     }
 
@@ -109,44 +161,40 @@ impl Sequencer {
         if !self.marks.advance(from, message.number)? {
             return Ok(());
         }
-        let answer = &message.message;
-        let slot = self.orders.slot(answer.key);
-        match answer.outcome {
-            MatcherOutcome::Placed { exchange_order_id } => self.placed(slot, exchange_order_id, answer, out),
-            MatcherOutcome::Refused(_) => self.refused(slot, Reject::PostOnlyWouldTake, out),
-            MatcherOutcome::Filled { trade, price, quantity, liquidity } => {
-                self.filled(slot, trade, price, quantity, liquidity, answer.at, out)
-            }
-            MatcherOutcome::Closed { left, reason, asker } => {
-                self.closed(slot, left, reason, asker, answer.at, out)
-            }
-            MatcherOutcome::CancelMissed { asker } => self.cancel_missed(slot, asker, out),
+        match &message.message {
+            FromMatcher::Order(news) => self.news(news, out),
+            FromMatcher::Relayed(transfer) => self.relayed(*transfer, out),
+            FromMatcher::State { asker, result } => self.answer_operator(*asker, *result, out),
         }
         Ok(())
     }
 
-    // ---- accounts and money -------------------------------------------------------------------------------------
-
-    fn open(&mut self, account: AccountId) {
-        assert_eq!(account.0 as usize % self.sequencers, self.index, "an account at a foreign shard");
-        let at = account.0 as usize / self.sequencers;
-        if account.0 < ACCOUNTS_MAX {
-            if self.accounts.len() <= at {
-                self.accounts.resize_with(at + 1, Account::default);
-            }
-            self.accounts[at].open = true;
+    /// Looks at what a coming input will need. Ids and orders are spread over more memory than a cache holds; looking
+    /// for a whole batch first lets the machine wait for many lines at once instead of one after the other.
+    pub fn warm(&self, input: &Input) {
+        let (account, order_id) = match &input.command {
+            Command::Submit(Submit { account, order_id, .. }) => (account, order_id),
+            Command::Cancel { account, order_id, .. } => (account, order_id),
+            Command::Amend(Amend { account, order_id, .. }) => (account, order_id),
+            _ => return,
+        };
+        if let Some(number) = self.order_ids.find(*account, order_id) {
+            self.warm_order(self.order_ids.get(number).slot);
         }
     }
 
-    fn deposit(&mut self, account: AccountId, asset: AssetId, amount: Amount, out: &mut Outbox) {
-        let now = self.now;
-        let Some(at) = self.find(account) else { return };
-        if self.deposits.add(asset, amount).is_none() {
-            return;
+    /// The same for a coming message.
+    pub fn warm_for(&self, message: &FromMatcher) {
+        if let FromMatcher::Order(news) = message {
+            self.warm_order(Slot(news.key.0 as u32));
         }
-        let owner = &mut self.accounts[at];
-        let balance = owner.balances.credit(asset, amount);
-        out.balance(account, owner, now, [Some(balance), None]);
+    }
+
+    fn warm_order(&self, slot: Slot) {
+        if slot != Slot::NONE {
+            let order = self.orders.get(slot);
+            std::hint::black_box((order.left, self.order_ids.get(order.record).answer));
+        }
     }
 
     /// The account's index, if it is open.
@@ -156,362 +204,48 @@ impl Sequencer {
     }
 
     fn owner(&mut self, slot: Slot) -> &mut Account {
-        let account = self.orders.get(slot).submit.account;
+        let account = self.orders.get(slot).account;
         &mut self.accounts[account.0 as usize / self.sequencers]
     }
 
-    // ---- a new order --------------------------------------------------------------------------------------------
-
-    fn submit(&mut self, input: &Input, submit: Submit, out: &mut Outbox) {
-        let Self { order_ids, orders, .. } = self;
-        order_ids.forget_old(self.now, |slot, number| orders.get_mut(slot).record = number);
-        let answer = match self.order_ids.find(submit.account, &submit.order_id) {
-            Some(record) => self.answer_repeat(input, record, &submit, out),
-            None => self.admit(input, submit, out),
-        };
-        if let Err(reason) = answer {
-            let body = ReportBody::OrderReject { order_id: submit.order_id, reason };
-            out.answer(submit.account, input.origin, self.now, body);
-            self.skip(submit.symbol, input, out);
-        }
+    fn instrument(&self, order: &Order) -> &Instrument {
+        &self.market.instruments[order.symbol.0 as usize]
     }
 
-    /// Funds the order and sends it to its matcher, or refuses it and remembers why.
-    fn admit(&mut self, input: &Input, submit: Submit, out: &mut Outbox) -> Result<(), Reject> {
-        let account = self.find(submit.account).ok_or(Reject::UnknownAccount)?;
-        if self.order_ids.is_full() {
-            return Err(Reject::Overloaded); // not remembered: trying again is what the client should do
-        }
-        let funded = self.fund(account, &submit);
-        let record = self.order_ids.remember(Record {
-            account: submit.account,
-            order_id: submit.order_id,
-            fingerprint: fingerprint(&submit),
-            remembered_since: self.now,
-            slot: None,
-            answer: funded.map_or_else(Answer::Rejected, |_| Answer::Pending),
-        });
-        funded?;
+    // ---- holds --------------------------------------------------------------------------------------------------
 
-        let owner = &mut self.accounts[account];
-        let slot = self.orders.insert(
-            &mut owner.live,
-            Order {
-                submit,
-                asker: input.origin,
-                received: self.now,
-                record,
-                exchange_order_id: 0,
-                traded: Quantity::ZERO,
-                traded_quote: Amount(0),
-                live: true,
-                cancels: 0,
-            },
-        );
-        self.order_ids.get_mut(record).slot = Some(slot);
-        let place = MatcherOrder::Place {
-            key: self.orders.key(slot),
-            account: submit.account,
-            side: submit.side,
-            time_in_force: submit.time_in_force,
-            price: submit.price,
-            quantity: submit.quantity,
-        };
-        self.send(submit.symbol, input.ticket, place, out);
-        Ok(())
-    }
-
-    /// Checks an order against its instrument and holds what it can cost at most.
-    fn fund(&mut self, account: usize, submit: &Submit) -> Result<(), Reject> {
-        let instrument =
-            self.market.instruments.get(submit.symbol.0 as usize).ok_or(Reject::UnknownSymbol)?;
-        if submit.price.0 == 0 || submit.price > instrument.price_max {
-            return Err(Reject::PriceRange);
-        }
-        if submit.quantity.is_zero() || submit.quantity > instrument.quantity_max {
-            return Err(Reject::QuantityRange);
-        }
-        if instrument.notional(submit.price, submit.quantity) < instrument.min_notional {
-            return Err(Reject::MinNotional);
-        }
-        let owner = &mut self.accounts[account];
-        if owner.live.count >= OPEN_ORDERS_PER_ACCOUNT_MAX {
-            return Err(Reject::TooManyOrders);
-        }
-        let (asset, amount) = hold_of(instrument, submit, submit.quantity);
-        owner.balances.hold(asset, amount).map(|_| ()).map_err(|_| Reject::InsufficientBalance)
-    }
-
-    fn answer_repeat(
-        &mut self,
-        input: &Input,
-        number: RecordNumber,
-        submit: &Submit,
-        out: &mut Outbox,
-    ) -> Result<(), Reject> {
-        let record = self.order_ids.get(number);
-        if record.fingerprint != fingerprint(submit) {
-            return Err(Reject::DuplicateOrderId);
-        }
-        match record.answer {
-            Answer::Rejected(reason) => return Err(reason),
-            Answer::Pending if self.repeats_waiting.len() >= REPEATS_WAITING_MAX => {
-                return Err(Reject::Overloaded);
-            }
-            Answer::Pending => {
-                let slot = record.slot.expect("an order without an answer is live");
-                self.repeats_waiting.push((slot, input.origin));
-            }
-            Answer::Acked { exchange_order_id, sequence, received } => {
-                let body = ReportBody::OrderAck {
-                    order_id: submit.order_id,
-                    exchange_order_id,
-                    symbol: submit.symbol,
-                    sequence,
-                    received,
-                    duplicate: true,
-                };
-                out.answer(submit.account, input.origin, self.now, body);
-            }
-        }
-        self.skip(submit.symbol, input, out);
-        Ok(())
-    }
-
-    // ---- cancels ------------------------------------------------------------------------------------------------
-
-    fn cancel(
-        &mut self,
-        input: &Input,
-        account: AccountId,
-        symbol: SymbolId,
-        order_id: ClientOrderId,
-        out: &mut Outbox,
-    ) {
-        match self.find_live(account, symbol, &order_id) {
-            Ok(slot) => self.send_cancel(slot, Some(input.origin), input.ticket, out),
-            Err(reason) => {
-                let body = ReportBody::CancelReject { order_id, reason };
-                out.answer(account, input.origin, self.now, body);
-                self.skip(symbol, input, out);
-            }
-        }
-    }
-
-    fn find_live(
-        &self,
-        account: AccountId,
-        symbol: SymbolId,
-        order_id: &ClientOrderId,
-    ) -> Result<Slot, Reject> {
-        self.find(account).ok_or(Reject::UnknownAccount)?;
-        let record = self.order_ids.find(account, order_id).ok_or(Reject::UnknownOrder)?;
-        let record = self.order_ids.get(record);
-        let slot = match (record.slot, record.answer) {
-            (Some(slot), _) => slot,
-            (None, Answer::Rejected(_)) => return Err(Reject::UnknownOrder),
-            (None, _) => return Err(Reject::TooLate),
-        };
+    /// What an order holds, and of what.
+    fn hold(&self, slot: Slot) -> (AssetId, Amount) {
         let order = self.orders.get(slot);
-        if order.submit.symbol != symbol {
-            return Err(Reject::UnknownOrder);
-        }
-        if order.live { Ok(slot) } else { Err(Reject::TooLate) }
+        let instrument = self.instrument(order);
+        let amount = holds::hold_of(instrument, order, self.orders.detail(order));
+        (holds::held_asset(instrument, order.side), amount)
     }
 
-    fn cancel_all(&mut self, input: &Input, account: AccountId, symbol: Option<SymbolId>, out: &mut Outbox) {
-        let list = self.find(account).map(|at| self.accounts[at].live).unwrap_or_default();
-        let of_symbol = |order: &Order| symbol.is_none_or(|symbol| order.submit.symbol == symbol);
-        let slots: Vec<Slot> =
-            self.orders.of(&list).filter(|(_, order)| of_symbol(order)).map(|(slot, _)| slot).collect();
-        let body = ReportBody::CancelAllAck { symbol, count: slots.len() as u32 };
-        out.answer(account, input.origin, self.now, body);
-        for slot in slots {
-            self.send_cancel(slot, None, 0, out);
-        }
-    }
-
-    fn send_cancel(&mut self, slot: Slot, asker: Option<Origin>, ticket: u64, out: &mut Outbox) {
-        let key = self.orders.key(slot);
-        let order = self.orders.get_mut(slot);
-        order.cancels += 1;
-        let symbol = order.submit.symbol;
-        self.send(symbol, ticket, MatcherOrder::Cancel { key, asker }, out);
-    }
-
-    // ---- what the matcher answers -------------------------------------------------------------------------------
-
-    fn placed(&mut self, slot: Slot, exchange_order_id: u64, answer: &FromMatcher, out: &mut Outbox) {
-        let order = self.orders.get_mut(slot);
-        order.exchange_order_id = exchange_order_id;
-        let (submit, asker, received, record, view) =
-            (order.submit, order.asker, order.received, order.record, order.view());
-        let sequence = answer.sequence;
-        self.order_ids.get_mut(record).answer = Answer::Acked { exchange_order_id, sequence, received };
-        let ack = |duplicate| ReportBody::OrderAck {
-            order_id: submit.order_id,
-            exchange_order_id,
-            symbol: submit.symbol,
-            sequence,
-            received,
-            duplicate,
-        };
-        out.answer(submit.account, asker, answer.at, ack(false));
-        self.answer_waiting(slot, submit.account, || ack(true), out);
-        // The hold is told with the order it is for, after the answer to the submit.
-        let instrument = &self.market.instruments[submit.symbol.0 as usize];
-        let (asset, _) = hold_of(instrument, &submit, submit.quantity);
-        let owner = self.owner(slot);
-        let balance = owner.balances.of(asset);
-        out.execution(submit.account, owner, answer.at, ExecutionKind::New, view);
-        out.balance(submit.account, owner, answer.at, [Some(balance), None]);
-    }
-
-    fn refused(&mut self, slot: Slot, reason: Reject, out: &mut Outbox) {
-        let order = self.orders.get(slot);
-        let (submit, asker, record) = (order.submit, order.asker, order.record);
-        self.order_ids.get_mut(record).answer = Answer::Rejected(reason);
-        let reject = || ReportBody::OrderReject { order_id: submit.order_id, reason };
-        out.answer(submit.account, asker, self.now, reject());
-        self.answer_waiting(slot, submit.account, reject, out);
-        // Nobody was told of the hold, so nobody needs to be told of its end.
-        self.release(slot, submit.quantity);
-        self.retire(slot);
-    }
-
-    fn answer_waiting(
-        &mut self,
-        slot: Slot,
-        account: AccountId,
-        body: impl Fn() -> ReportBody,
-        out: &mut Outbox,
-    ) {
-        let now = self.now;
-        self.repeats_waiting.retain(|(waiting_for, asker)| {
-            let answered = *waiting_for == slot;
-            if answered {
-                out.answer(account, *asker, now, body());
-            }
-            !answered
-        });
-    }
-
-    #[allow(clippy::too_many_arguments)] // the fields of one fill, taken apart where the message is matched
-    fn filled(
-        &mut self,
-        slot: Slot,
-        trade: TradeId,
-        price: Price,
-        quantity: Quantity,
-        liquidity: Liquidity,
-        at: Timestamp,
-        out: &mut Outbox,
-    ) {
-        let market = self.market.clone();
-        let order = self.orders.get_mut(slot);
-        let submit = order.submit;
-        let instrument = &market.instruments[submit.symbol.0 as usize];
-        let notional = instrument.notional(price, quantity);
-        order.traded.0 += quantity.0;
-        order.traded_quote.0 += notional.0;
-        order.live = !order.left().is_zero();
-        let (view, full) = (order.view(), !order.live);
-
-        let (held_asset, held) = hold_of(instrument, &submit, quantity);
-        let (paid, received_asset, received) = match submit.side {
-            Side::Buy => (notional, instrument.base, instrument.base_amount(quantity)),
-            Side::Sell => (held, instrument.quote, notional),
-        };
-        let owner = self.owner(slot);
-        let paying = owner.balances.settle(held_asset, held, paid);
-        let receiving = owner.balances.credit(received_asset, received);
-        out.execution(
-            submit.account,
-            owner,
-            at,
-            ExecutionKind::Trade { trade, price, quantity, liquidity },
-            view,
-        );
-        out.balance(submit.account, owner, at, [Some(paying), Some(receiving)]);
-        if full {
-            self.retire(slot);
-        }
-    }
-
-    fn closed(
-        &mut self,
-        slot: Slot,
-        left: Quantity,
-        reason: CloseReason,
-        asker: Option<Origin>,
-        at: Timestamp,
-        out: &mut Outbox,
-    ) {
-        let order = self.orders.get_mut(slot);
-        assert_eq!(order.left(), left, "book and ledger disagree about what an order has left");
-        order.live = false;
-        order.cancels -= (reason == CloseReason::Cancelled) as u32;
-        let (view, account) = (order.view(), order.submit.account);
-        if let Some(asker) = asker {
-            let body = ReportBody::CancelAck {
-                order_id: view.order_id,
-                exchange_order_id: view.exchange_order_id,
-                symbol: view.symbol,
-            };
-            out.answer(account, asker, at, body);
-        }
-        let kind = match reason {
-            CloseReason::Cancelled => ExecutionKind::Cancelled,
-            CloseReason::Expired => ExecutionKind::Expired,
-        };
-        let balance = self.release(slot, left);
-        let owner = self.owner(slot);
-        out.execution(account, owner, at, kind, view);
-        out.balance(account, owner, at, [Some(balance), None]);
-        self.retire(slot);
-    }
-
-    fn cancel_missed(&mut self, slot: Slot, asker: Option<Origin>, out: &mut Outbox) {
-        let order = self.orders.get_mut(slot);
-        order.cancels -= 1;
-        let (account, order_id) = (order.submit.account, order.submit.order_id);
-        if let Some(asker) = asker {
-            let body = ReportBody::CancelReject { order_id, reason: Reject::TooLate };
-            out.answer(account, asker, self.now, body);
-        }
-        self.free_if_done(slot);
-    }
-
-    /// Gives back what `left` lots of the order still hold.
-    fn release(&mut self, slot: Slot, left: Quantity) -> Balance {
-        let submit = self.orders.get(slot).submit;
-        let (asset, amount) = hold_of(&self.market.instruments[submit.symbol.0 as usize], &submit, left);
-        self.owner(slot).balances.release(asset, amount)
-    }
-
-    /// The order is out of the book: it leaves its account's list, and the slab unless a cancel is on its way.
-    fn retire(&mut self, slot: Slot) {
-        let order = self.orders.get_mut(slot);
-        order.live = false;
-        let (account, record) = (order.submit.account, order.record);
-        self.order_ids.get_mut(record).slot = None;
-        self.orders.unlink(&mut self.accounts[account.0 as usize / self.sequencers].live, slot);
-        self.free_if_done(slot);
-    }
-
-    fn free_if_done(&mut self, slot: Slot) {
-        let order = self.orders.get(slot);
-        if !order.live && order.cancels == 0 {
-            self.orders.free(slot);
-        }
+    /// After a change to an order that held `before`: `paid` leaves the account, and what the order does not hold
+    /// any more goes back.
+    fn unhold(&mut self, slot: Slot, before: Amount, paid: Amount) -> Balance {
+        let (asset, after) = self.hold(slot);
+        let ended = before.0.checked_sub(after.0).expect("a hold only ends");
+        self.owner(slot).balances.settle(asset, Amount(ended), paid)
     }
 
     // ---- sending ------------------------------------------------------------------------------------------------
 
     fn send(&mut self, symbol: SymbolId, ticket: u64, order: MatcherOrder, out: &mut Outbox) {
-        let to = symbol.0 as usize % self.matchers;
+        self.send_to(symbol.0 as usize % self.matchers, symbol, ticket, order, out);
+    }
+
+    fn send_to(
+        &mut self,
+        matcher: usize,
+        symbol: SymbolId,
+        ticket: u64,
+        order: MatcherOrder,
+        out: &mut Outbox,
+    ) {
         let message = ToMatcher { symbol, ticket, at: self.now, order };
-        out.to_matchers.push((to, self.numbers.next(to, message)));
+        out.to_matchers.push((matcher, self.numbers.next(matcher, message)));
     }
 
     /// A ticketed input that never reaches the book must still let the next ticket pass.
@@ -526,16 +260,69 @@ impl Sequencer {
     /// An account as it stands now.
     pub fn view(&self, account: AccountId) -> Option<AccountView> {
         let owner = &self.accounts[self.find(account)?];
+        let open_order = |(slot, order): (Slot, &Order)| {
+            let detail = self.orders.detail(order);
+            OpenOrder {
+                view: self.view_of(slot),
+                terms: detail.terms,
+                expires: detail.expires,
+                self_trade: order.self_trade,
+            }
+        };
         Some(AccountView {
+            state: owner.state,
+            tier: owner.tier,
             exec_sequence: owner.exec_sequence,
             balances: owner.balances.iter().collect(),
-            orders: self.orders.of(&owner.live).map(|(_, order)| order.view()).collect(),
+            orders: self.orders.of(&owner.live).map(open_order).collect(),
         })
+    }
+
+    /// What an account has, by asset; nothing if it is not open.
+    pub fn balances(&self, account: AccountId) -> impl Iterator<Item = Balance> + '_ {
+        self.find(account).into_iter().flat_map(|at| self.accounts[at].balances.iter())
+    }
+
+    /// What reports say of an order.
+    fn view_of(&self, slot: Slot) -> OrderView {
+        let order = self.orders.get(slot);
+        let detail = self.orders.detail(order);
+        let record = self.order_ids.get(order.record);
+        let quantity = match detail.terms {
+            Terms::Budget { .. } => detail.traded,
+            _ => self.quantity(slot),
+        };
+        OrderView {
+            order_id: record.order_id,
+            side: order.side,
+            kind: order.kind,
+            time_in_force: order.time_in_force,
+            state: order.state,
+            symbol: order.symbol,
+            exchange_order_id: record.exchange_order_id.get(),
+            price: order.price,
+            quantity,
+            traded: detail.traded,
+            left: if order.state == OrderState::Closed { Quantity::ZERO } else { order.left },
+            traded_quote: detail.traded_quote,
+        }
+    }
+
+    /// Lots ordered.
+    fn quantity(&self, slot: Slot) -> Quantity {
+        let order = self.orders.get(slot);
+        let detail = self.orders.detail(order);
+        Quantity(detail.traded.0 + detail.decremented.0 + order.left.0)
     }
 
     /// The engine's time here.
     pub fn now(&self) -> Timestamp {
         self.now
+    }
+
+    /// What is listed, as this shard knows it.
+    pub fn market(&self) -> &Arc<Market> {
+        &self.market
     }
 
     /// Open accounts of this shard, in order of their ids.
@@ -544,35 +331,9 @@ impl Sequencer {
         open.map(|(at, _)| AccountId((at * self.sequencers + self.index) as u32))
     }
 
-    /// Deposits so far, by asset.
-    pub fn deposits(&self) -> &Deposits {
-        &self.deposits
-    }
-
-    /// Checks what must always be true of a shard alone: per account and asset, held is the sum of the holds of its
-    /// live orders. Costs a pass over all accounts.
-    ///
-    /// # Panics
-    /// If it is not true.
-    pub fn check(&self) {
-        for account in self.accounts.iter() {
-            for balance in account.balances.iter() {
-                let holds = self.orders.of(&account.live).map(|(_, order)| {
-                    let instrument = &self.market.instruments[order.submit.symbol.0 as usize];
-                    let (asset, amount) = hold_of(instrument, &order.submit, order.left());
-                    if asset == balance.asset { amount.0 } else { 0 }
-                });
-                assert_eq!(balance.held.0, holds.sum::<u128>(), "held is the sum of the live orders' holds");
-            }
-        }
-    }
-}
-
-/// What `quantity` lots of an order hold: a buyer the quote at the order's price, a seller the base itself.
-fn hold_of(instrument: &Instrument, submit: &Submit, quantity: Quantity) -> (AssetId, Amount) {
-    match submit.side {
-        Side::Buy => (instrument.quote, instrument.notional(submit.price, quantity)),
-        Side::Sell => (instrument.base, instrument.base_amount(quantity)),
+    /// Money that came and went other than by trades, and fees, by asset.
+    pub fn flows(&self) -> &Flows {
+        &self.flows
     }
 }
 

@@ -33,11 +33,16 @@ impl ByHand {
         }
     }
 
-    /// Gives an input to its sequencer and carries nothing.
+    /// Gives an input to its sequencer, or to all, and carries nothing.
     pub fn input(&mut self, input: &Input) {
-        let at = input.command.account().0 as usize % self.sequencers.len();
-        self.sequencers[at].input(input, &mut self.sequencer_out);
-        self.collect_sequencer(at);
+        let shards = match input.command.route(self.sequencers.len()) {
+            Route::One(at) => at..at + 1,
+            Route::All => 0..self.sequencers.len(),
+        };
+        for at in shards {
+            self.sequencers[at].input(input, &mut self.sequencer_out);
+            self.collect_sequencer(at);
+        }
     }
 
     /// Carries the oldest message to a matcher, `times` times. Returns whether there was one.

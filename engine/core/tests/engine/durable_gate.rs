@@ -240,16 +240,14 @@ impl Stage {
     }
 
     fn try_sell(&mut self, request: u32) -> bool {
-        let submit = Submit {
-            account: ANN,
-            symbol: SymbolId(0),
-            order_id: ClientOrderId::new(&request.to_string()).unwrap(),
-            side: Side::Sell,
-            kind: OrderKind::Limit,
-            price: Price(100),
-            quantity: Quantity(1),
-            time_in_force: TimeInForce::Gtc,
-        };
+        let submit = Submit::limit(
+            ANN,
+            SymbolId(0),
+            ClientOrderId::new(&request.to_string()).unwrap(),
+            Side::Sell,
+            Price(100),
+            Quantity(1),
+        );
         self.port.submit(input(request, Command::Submit(submit))).is_ok()
     }
 
@@ -258,6 +256,7 @@ impl Stage {
         let mut reports = Vec::new();
         self.port.take_reports(usize::MAX, |report| {
             reports.push(match report.body {
+                ReportBody::Done => return, // what the stage itself asked for
                 ReportBody::OrderAck { order_id, .. } => format!("ack {}", order_id.as_str()),
                 ReportBody::OrderReject { .. } => "reject".into(),
                 ReportBody::Execution(_) => "execution".into(),

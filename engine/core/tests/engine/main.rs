@@ -1,10 +1,15 @@
 //! What the engine as a whole promises, whichever way its shards are run.
 
+mod auditor;
 mod by_hand;
 mod durable_gate;
 mod links;
 mod money;
+mod operator;
+mod order_kinds;
 mod order_semantics;
 mod overload;
 mod shards_agree;
+mod simulator;
+mod stage;
 mod witness;

@@ -5,27 +5,33 @@
 //!
 //! ```text
 //! fund ann 100 USD 5 COIN              opens the account and deposits
-//! ann buy a 10 @ 5                     an order named a; also: ioc, fok, post, market; `on GOLD-USD`
-//! ann cancel a | ann cancel all        also: `on GOLD-USD`
-//! wait 3                               microseconds of log time
+//! ann buy a 10 @ 5                     an order named a; then ioc, fok, post or market; `shows 2`, `spend 100`,
+//!                                      `stop 7`, `trail 3 stop 7`, `oco 7 then 8` (or `stopmarket`), `until 50`,
+//!                                      `stp oldest`, `group 3`, `on GOLD-USD`
+//! ann cancel a | ann cancel all        also: `on GOLD-USD`, `cancel group 3`
+//! ann amend a to 5 at 7                one or both
+//! ann timer 100                        the dead-man timer; 0 is off
+//! ann withdraw 5 USD as 1              then `ann paid 1` or `ann keeps 1`; `ann gives bob 5 USD as 2`
+//! wait 3 | tick                        microseconds of log time; the engine hears of them with the next command
+//! halt | cancel-only | auction | trade | delist    the first symbol or the named one
+//! fees COIN-USD tier 1 10 20           maker and taker, in tenths of a basis point; `ann tier 1`, `ann suspend`
 //! money ann => USD 50 held 50, COIN 5
+//! book => 5 @ 10, 3 @ 9 / -            levels of COIN-USD, best first
 //! sequence => 3                        of COIN-USD
 //! ```
 //! Answers: `ack a #1` (with the public number; `again` for a repeat), `reject a Reason`, `cancel ack a`,
-//! `cancel reject a Reason`, `cancelling 2`. News: `trade a 5 @ 10 t1 maker`, `cancelled a 5`, `expired a 5` with what
-//! had not traded. Every answer and every piece of news begins with the account.
+//! `cancel reject a Reason`, `cancelling 2`, `amend ack a 5` (with what is left), `timer until 100`, `done`, `refused
+//! Reason`. News: `trade a 5 @ 10 t1 maker fee 2`, `triggered a`, `decremented a 3`, and with what had not traded
+//! `cancelled a 5`, `expired`, `timed out`, `prevented`, `outside the band`, `delisted`. Every answer and every piece of
+//! news about an account begins with its name.
 //!
-//! Every script runs on 1×1 and on 3×2 shards, under the eyes of a [`Witness`].
+//! Every script runs on 1×1 and on 3×2 shards, under the eyes of a witness ([`crate::witness`]).
 
 use crate::by_hand::ByHand;
-use crate::witness::{Tape, Witness};
-use engine_core::executor::inline::Inline;
-use engine_core::instrument::{InstrumentSpec, Market};
+use crate::stage::{asking, check, market, tell};
 use engine_core::limits::{OPEN_ORDERS_PER_ACCOUNT_MAX, ORDER_ID_WINDOW_US, REPEATS_WAITING_MAX};
 use engine_core::message::*;
-use engine_core::pipeline::{self, Shape};
 use engine_core::units::*;
-use std::sync::Arc;
 
 // ---- holds and settlement -------------------------------------------------------------------------------------------
 
@@ -564,7 +570,7 @@ fn cancel_all_takes_one_symbol_or_all() {
 #[test]
 fn money_for_nobody_is_nobodys() {
     check(
-        "deposit eve 100 USD
+        "deposit eve 100 USD => refused UnknownAccount
          fund eve 10 USD
          money eve => USD 10",
     );
@@ -615,7 +621,7 @@ fn a_cancel_overtakes_nothing() {
     hand.input(&cancel("a"));
     hand.carry_all(1);
     let answers = hand.reports.iter().filter(|report| report.to != Recipient::Watchers);
-    let answers: Vec<_> = answers.map(|report| tell("ann", report).unwrap()).collect();
+    let answers: Vec<_> = answers.map(|report| tell(&["ann".into()], report).unwrap()).collect();
     assert_eq!(answers, ["ann ack a #1", "ann cancel ack a", "ann cancel reject a TooLate"]);
     hand.sequencers[0].check();
 }
@@ -633,16 +639,14 @@ fn funded_by_hand() -> ByHand {
 }
 
 fn submit_at(request: u32, at: u64, order_id: &str) -> Input {
-    let command = Command::Submit(Submit {
-        account: AccountId(0),
-        symbol: SymbolId(0),
-        order_id: ClientOrderId::new(order_id).unwrap(),
-        side: Side::Buy,
-        kind: OrderKind::Limit,
-        price: Price(5),
-        quantity: Quantity(10),
-        time_in_force: TimeInForce::Gtc,
-    });
+    let command = Command::Submit(Submit::limit(
+        AccountId(0),
+        SymbolId(0),
+        ClientOrderId::new(order_id).unwrap(),
+        Side::Buy,
+        Price(5),
+        Quantity(10),
+    ));
     Input { origin: asking(request), at: Timestamp(at), ticket: 0, command }
 }
 
@@ -650,10 +654,6 @@ fn cancel(order_id: &str) -> Input {
     let order_id = ClientOrderId::new(order_id).unwrap();
     let command = Command::Cancel { account: AccountId(0), symbol: SymbolId(0), order_id };
     Input { origin: asking(0), at: Timestamp(0), ticket: 0, command }
-}
-
-fn asking(request: u32) -> Origin {
-    Origin { request, ..Origin::default() }
 }
 
 /// Who got an ack, and whether as a repeat.
@@ -665,209 +665,4 @@ fn acks(hand: &ByHand) -> Vec<(u32, bool)> {
         _ => None,
     });
     acks.collect()
-}
-
-// ---- the stage ------------------------------------------------------------------------------------------------------
-
-#[track_caller]
-fn check(script: &str) {
-    for (sequencers, matchers) in [(1, 1), (3, 2)] {
-        Stage::new(sequencers, matchers).run(script);
-    }
-}
-
-/// Whole numbers throughout: a tick, a lot and an atom are all 1.
-fn market() -> Arc<Market> {
-    let mut market = Market::default();
-    for asset in ["COIN", "GOLD", "USD"] {
-        market.add_asset(asset, 0).unwrap();
-    }
-    for (base, quote, min_notional) in [("COIN", "USD", "0"), ("GOLD", "USD", "10"), ("COIN", "GOLD", "0")] {
-        let symbol = &format!("{base}-{quote}");
-        let spec = InstrumentSpec { symbol, base, quote, tick: "1", lot: "1", min_notional };
-        market.add_instrument(&spec).unwrap();
-    }
-    Arc::new(market)
-}
-
-struct Stage {
-    market: Arc<Market>,
-    engine: Inline,
-    witness: Witness,
-    tape: Tape,
-    /// Account *n* is called `names[n]`.
-    names: Vec<String>,
-    now: u64,
-    requests: u32,
-}
-
-impl Stage {
-    fn new(sequencers: usize, matchers: usize) -> Self {
-        let market = market();
-        let shape = Shape { sequencers, matchers, log_entries_max: 0 };
-        Self {
-            engine: pipeline::run_inline(pipeline::build(shape, &market)),
-            witness: Witness::new(&market),
-            tape: Tape::default(),
-            names: Vec::new(),
-            now: 0,
-            requests: 0,
-            market,
-        }
-    }
-
-    #[track_caller]
-    fn run(&mut self, script: &str) {
-        for line in script.lines().map(str::trim).filter(|line| !line.is_empty()) {
-            let (command, expected) = line.split_once("=>").unwrap_or((line, ""));
-            let expected: Vec<&str> = expected.split_whitespace().collect();
-            let told = self.step(&command.split_whitespace().collect::<Vec<_>>());
-            assert_eq!(told, expected.join(" "), "\n  in `{line}`\n");
-        }
-        self.witness.agrees_with(self.engine.at_rest());
-        self.tape.agrees_with(self.engine.at_rest());
-    }
-
-    fn step(&mut self, words: &[&str]) -> String {
-        match *words {
-            ["wait", time] => {
-                self.now = self.now.strict_add_signed(time.parse().expect("microseconds"));
-                String::new()
-            }
-            ["money", name] => self.money(name),
-            ["sequence"] => self.tape.sequence(SymbolId(0)).to_string(),
-            ["fund", name, ref amounts @ ..] => {
-                let account = self.account(name);
-                let opened = self.apply(Command::Open { account });
-                opened + &self.deposit(account, amounts)
-            }
-            ["deposit", name, ref amounts @ ..] => {
-                let account = self.account(name);
-                self.deposit(account, amounts)
-            }
-            [name, "cancel", "all"] => {
-                let account = self.account(name);
-                self.apply(Command::CancelAll { account, symbol: None })
-            }
-            [name, "cancel", "all", "on", symbol] => {
-                let (account, symbol) = (self.account(name), Some(self.symbol(symbol)));
-                self.apply(Command::CancelAll { account, symbol })
-            }
-            [name, "cancel", id, ref rest @ ..] => {
-                let (account, symbol) = (self.account(name), self.symbol_or_first(rest));
-                let order_id = ClientOrderId::new(id).expect("an order id");
-                self.apply(Command::Cancel { account, symbol, order_id })
-            }
-            [name, side, id, quantity, "@", price, ref rest @ ..] => {
-                let (account, symbol) = (self.account(name), self.symbol_or_first(rest));
-                self.apply(Command::Submit(Submit {
-                    account,
-                    symbol,
-                    order_id: ClientOrderId::new(id).expect("an order id"),
-                    side: if side == "buy" { Side::Buy } else { Side::Sell },
-                    kind: if rest.contains(&"market") { OrderKind::Market } else { OrderKind::Limit },
-                    price: Price(price.parse().expect("a price")),
-                    quantity: Quantity(quantity.parse().expect("a quantity")),
-                    time_in_force: match rest.first() {
-                        Some(&"ioc" | &"market") => TimeInForce::Ioc,
-                        Some(&"fok") => TimeInForce::Fok,
-                        Some(&"post") => TimeInForce::PostOnly,
-                        _ => TimeInForce::Gtc,
-                    },
-                }))
-            }
-            _ => panic!("cannot read {words:?}"),
-        }
-    }
-
-    fn deposit(&mut self, account: AccountId, amounts: &[&str]) -> String {
-        let mut told = String::new();
-        for pair in amounts.chunks_exact(2) {
-            let (amount, asset) = (pair[0].parse().expect("an amount"), self.market.asset(pair[1]));
-            let asset = asset.expect("an asset").id;
-            told += &self.apply(Command::Deposit { account, asset, amount: Amount(amount) });
-        }
-        told
-    }
-
-    fn apply(&mut self, command: Command) -> String {
-        self.requests += 1;
-        let origin = asking(self.requests);
-        let input = Input { origin, at: Timestamp(self.now), ticket: 0, command };
-        let mut reports = Vec::new();
-        self.engine.apply(&input, &mut |report: &Report| reports.push(report.clone()), &mut self.tape);
-        let mut told = Vec::new();
-        for report in &reports {
-            engine_core::executor::ReportSink::report(&mut self.witness, report);
-            if let Recipient::Asker(asker) = report.to {
-                assert_eq!(asker, origin, "an answer finds its asker");
-            }
-            told.extend(tell(&self.names[report.account.0 as usize], report));
-        }
-        told.join(" | ")
-    }
-
-    fn money(&mut self, name: &str) -> String {
-        let AccountId(account) = self.account(name);
-        let shards = &self.engine.at_rest().sequencers;
-        let machine = &shards[account as usize % shards.len()].machine;
-        let view = machine.view(AccountId(account)).expect("the account is open");
-        let balances = view.balances.iter().map(|Balance { asset, available, held }| {
-            let asset = &self.market.assets[asset.0 as usize].name;
-            let held = if held.0 == 0 { String::new() } else { format!(" held {held}") };
-            format!("{asset} {available}{held}")
-        });
-        balances.collect::<Vec<_>>().join(", ")
-    }
-
-    fn account(&mut self, name: &str) -> AccountId {
-        let known = self.names.iter().position(|known| known == name);
-        let at = known.unwrap_or_else(|| {
-            self.names.push(name.into());
-            self.names.len() - 1
-        });
-        AccountId(at as u32)
-    }
-
-    fn symbol_or_first(&self, words: &[&str]) -> SymbolId {
-        match words {
-            [.., "on", symbol] => self.symbol(symbol),
-            _ => SymbolId(0),
-        }
-    }
-
-    fn symbol(&self, symbol: &str) -> SymbolId {
-        self.market.instrument(symbol).map_or(SymbolId(99), |instrument| instrument.id)
-    }
-}
-
-/// A report as the scripts write it; balances and the news that repeats an ack are left to the witness.
-fn tell(name: &str, report: &Report) -> Option<String> {
-    let text = match &report.body {
-        ReportBody::OrderAck { order_id, exchange_order_id, duplicate, .. } => {
-            let again = if *duplicate { " again" } else { "" };
-            format!("ack {} #{exchange_order_id}{again}", order_id.as_str())
-        }
-        ReportBody::OrderReject { order_id, reason } => format!("reject {} {reason:?}", order_id.as_str()),
-        ReportBody::CancelAck { order_id, .. } => format!("cancel ack {}", order_id.as_str()),
-        ReportBody::CancelReject { order_id, reason } => {
-            format!("cancel reject {} {reason:?}", order_id.as_str())
-        }
-        ReportBody::CancelAllAck { count, .. } => format!("cancelling {count}"),
-        ReportBody::Execution(Execution { kind, order, .. }) => {
-            let (id, left) = (order.order_id.as_str(), order.quantity.0 - order.traded.0);
-            match kind {
-                ExecutionKind::New => return None,
-                ExecutionKind::Trade { trade, price, quantity, liquidity } => {
-                    let liquidity = format!("{liquidity:?}").to_lowercase();
-                    format!("trade {id} {quantity} @ {price} t{trade} {liquidity}")
-                }
-                ExecutionKind::Cancelled => format!("cancelled {id} {left}"),
-                ExecutionKind::Expired => format!("expired {id} {left}"),
-            }
-        }
-        ReportBody::Balance(_) => return None,
-        ReportBody::Account(_) => unreachable!("nobody looked"),
-    };
-    Some(format!("{name} {text}"))
 }

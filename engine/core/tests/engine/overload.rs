@@ -118,6 +118,7 @@ impl Asked {
     fn hear(&mut self, port: &mut Port) {
         let index = port.index();
         let taken = port.take_reports(usize::MAX, |report| match report.to {
+            Recipient::Asker(_) if matches!(report.body, ReportBody::Done) => {} // an account was opened
             Recipient::Asker(origin) => {
                 assert_eq!((origin.port, origin.session), (index, 7));
                 let answers =
@@ -147,14 +148,15 @@ fn command(port: u16, request: u32) -> Command {
         return Command::Cancel { account, symbol, order_id };
     }
     Command::Submit(Submit {
-        account,
-        symbol,
-        order_id: name(port, request),
-        side: if (request / 7).is_multiple_of(2) { Side::Buy } else { Side::Sell },
-        kind: OrderKind::Limit,
-        price: Price(1000 + u64::from(request % 11)),
-        quantity: Quantity(1 + u64::from(request % 9)),
         time_in_force: if request.is_multiple_of(3) { TimeInForce::Gtc } else { TimeInForce::Ioc },
+        ..Submit::limit(
+            account,
+            symbol,
+            name(port, request),
+            if (request / 7).is_multiple_of(2) { Side::Buy } else { Side::Sell },
+            Price(1000 + u64::from(request % 11)),
+            Quantity(1 + u64::from(request % 9)),
+        )
     })
 }
 

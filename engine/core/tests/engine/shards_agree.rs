@@ -65,13 +65,6 @@ pub fn flow(seed: u64, orders: usize) -> Vec<Input> {
         push(match random.random_range(0..10) {
             0..3 => Command::Cancel { account, symbol, order_id },
             _ => Command::Submit(Submit {
-                account,
-                symbol,
-                order_id,
-                side: if random.random() { Side::Buy } else { Side::Sell },
-                kind: OrderKind::Limit,
-                price: Price(1000 + random.random_range(0..12)),
-                quantity: Quantity(random.random_range(1..50)),
                 time_in_force: [
                     TimeInForce::Gtc,
                     TimeInForce::Gtc,
@@ -79,6 +72,14 @@ pub fn flow(seed: u64, orders: usize) -> Vec<Input> {
                     TimeInForce::Fok,
                     TimeInForce::PostOnly,
                 ][random.random_range(0..5)],
+                ..Submit::limit(
+                    account,
+                    symbol,
+                    order_id,
+                    if random.random() { Side::Buy } else { Side::Sell },
+                    Price(1000 + random.random_range(0..12)),
+                    Quantity(random.random_range(1..50)),
+                )
             }),
         });
     }

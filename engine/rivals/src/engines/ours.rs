@@ -1,6 +1,6 @@
 //! Ringside's books: `Fast`, which runs, and `Plain`, which judges.
 //!
-//! Both tell every fill, every change of a level and the fate of each order. No rival is asked for the levels.
+//! Both tell every fill and the fate of each order, as the rivals do, and every change of a level, which no rival does.
 
 use engine_core::book::{Book, Fast, Fill, NewOrder, Outcome, Plain, Refusal, Sink};
 use engine_core::units::{AccountId, OrderKey, Price, Quantity, Side, TimeInForce};
@@ -46,10 +46,8 @@ impl Sink for Tally {
         self.other(fill.maker.0);
     }
 
-    fn level(&mut self, _: Side, price: Price, total: Quantity) {
-        self.other(price.0);
-        self.other(total.0);
-    }
+    /// The rivals tell no levels, so nobody listens to ours.
+    fn level(&mut self, _: Side, _: Price, _: Quantity) {}
 }
 
 #[inline]

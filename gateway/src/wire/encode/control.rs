@@ -3,7 +3,7 @@
 use engine_core::units::Timestamp;
 
 use super::piece::{Extra, List, Piece, Text, Word, put};
-use super::private::{CancelReject, OrderReject, cancel_reject, order_reject};
+use super::private::{ChangeReject, OrderReject, amend_reject, cancel_reject, order_reject};
 use crate::wire::code::Refusal;
 use crate::wire::id::RequestId;
 use crate::wire::request::{Reply, RequestError, Subscribe};
@@ -99,14 +99,17 @@ pub fn error(out: &mut Vec<u8>, error: &ErrorReply<'_>) {
     }
 }
 
-/// The answer to a request that could not be read: `order_reject`, `cancel_reject` or `error`.
+/// The answer to a request that could not be read: `order_reject`, `cancel_reject`, `amend_reject` or `error`.
 pub fn request_error(out: &mut Vec<u8>, error: &RequestError<'_>) {
     let (id, order_id, refusal) = (error.id.as_ref(), error.order_id, &error.refusal);
     let (action, channel, exchange_order_id, retry_after_ms) = (error.action, error.channel, None, None);
     match error.reply {
         Reply::OrderReject => order_reject(out, &OrderReject { id, order_id, refusal, retry_after_ms }),
         Reply::CancelReject => {
-            cancel_reject(out, &CancelReject { id, order_id, exchange_order_id, refusal, retry_after_ms })
+            cancel_reject(out, &ChangeReject { id, order_id, exchange_order_id, refusal, retry_after_ms })
+        }
+        Reply::AmendReject => {
+            amend_reject(out, &ChangeReject { id, order_id, exchange_order_id, refusal, retry_after_ms })
         }
         Reply::Error => self::error(out, &ErrorReply { id, action, channel, refusal, retry_after_ms }),
     }

@@ -1,5 +1,6 @@
 //! Market data: what every subscriber of a symbol gets, encoded once for all of them.
 
+use engine_core::message::SymbolState;
 use engine_core::units::{Price, Quantity, Sequence, Side, Timestamp, TradeId};
 
 use super::piece::{Extra, List, OrNull, Pair, Steps, Text, Word, put};
@@ -57,6 +58,15 @@ pub struct Bbo {
     /// The best offer, if there is any.
     pub ask: Option<Level>,
     /// When that was.
+    pub ts: Timestamp,
+}
+
+/// What a symbol does from now on.
+#[derive(Clone, Copy, Debug)]
+pub struct Status {
+    /// What.
+    pub state: SymbolState,
+    /// Since when.
     pub ts: Timestamp,
 }
 
@@ -136,6 +146,16 @@ pub fn bbo(out: &mut Vec<u8>, format: &SymbolFormat<'_>, bbo: Bbo) {
         r#","bid":"#, OrNull(bbo.bid.map(|level| Pair(format, level))),
         r#","ask":"#, OrNull(bbo.ask.map(|level| Pair(format, level))),
         r#","ts":"#, bbo.ts,
+        "}}",
+    }
+}
+
+/// `status`: goes to every stream of the symbol.
+pub fn status(out: &mut Vec<u8>, format: &SymbolFormat<'_>, status: Status) {
+    put! { out,
+        r#"{"channel":"#, Text(format.symbol),
+        r#","type":"status","data":{"state":"#, Word(status.state),
+        r#","ts":"#, status.ts,
         "}}",
     }
 }

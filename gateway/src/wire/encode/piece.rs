@@ -37,6 +37,9 @@ pub(super) struct Steps(pub NumberFormat, pub u64);
 /// An amount of an asset with these decimals, as a decimal string.
 pub(super) struct Money(pub Amount, pub u8);
 
+/// The same for an amount that may be below zero.
+pub(super) struct SignedMoney(pub i128, pub u8);
+
 /// `["price","quantity"]`.
 pub(super) struct Pair<'a, 'b>(pub &'a SymbolFormat<'b>, pub Level);
 
@@ -142,6 +145,14 @@ impl Piece for Money {
     fn put(self, out: &mut Vec<u8>) {
         out.push(b'"');
         write_amount(out, self.0, self.1);
+        out.push(b'"');
+    }
+}
+
+impl Piece for SignedMoney {
+    fn put(self, out: &mut Vec<u8>) {
+        out.extend_from_slice(if self.0 < 0 { b"\"-" } else { b"\"" });
+        write_amount(out, Amount(self.0.unsigned_abs()), self.1);
         out.push(b'"');
     }
 }

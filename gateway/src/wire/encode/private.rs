@@ -3,10 +3,10 @@
 use engine_core::units::{Amount, Price, Quantity, Sequence, Side, Timestamp, TradeId};
 
 use super::SymbolFormat;
-use super::piece::{Extra, List, Money, OrNull, Piece, Quoted, Steps, Text, Word, put};
+use super::piece::{Extra, List, Money, OrNull, Piece, Quoted, SignedMoney, Steps, Text, Word, put};
 use crate::wire::code::Refusal;
 use crate::wire::id::RequestId;
-use crate::wire::name::{ExecType, Liquidity, OrderStatus};
+use crate::wire::name::{EndReason, ExecType, Liquidity, OrderStatus, OrderType, Tif};
 
 /// An order that is sequenced and journaled.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +44,21 @@ pub struct OrderReject<'a> {
     pub retry_after_ms: Option<u64>,
 }
 
+/// An order that has new terms.
+#[derive(Clone, Copy, Debug)]
+pub struct AmendAck<'a> {
+    /// The id of the request.
+    pub id: Option<&'a RequestId>,
+    /// The client's name for the order.
+    pub order_id: &'a str,
+    /// Our name for it.
+    pub exchange_order_id: u64,
+    /// The sequence at which it was changed.
+    pub seq: Sequence,
+    /// What is open now.
+    pub leaves_quantity: Quantity,
+}
+
 /// An order that was cancelled.
 #[derive(Clone, Copy, Debug)]
 pub struct CancelAck<'a> {
@@ -57,9 +72,9 @@ pub struct CancelAck<'a> {
     pub leaves_quantity: Quantity,
 }
 
-/// A cancel that was refused.
+/// A cancel or a change that was refused; the order is as it was.
 #[derive(Clone, Copy, Debug)]
-pub struct CancelReject<'a> {
+pub struct ChangeReject<'a> {
     /// The id of the request.
     pub id: Option<&'a RequestId>,
     /// The client's name for the order, if it could be read.
@@ -102,7 +117,7 @@ pub struct ExecutionReport<'a> {
     pub status: OrderStatus,
     /// Its limit; none for a market order.
     pub price: Option<Price>,
-    /// What was ordered.
+    /// What was ordered; by a quote budget, what traded.
     pub quantity: Quantity,
     /// The trade, if it was one.
     pub fill: Option<Fill<'a>>,
@@ -113,7 +128,7 @@ pub struct ExecutionReport<'a> {
     /// What is still open.
     pub leaves_quantity: Quantity,
     /// Why it happened, if there is more to say than `exec_type` says.
-    pub reason: Option<&'a str>,
+    pub reason: Option<EndReason>,
     /// When.
     pub ts: Timestamp,
 }
@@ -129,8 +144,8 @@ pub struct Fill<'a> {
     pub quantity: Quantity,
     /// Our part in it.
     pub liquidity: Liquidity,
-    /// What it cost, in atoms of the fee asset.
-    pub fee: Amount,
+    /// What it cost, in atoms of the fee asset; below zero is a rebate.
+    pub fee: i128,
     /// What the fee was paid in.
     pub fee_asset: &'a str,
     /// Decimals of that asset.
@@ -171,6 +186,20 @@ pub struct OpenOrder<'a> {
     pub leaves_quantity: Quantity,
     /// Where it is.
     pub status: OrderStatus,
+    /// Its kind as it is now: a stop that was triggered is what it became.
+    pub order_type: OrderType,
+    /// What happens to what does not trade at once.
+    pub tif: Tif,
+    /// What sets it off.
+    pub stop_price: Option<Price>,
+    /// The limit that the stop of an OCO becomes.
+    pub stop_limit_price: Option<Price>,
+    /// How far its stop price follows the market.
+    pub trail: Option<Price>,
+    /// What it shows at a time.
+    pub display_quantity: Option<Quantity>,
+    /// When it ends by itself.
+    pub expire_ts: Option<Timestamp>,
 }
 
 /// `order_ack`.
@@ -202,6 +231,20 @@ pub fn order_reject(out: &mut Vec<u8>, reject: &OrderReject<'_>) {
     }
 }
 
+/// `amend_ack`.
+pub fn amend_ack(out: &mut Vec<u8>, format: &SymbolFormat<'_>, ack: &AmendAck<'_>) {
+    put! { out,
+        r#"{"type":"amend_ack""#,
+        Extra(r#","id":"#, ack.id),
+        r#","order_id":"#, Text(ack.order_id),
+        r#","exchange_order_id":"#, Quoted(ack.exchange_order_id),
+        r#","symbol":"#, Text(format.symbol),
+        r#","seq":"#, ack.seq,
+        r#","leaves_quantity":"#, Steps(format.quantity, ack.leaves_quantity.0),
+        "}",
+    }
+}
+
 /// `cancel_ack`.
 pub fn cancel_ack(out: &mut Vec<u8>, format: &SymbolFormat<'_>, ack: &CancelAck<'_>) {
     put! { out,
@@ -215,9 +258,19 @@ pub fn cancel_ack(out: &mut Vec<u8>, format: &SymbolFormat<'_>, ack: &CancelAck<
 }
 
 /// `cancel_reject`.
-pub fn cancel_reject(out: &mut Vec<u8>, reject: &CancelReject<'_>) {
+pub fn cancel_reject(out: &mut Vec<u8>, reject: &ChangeReject<'_>) {
+    put!(out, r#"{"type":"cancel_reject""#);
+    reject_of_live_order(out, reject);
+}
+
+/// `amend_reject`.
+pub fn amend_reject(out: &mut Vec<u8>, reject: &ChangeReject<'_>) {
+    put!(out, r#"{"type":"amend_reject""#);
+    reject_of_live_order(out, reject);
+}
+
+fn reject_of_live_order(out: &mut Vec<u8>, reject: &ChangeReject<'_>) {
     put! { out,
-        r#"{"type":"cancel_reject""#,
         Extra(r#","id":"#, reject.id),
         Extra(r#","order_id":"#, reject.order_id.map(Text)),
         Extra(r#","exchange_order_id":"#, reject.exchange_order_id.map(Quoted)),
@@ -234,6 +287,16 @@ pub fn cancel_all_ack(out: &mut Vec<u8>, ack: &CancelAllAck<'_>) {
         Extra(r#","id":"#, ack.id),
         Extra(r#","symbol":"#, ack.symbol.map(Text)),
         r#","count":"#, ack.count,
+        "}",
+    }
+}
+
+/// `cancel_all_after_ack`: the dead-man timer runs until then, or not at all.
+pub fn cancel_all_after_ack(out: &mut Vec<u8>, id: Option<&RequestId>, until: Option<Timestamp>) {
+    put! { out,
+        r#"{"type":"cancel_all_after_ack""#,
+        Extra(r#","id":"#, id),
+        r#","until_ts":"#, OrNull(until),
         "}",
     }
 }
@@ -258,10 +321,10 @@ pub fn execution_report(out: &mut Vec<u8>, format: &SymbolFormat<'_>, report: &E
         r#","cum_quote":"#, Money(report.cum_quote, format.quote_decimals),
         r#","leaves_quantity":"#, Steps(format.quantity, report.leaves_quantity.0),
         r#","liquidity":"#, OrNull(fill.map(|fill| Word(fill.liquidity))),
-        r#","fee":"#, OrNull(fill.map(|fill| Money(fill.fee, fill.fee_decimals))),
+        r#","fee":"#, OrNull(fill.map(|fill| SignedMoney(fill.fee, fill.fee_decimals))),
         r#","fee_asset":"#, OrNull(fill.map(|fill| Text(fill.fee_asset))),
         r#","trade_id":"#, OrNull(fill.map(|fill| fill.trade_id)),
-        r#","reason":"#, OrNull(report.reason.map(Text)),
+        r#","reason":"#, OrNull(report.reason.map(Word)),
         r#","ts":"#, report.ts,
         "}}",
     }
@@ -326,6 +389,13 @@ impl Piece for OpenOrder<'_> {
             r#","cum_quantity":"#, Steps(format.quantity, self.cum_quantity.0),
             r#","leaves_quantity":"#, Steps(format.quantity, self.leaves_quantity.0),
             r#","status":"#, Word(self.status),
+            r#","order_type":"#, Word(self.order_type),
+            r#","tif":"#, Word(self.tif),
+            Extra(r#","stop_price":"#, self.stop_price.map(|price| Steps(format.price, price.0))),
+            Extra(r#","stop_limit_price":"#, self.stop_limit_price.map(|price| Steps(format.price, price.0))),
+            Extra(r#","trail":"#, self.trail.map(|distance| Steps(format.price, distance.0))),
+            Extra(r#","display_quantity":"#, self.display_quantity.map(|lots| Steps(format.quantity, lots.0))),
+            Extra(r#","expire_ts":"#, self.expire_ts),
             "}",
         }
     }

@@ -33,6 +33,8 @@ pub enum Reply {
     OrderReject,
     /// `cancel_reject`: the request cancels one order.
     CancelReject,
+    /// `amend_reject`: the request changes one order.
+    AmendReject,
 }
 
 impl<'a> RequestError<'a> {
@@ -48,6 +50,7 @@ impl<'a> RequestError<'a> {
         let reply = match action {
             Some("submit_order") => Reply::OrderReject,
             Some("cancel_order") => Reply::CancelReject,
+            Some("amend_order") => Reply::AmendReject,
             None if !fields.has(Field::Action) && fields.looks_like_order() => Reply::OrderReject,
             _ => Reply::Error,
         };

@@ -13,16 +13,18 @@
 //! - A key of our vocabulary may appear once. JSON readers differ in which of two equal keys they believe, and an
 //!   order must not mean one thing to a firewall in front of us and another to us.
 //! - `null` is a value of the wrong type, not an absent key. An option that is not wanted is left out.
-//! - Something asked for that we do not do yet is refused rather than ignored (`stp`, `ticker`, `amend_order`).
+//! - Something asked for that we do not do yet is refused rather than ignored (`ticker`), and so is a key that says
+//!   something about another kind of order than the request's (`stop_price` of a limit order).
 //! - A message is one object, nested at most [`DEPTH_MAX`] deep.
 
 mod error;
 mod fields;
+mod order;
 mod read;
 
 use std::mem;
 
-use engine_core::units::{Side, TimeInForce};
+use engine_core::units::{SelfTrade, Side, TimeInForce, Timestamp};
 use simd_json::Tape;
 
 pub use error::{Reply, RequestError};
@@ -47,8 +49,11 @@ pub const INTERVAL_MS_MAX: u64 = 60_000;
 pub const RECV_WINDOW_MS_MAX: u64 = 60_000;
 /// Life of a signed login that does not say.
 pub const RECV_WINDOW_MS_DEFAULT: u64 = 5_000;
-/// Longest wait between a lost connection and the cancelling of its orders: an hour, picked by eye.
-pub const GRACE_MS_MAX: u64 = 3_600_000;
+/// Longest wait between a lost connection and the cancelling of its orders: who is gone for more than a minute does
+/// not come back by itself.
+pub const GRACE_MS_MAX: u64 = 60_000;
+/// Longest time of the dead-man timer.
+pub const TIMEOUT_MS_MAX: u64 = engine_core::limits::DEAD_MAN_US_MAX / 1000;
 
 /// A request and the `id` that its answer repeats.
 #[derive(Clone, Debug, PartialEq)]
@@ -84,10 +89,17 @@ pub enum Action<'a> {
     SubmitOrder(SubmitOrder<'a>),
     /// Cancel one order.
     CancelOrder(CancelOrder<'a>),
+    /// Change one order.
+    AmendOrder(AmendOrder<'a>),
     /// Cancel every order of the account.
     CancelAll {
         /// Only those of this symbol.
         symbol: Option<&'a str>,
+    },
+    /// Cancel every order of the account unless this is said again in time.
+    CancelAllAfter {
+        /// In how many milliseconds; 0 for never.
+        timeout_ms: u64,
     },
 }
 
@@ -184,8 +196,8 @@ pub struct CancelOnDisconnect {
     pub grace_ms: u32,
 }
 
-/// An order, reduced to what the engine distinguishes: a market order is one without a price, and `limit_maker` is
-/// another spelling of a limit order with `post_only`.
+/// An order, reduced to what the engine distinguishes: a market order is one without a price, `limit_maker` is
+/// another spelling of a limit order with `post_only`, and `gtd` is `gtc` with an end. Numbers are text still.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SubmitOrder<'a> {
     /// The client's name for the order.
@@ -194,12 +206,71 @@ pub struct SubmitOrder<'a> {
     pub symbol: &'a str,
     /// Buy or sell.
     pub side: Side,
-    /// The limit as text, not yet converted; none for a market order.
+    /// The limit; none for a market order.
     pub price: Option<&'a str>,
-    /// The quantity as text, not yet converted.
-    pub quantity: &'a str,
+    /// How much.
+    pub size: Size<'a>,
     /// What happens to what does not trade at once.
     pub time_in_force: TimeInForce,
+    /// What happens where it meets its own account.
+    pub self_trade: SelfTrade,
+    /// What makes it more than a plain order.
+    pub terms: OrderTerms<'a>,
+    /// When it ends; 0 for never.
+    pub expires: Timestamp,
+}
+
+/// How much an order is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Size<'a> {
+    /// So much of the base asset.
+    Quantity(&'a str),
+    /// As much as so much of the quote asset pays for.
+    Quote(&'a str),
+}
+
+/// What makes an order more than a plain one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OrderTerms<'a> {
+    /// Nothing.
+    Plain,
+    /// It shows only a part.
+    Iceberg {
+        /// So much at a time.
+        display_quantity: &'a str,
+    },
+    /// It waits for a trade.
+    Stop {
+        /// At this price or beyond.
+        stop_price: &'a str,
+    },
+    /// It waits for a trade at a price that follows the market.
+    TrailingStop {
+        /// The price to begin with; else it is told from the last trade.
+        stop_price: Option<&'a str>,
+        /// How far behind the market.
+        trail: &'a str,
+    },
+    /// It rests, and becomes something else at a trade.
+    Oco {
+        /// At this price or beyond.
+        stop_price: &'a str,
+        /// A limit order at this price; else a market order.
+        stop_limit_price: Option<&'a str>,
+    },
+}
+
+/// The change of an order; at least one of the two is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AmendOrder<'a> {
+    /// The symbol, not yet looked up.
+    pub symbol: &'a str,
+    /// The client's name for the order.
+    pub order_id: &'a str,
+    /// The new limit.
+    pub price: Option<&'a str>,
+    /// The new quantity, what has traded included.
+    pub quantity: Option<&'a str>,
 }
 
 /// The order to cancel.

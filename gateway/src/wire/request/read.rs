@@ -1,14 +1,13 @@
 //! What each action reads from the fields of its message, and which combinations make sense.
 
-use engine_core::units::TimeInForce;
-
 use super::fields::{self, Field, Fields};
+use super::order::read_order;
 use super::{
-    Action, Auth, CancelOnDisconnect, CancelOrder, Credentials, DEPTH_LEVELS_MAX, GRACE_MS_MAX,
-    INTERVAL_MS_MAX, RECV_WINDOW_MS_DEFAULT, RECV_WINDOW_MS_MAX, Request, Streams, SubmitOrder, Subscribe,
+    Action, AmendOrder, Auth, CancelOnDisconnect, CancelOrder, Credentials, DEPTH_LEVELS_MAX, GRACE_MS_MAX,
+    INTERVAL_MS_MAX, RECV_WINDOW_MS_DEFAULT, RECV_WINDOW_MS_MAX, Request, Streams, Subscribe, TIMEOUT_MS_MAX,
 };
 use crate::wire::code::{ErrorCode, Refusal};
-use crate::wire::name::{CancelScope, Name, OrderType, SelfTradePrevention, SignatureAlgorithm, Stream, Tif};
+use crate::wire::name::{CancelScope, Name, SignatureAlgorithm, Stream};
 
 /// The request that the fields of a message make.
 pub(super) fn read_request<'a>(fields: &Fields<'a, '_>) -> Result<Request<'a>, Refusal> {
@@ -29,6 +28,7 @@ fn read_action<'a>(action: &str, fields: &Fields<'a, '_>) -> Result<Action<'a>, 
             symbol: fields.required(Field::Symbol, Fields::label)?,
             order_id: fields.required(Field::OrderId, Fields::name)?,
         }),
+        "amend_order" => Action::AmendOrder(read_amend(fields)?),
         "cancel_all" => Action::CancelAll { symbol: fields.label(Field::Symbol)? },
         "subscribe" => Action::Subscribe(read_subscribe(fields)?),
         "unsubscribe" => Action::Unsubscribe { channel: fields.required(Field::Channel, Fields::label)? },
@@ -36,10 +36,10 @@ fn read_action<'a>(action: &str, fields: &Fields<'a, '_>) -> Result<Action<'a>, 
         "resync" => Action::Resync { channel: fields.required(Field::Channel, Fields::label)? },
         "ping" => Action::Ping,
         "auth" => Action::Auth(read_auth(fields)?),
-        "amend_order" | "cancel_all_after" => {
-            let message = format!("action {action} is not available yet");
-            return Err(Refusal::of_field(ErrorCode::UnknownAction, Field::Action.text(), message));
-        }
+        "cancel_all_after" => Action::CancelAllAfter {
+            timeout_ms: fields
+                .required(Field::TimeoutMs, |fields, key| fields.integer(key, 0..=TIMEOUT_MS_MAX))?,
+        },
         _ => {
             let message = "action is not one of those in the protocol, such as subscribe or submit_order";
             return Err(Refusal::of_field(ErrorCode::UnknownAction, Field::Action.text(), message));
@@ -47,54 +47,18 @@ fn read_action<'a>(action: &str, fields: &Fields<'a, '_>) -> Result<Action<'a>, 
     })
 }
 
-fn read_order<'a>(fields: &Fields<'a, '_>) -> Result<SubmitOrder<'a>, Refusal> {
-    let order_id = fields.required(Field::OrderId, Fields::name)?;
-    let symbol = fields.required(Field::Symbol, Fields::label)?;
-    let side = fields.required(Field::Side, Fields::word)?;
-    let order_type = fields.word(Field::OrderType)?.unwrap_or(OrderType::Limit);
-    let price = match order_type {
-        OrderType::Limit | OrderType::LimitMaker => Some(fields.required(Field::Price, Fields::decimal)?),
-        OrderType::Market if fields.has(Field::Price) => {
-            return Err(fields::bad_value(Field::Price, "price must be left out of a market order"));
-        }
-        OrderType::Market => None,
+fn read_amend<'a>(fields: &Fields<'a, '_>) -> Result<AmendOrder<'a>, Refusal> {
+    let amend = AmendOrder {
+        symbol: fields.required(Field::Symbol, Fields::label)?,
+        order_id: fields.required(Field::OrderId, Fields::name)?,
+        price: fields.decimal(Field::Price)?,
+        quantity: fields.decimal(Field::Quantity)?,
     };
-    let quantity = fields.required(Field::Quantity, Fields::decimal)?;
-    let tif = fields.word(Field::Tif)?;
-    let post_only = fields.boolean(Field::PostOnly)?.unwrap_or(false);
-    let time_in_force = time_in_force(order_type, tif, post_only)?;
-    refuse_self_trade_prevention(fields)?;
-    Ok(SubmitOrder { order_id, symbol, side, price, quantity, time_in_force })
-}
-
-/// Three keys of the protocol say one thing to the engine; here the contradictions between them end.
-fn time_in_force(order_type: OrderType, tif: Option<Tif>, post_only: bool) -> Result<TimeInForce, Refusal> {
-    let post_only = post_only || order_type == OrderType::LimitMaker;
-    match (order_type, tif) {
-        (OrderType::Market, _) if post_only => {
-            Err(fields::bad_value(Field::PostOnly, "post_only must not be true for a market order"))
-        }
-        (OrderType::Market, Some(Tif::Gtc)) => {
-            Err(fields::bad_value(Field::Tif, "tif of a market order must be ioc or fok, as it never rests"))
-        }
-        (OrderType::Market, None) => Ok(TimeInForce::Ioc),
-        (_, None | Some(Tif::Gtc)) if post_only => Ok(TimeInForce::PostOnly),
-        (_, Some(_)) if post_only => {
-            Err(fields::bad_value(Field::Tif, "tif of a post-only order must be gtc, as it only rests"))
-        }
-        (_, None | Some(Tif::Gtc)) => Ok(TimeInForce::Gtc),
-        (_, Some(Tif::Ioc)) => Ok(TimeInForce::Ioc),
-        (_, Some(Tif::Fok)) => Ok(TimeInForce::Fok),
+    if amend.price.is_none() && amend.quantity.is_none() {
+        let message = "quantity is missing: amend_order needs quantity, price or both";
+        return Err(Refusal::of_field(ErrorCode::MissingField, Field::Quantity.text(), message));
     }
-}
-
-fn refuse_self_trade_prevention(fields: &Fields<'_, '_>) -> Result<(), Refusal> {
-    match fields.word(Field::Stp)? {
-        None | Some(SelfTradePrevention::None) => Ok(()),
-        Some(other) => {
-            Err(fields::bad_value(Field::Stp, format!("stp {} is not available yet", other.text())))
-        }
-    }
+    Ok(amend)
 }
 
 fn read_subscribe<'a>(fields: &Fields<'a, '_>) -> Result<Subscribe<'a>, Refusal> {

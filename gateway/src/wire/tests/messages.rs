@@ -1,5 +1,6 @@
 //! Every message of the protocol page, byte for byte. `T` stands for a time, as on the page.
 
+use engine_core::message::SymbolState;
 use engine_core::units::{Amount, Price, Quantity, Sequence, Side, Timestamp, TradeId};
 
 use super::BTC_USDT;
@@ -7,12 +8,14 @@ use crate::wire::code::{ErrorCode, Refusal};
 use crate::wire::encode::control::{self, AuthAck, ErrorReply};
 use crate::wire::encode::market::{self, Bbo, DepthSnapshot, DepthUpdate, Gap, Trade};
 use crate::wire::encode::private::{
-    self, Balance, CancelAck, CancelAllAck, CancelReject, ExecutionReport, Fill,
+    self, Balance, CancelAck, CancelAllAck, ChangeReject, ExecutionReport, Fill,
 };
 use crate::wire::encode::private::{OpenOrder, OrderAck, OrderReject};
 use crate::wire::encode::{Level, SymbolFormat};
 use crate::wire::id::RequestId;
-use crate::wire::name::{ExecType, GapReason, Liquidity, OnSlow, OrderStatus, Stream};
+use crate::wire::name::{
+    EndReason, ExecType, GapReason, Liquidity, OnSlow, OrderStatus, OrderType, Stream, Tif,
+};
 use crate::wire::number::NumberFormat;
 use crate::wire::request::{Streams, Subscribe};
 
@@ -211,7 +214,7 @@ fn refusals() {
         r#"{"type":"order_reject","id":7,"order_id":"abc123","code":"INSUFFICIENT_BALANCE","num":2010,"message":"..."}"#,
     );
     let unknown = Refusal::new(ErrorCode::UnknownOrder, "...");
-    let reject = CancelReject {
+    let reject = ChangeReject {
         id: id(8),
         order_id: Some("abc123"),
         exchange_order_id: None,
@@ -223,7 +226,7 @@ fn refusals() {
         r#"{"type":"cancel_reject","id":8,"order_id":"abc123","code":"UNKNOWN_ORDER","num":2013,"message":"..."}"#,
     );
     check(
-        |out| private::cancel_reject(out, &CancelReject { exchange_order_id: Some(5001), ..reject }),
+        |out| private::cancel_reject(out, &ChangeReject { exchange_order_id: Some(5001), ..reject }),
         r#"{"type":"cancel_reject","id":8,"order_id":"abc123","exchange_order_id":"5001","code":"UNKNOWN_ORDER","num":2013,"message":"..."}"#,
     );
     let unknown = Refusal::new(ErrorCode::UnknownChannel, "...");
@@ -282,7 +285,7 @@ fn execution_report() {
             price: Price(3000000),
             quantity: Quantity(10000000),
             liquidity: Liquidity::Maker,
-            fee: Amount(0),
+            fee: 0,
             fee_asset: "USDT",
             fee_decimals: 6,
         }),
@@ -304,14 +307,94 @@ fn execution_report() {
         price: None,
         fill: None,
         leaves_quantity: Quantity(0),
-        reason: Some("ioc"),
+        reason: Some(EndReason::Unfilled),
         ..report
     };
     check(
         |out| private::execution_report(out, &BTC_USDT, &cancelled),
         r#"{"type":"execution_report","data":{"exec_seq":813,"exec_id":"9001","order_id":"abc123","exchange_order_id":"5001","symbol":"BTC-USDT","side":"buy",
 "exec_type":"canceled","status":"canceled","price":null,"quantity":"0.5","last_price":null,"last_quantity":null,"cum_quantity":"0.1",
-"cum_quote":"3000","leaves_quantity":"0","liquidity":null,"fee":null,"fee_asset":null,"trade_id":null,"reason":"ioc","ts":T}}"#,
+"cum_quote":"3000","leaves_quantity":"0","liquidity":null,"fee":null,"fee_asset":null,"trade_id":null,"reason":"unfilled","ts":T}}"#,
+    );
+}
+
+#[test]
+fn a_fee_may_be_a_rebate() {
+    let fill = |fee| Fill {
+        trade_id: TradeId(1),
+        price: Price(1),
+        quantity: Quantity(1),
+        liquidity: Liquidity::Auction,
+        fee,
+        fee_asset: "USDT",
+        fee_decimals: 6,
+    };
+    for (fee, text) in [(1_500_000, "1.5"), (-1_500_000, "-1.5"), (-1, "-0.000001"), (0, "0")] {
+        let report = ExecutionReport {
+            exec_seq: 1,
+            exec_id: 1,
+            order_id: "a",
+            exchange_order_id: 1,
+            side: Side::Sell,
+            exec_type: ExecType::Trade,
+            status: OrderStatus::Filled,
+            price: None,
+            quantity: Quantity(1),
+            fill: Some(fill(fee)),
+            cum_quantity: Quantity(1),
+            cum_quote: Amount(1),
+            leaves_quantity: Quantity(0),
+            reason: None,
+            ts: T,
+        };
+        let mut out = Vec::new();
+        private::execution_report(&mut out, &BTC_USDT, &report);
+        let value: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        assert_eq!((&value["data"]["fee"], &value["data"]["liquidity"]), (&text.into(), &"auction".into()));
+    }
+}
+
+#[test]
+fn amends_and_the_dead_man_timer() {
+    let ack = private::AmendAck {
+        id: id(9),
+        order_id: "abc123",
+        exchange_order_id: 5001,
+        seq: Sequence(1043),
+        leaves_quantity: Quantity(30000000),
+    };
+    check(
+        |out| private::amend_ack(out, &BTC_USDT, &ack),
+        r#"{"type":"amend_ack","id":9,"order_id":"abc123","exchange_order_id":"5001","symbol":"BTC-USDT","seq":1043,"leaves_quantity":"0.3"}"#,
+    );
+    let pending = Refusal::new(ErrorCode::AmendPending, "...");
+    let reject = ChangeReject {
+        id: id(9),
+        order_id: Some("abc123"),
+        exchange_order_id: None,
+        refusal: &pending,
+        retry_after_ms: None,
+    };
+    check(
+        |out| private::amend_reject(out, &reject),
+        r#"{"type":"amend_reject","id":9,"order_id":"abc123","code":"AMEND_PENDING","num":2038,"message":"..."}"#,
+    );
+    check(
+        |out| private::cancel_all_after_ack(out, id(1), Some(T)),
+        r#"{"type":"cancel_all_after_ack","id":1,"until_ts":T}"#,
+    );
+    check(
+        |out| private::cancel_all_after_ack(out, None, None),
+        r#"{"type":"cancel_all_after_ack","until_ts":null}"#,
+    );
+}
+
+#[test]
+fn status() {
+    let status = market::Status { state: SymbolState::CancelOnly, ts: T };
+    check(
+        |out| market::status(out, &BTC_USDT, status),
+        r#"{"channel":"BTC-USDT","type":"status","data":{"state":"cancel_only","ts":T}}"#,
     );
 }
 
@@ -333,13 +416,21 @@ fn balances_and_snapshot() {
         cum_quantity: Quantity(1),
         leaves_quantity: Quantity(4),
         status: OrderStatus::PartiallyFilled,
+        order_type: OrderType::Oco,
+        tif: Tif::Gtd,
+        stop_price: Some(Price(190000)),
+        stop_limit_price: Some(Price(189000)),
+        trail: None,
+        display_quantity: None,
+        expire_ts: Some(T),
     };
     let wei = Balance { asset: "ETH", decimals: 18, free: Amount(u128::MAX), locked: Amount(1) };
     check(
         |out| private::account_snapshot(out, id(6), 814, [usdt, wei], [order], T),
         r#"{"type":"account_snapshot","id":6,"data":{"exec_seq":814,
 "balances":[{"asset":"USDT","free":"85000","locked":"12000"},{"asset":"ETH","free":"340282366920938463463.374607431768211455","locked":"0.000000000000000001"}],
-"orders":[{"order_id":"abc123","exchange_order_id":"5001","symbol":"ETH-USDT","side":"sell","price":"2000.5","quantity":"0.5","cum_quantity":"0.1","leaves_quantity":"0.4","status":"partially_filled"}],"ts":T}}"#,
+"orders":[{"order_id":"abc123","exchange_order_id":"5001","symbol":"ETH-USDT","side":"sell","price":"2000.5","quantity":"0.5","cum_quantity":"0.1","leaves_quantity":"0.4","status":"partially_filled",
+"order_type":"oco","tif":"gtd","stop_price":"1900","stop_limit_price":"1890","expire_ts":T}],"ts":T}}"#,
     );
     check(
         |out| private::account_snapshot(out, None, 0, [], [], T),
@@ -364,7 +455,8 @@ fn error_codes_are_those_of_the_page() {
         TOO_MANY_CONNECTIONS 1034 RESOURCE_EXHAUSTED | NOT_SUBSCRIBED 2036 FAILED_PRECONDITION
         ALREADY_SUBSCRIBED 2035 FAILED_PRECONDITION | RESUME_TOO_OLD 4101 OUT_OF_RANGE
         MISSING_FIELD/BAD_VALUE 1102 INVALID_ARGUMENT | UNKNOWN_ACTION 1020 UNIMPLEMENTED
-        BAD_PRECISION 1111 INVALID_ARGUMENT";
+        BAD_PRECISION 1111 INVALID_ARGUMENT | BAD_TERMS 1128 INVALID_ARGUMENT
+        ACCOUNT_SUSPENDED 2010 PERMISSION_DENIED | AMEND_PENDING/NOT_AMENDABLE 2038 FAILED_PRECONDITION";
     let mut listed = 0;
     for cell in page.split(['|', '\n']).map(str::trim).filter(|cell| !cell.is_empty()) {
         let [names, num, grpc] = cell.split(' ').collect::<Vec<_>>()[..] else { panic!("{cell}") };

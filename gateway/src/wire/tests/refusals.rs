@@ -129,14 +129,9 @@ fn actions() {
     for action in ["null", "1", "[]", "{}", "true"] {
         check(&format!(r#"{{"action":{action}}}"#), BadValue, "action");
     }
-    for action in
-        ["", "Ping", "PING", "ping ", "subscribe\\u0000", "order.place", "amend_order", "cancel_all_after"]
-    {
+    for action in ["", "Ping", "PING", "ping ", "subscribe\\u0000", "order.place"] {
         check(&format!(r#"{{"action":"{action}"}}"#), UnknownAction, "action");
     }
-    decoded(r#"{"action":"amend_order","order_id":"a"}"#, |request| {
-        assert!(request.unwrap_err().refusal.message.contains("not available yet"));
-    });
 }
 
 #[test]
@@ -150,6 +145,10 @@ fn missing_fields() {
     check(r#"{"side":"buy"}"#, MissingField, "order_id");
     check(r#"{"action":"cancel_order","symbol":"BTC-USDT"}"#, MissingField, "order_id");
     check(r#"{"action":"cancel_order","order_id":"a"}"#, MissingField, "symbol");
+    check(r#"{"action":"amend_order","symbol":"BTC-USDT","order_id":"a"}"#, MissingField, "quantity");
+    check(r#"{"action":"amend_order","symbol":"BTC-USDT","price":"1"}"#, MissingField, "order_id");
+    check(r#"{"action":"amend_order","order_id":"a","price":"1"}"#, MissingField, "symbol");
+    check(r#"{"action":"cancel_all_after"}"#, MissingField, "timeout_ms");
     for action in ["subscribe", "unsubscribe", "resync"] {
         check(&format!(r#"{{"action":"{action}"}}"#), MissingField, "channel");
     }
@@ -198,8 +197,16 @@ fn wrong_types() {
     check_all(auth, "alg", &[]);
     check_all(auth, "cancel_on_disconnect", &["{}"]);
     check_all(auth, "resume_from", &["1"]);
-    check(&format!(r#"{{{auth},"cancel_on_disconnect":{{"scope":"account"}}}}"#), BadValue, "scope");
-    check(&format!(r#"{{{auth},"cancel_on_disconnect":{{"grace_ms":-1}}}}"#), BadValue, "grace_ms");
+    check(&format!(r#"{{{auth},"cancel_on_disconnect":{{"scope":"planet"}}}}"#), BadValue, "scope");
+    for grace in ["-1", "60001", "1.5", "\"1\""] {
+        let guard = format!(r#"{{{auth},"cancel_on_disconnect":{{"grace_ms":{grace}}}}}"#);
+        check(&guard, BadValue, "grace_ms");
+    }
+    check_all(r#""action":"cancel_all_after""#, "timeout_ms", &["1"]);
+    check(r#"{"action":"cancel_all_after","timeout_ms":86400001}"#, BadValue, "timeout_ms");
+    let amend = r#""action":"amend_order","symbol":"BTC-USDT","order_id":"a""#;
+    check_all(amend, "price", &["\"?\""]);
+    check_all(amend, "quantity", &["\"?\""]);
 }
 
 #[test]
@@ -249,9 +256,76 @@ fn options_that_contradict() {
     );
     check(&order(&[("post_only", Some("true")), ("tif", Some("\"ioc\""))]), BadValue, "tif");
     check(&order(&[("order_type", Some("\"limit_maker\"")), ("tif", Some("\"fok\""))]), BadValue, "tif");
-    for stp in ["cancel_newest", "cancel_oldest", "cancel_both", "decrement"] {
-        check(&order(&[("stp", Some(&format!("\"{stp}\"")))]), BadValue, "stp");
+}
+
+#[test]
+fn keys_that_the_kind_of_order_lacks_or_does_not_have() {
+    let kind = |kind: &str, changes: &[(&str, Option<&str>)]| {
+        let kind = format!("\"{kind}\"");
+        let plain = [("order_type", Some(kind.as_str())), ("tif", None), ("post_only", None)];
+        order(&[changes, &plain].concat())
+    };
+    let one = Some("\"1\"");
+    let (no_price, stop_price) = (("price", None), ("stop_price", one));
+    for lacking in ["stop", "stop_limit", "oco"] {
+        let changes: &[_] = if lacking == "stop" { &[no_price] } else { &[] };
+        check(&kind(lacking, changes), MissingField, "stop_price");
     }
+    check(&kind("stop_limit", &[stop_price, no_price]), MissingField, "price");
+    check(&kind("oco", &[stop_price, no_price]), MissingField, "price");
+    check(&kind("trailing_stop", &[no_price]), MissingField, "trail");
+    check(&kind("market", &[no_price, ("quantity", None)]), MissingField, "quantity");
+    check(&kind("stop", &[stop_price]), BadValue, "price");
+    check(&kind("trailing_stop", &[("trail", one)]), BadValue, "price");
+    for (of, key) in [
+        ("limit", "stop_price"),
+        ("limit", "stop_limit_price"),
+        ("limit", "trail"),
+        ("limit", "quote_quantity"),
+        ("limit_maker", "stop_price"),
+    ] {
+        check(&kind(of, &[(key, one)]), BadValue, key);
+    }
+    for key in ["stop_price", "trail", "display_quantity"] {
+        check(&kind("market", &[no_price, (key, one)]), BadValue, key);
+    }
+    for key in ["trail", "display_quantity", "quote_quantity", "stop_limit_price"] {
+        check(&kind("stop", &[no_price, stop_price, (key, one)]), BadValue, key);
+        check(&kind("stop_limit", &[stop_price, (key, one)]), BadValue, key);
+    }
+    for key in ["trail", "display_quantity", "quote_quantity"] {
+        check(&kind("oco", &[stop_price, (key, one)]), BadValue, key);
+    }
+    check(&kind("market", &[no_price, ("quote_quantity", one)]), BadValue, "quote_quantity");
+    let by_quote = [no_price, ("quantity", None), ("quote_quantity", one), ("tif", Some("\"fok\""))];
+    check(&kind("market", &by_quote), BadValue, "tif");
+}
+
+#[test]
+fn times_in_force_that_the_kind_of_order_does_not_have() {
+    let tif =
+        |keys: &str| format!(r#"{{"order_id":"a","symbol":"BTC-USDT","side":"buy","quantity":"1",{keys}}}"#);
+    let end = r#""expire_ts":1760000000000000"#;
+    check(&tif(r#""price":"1","tif":"gtd""#), MissingField, "expire_ts");
+    check(&tif(&format!(r#""price":"1",{end}"#)), BadValue, "expire_ts");
+    check(&tif(&format!(r#""price":"1","tif":"gtc",{end}"#)), BadValue, "expire_ts");
+    for bad in ["0", "-1", "1.5", "\"1\"", "9007199254740992"] {
+        check(&tif(&format!(r#""price":"1","tif":"gtd","expire_ts":{bad}"#)), BadValue, "expire_ts");
+    }
+    let kinds = [
+        r#""order_type":"market""#,
+        r#""order_type":"stop","stop_price":"1""#,
+        r#""order_type":"trailing_stop","trail":"1""#,
+    ];
+    for kind in kinds {
+        check(&tif(&format!(r#"{kind},"tif":"gtc""#)), BadValue, "tif");
+        check(&tif(&format!(r#"{kind},"tif":"gtd",{end}"#)), BadValue, "tif");
+        check(&tif(&format!(r#"{kind},"post_only":true"#)), BadValue, "post_only");
+    }
+    let oco = r#""order_type":"oco","price":"1","stop_price":"2""#;
+    check(&tif(&format!(r#"{oco},"tif":"ioc""#)), BadValue, "tif");
+    check(&tif(&format!(r#"{oco},"tif":"fok""#)), BadValue, "tif");
+    check(&tif(r#""price":"1","tif":"ioc","display_quantity":"0.5""#), BadValue, "display_quantity");
 }
 
 #[test]
@@ -301,8 +375,12 @@ fn the_answer_fits_the_request() {
         r#"{"type":"error","action":"dance","code":"BAD_VALUE","num":1102,"message":"id must be a 64-bit integer or a string of at most 36 bytes"}"#,
     );
     check(
-        r#"{"action":"cancel_all_after","id":11,"timeout_ms":60000}"#,
-        r#"{"type":"error","id":11,"action":"cancel_all_after","code":"UNKNOWN_ACTION","num":1020,"message":"action cancel_all_after is not available yet"}"#,
+        r#"{"action":"cancel_all_after","id":11}"#,
+        r#"{"type":"error","id":11,"action":"cancel_all_after","code":"MISSING_FIELD","num":1102,"message":"timeout_ms is missing"}"#,
+    );
+    check(
+        r#"{"action":"amend_order","order_id":"abc123","symbol":"BTC-USDT"}"#,
+        r#"{"type":"amend_reject","order_id":"abc123","code":"MISSING_FIELD","num":1102,"message":"quantity is missing: amend_order needs quantity, price or both"}"#,
     );
     check(
         "[1,2]",

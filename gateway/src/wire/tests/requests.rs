@@ -1,13 +1,13 @@
 //! Every request of the protocol page, and the spellings that JSON allows for them.
 
-use engine_core::units::{Side, TimeInForce};
+use engine_core::units::{SelfTrade, Side, TimeInForce, Timestamp};
 
 use super::decoded;
 use crate::wire::id::RequestId;
 use crate::wire::name::{CancelScope, OnSlow, SignatureAlgorithm, Stream};
 use crate::wire::request::{
-    Action, Auth, Buffers, CancelOnDisconnect, CancelOrder, Credentials, Request, Streams, SubmitOrder,
-    Subscribe, decode,
+    Action, AmendOrder, Auth, Buffers, CancelOnDisconnect, CancelOrder, Credentials, OrderTerms, Request,
+    Size, Streams, SubmitOrder, Subscribe, decode,
 };
 
 #[track_caller]
@@ -37,8 +37,11 @@ const ORDER: SubmitOrder<'static> = SubmitOrder {
     symbol: "BTC-USDT",
     side: Side::Buy,
     price: Some("30000"),
-    quantity: "0.5",
+    size: Size::Quantity("0.5"),
     time_in_force: TimeInForce::Gtc,
+    self_trade: SelfTrade::Allow,
+    terms: OrderTerms::Plain,
+    expires: Timestamp(0),
 };
 
 #[test]
@@ -84,6 +87,15 @@ fn logins() {
         }),
     );
     check(
+        r#"{"action":"auth","account":"alice","cancel_on_disconnect":{"scope":"account"}}"#,
+        None,
+        Action::Auth(Auth {
+            credentials: Credentials::Open { account: "alice" },
+            cancel_on_disconnect: Some(CancelOnDisconnect { scope: CancelScope::Account, grace_ms: 0 }),
+            resume_from: None,
+        }),
+    );
+    check(
         r#"{"action":"auth","id":6,"key":"K","ts":1760000000000000,"recv_window_ms":5000,"alg":"ed25519","sig":"base64",
  "cancel_on_disconnect":{"scope":"connection","grace_ms":5000},"resume_from":812}"#,
         number(6),
@@ -125,6 +137,71 @@ fn orders() {
         Action::CancelAll { symbol: Some("BTC-USDT") },
     );
     check(r#"{"action":"cancel_all"}"#, None, Action::CancelAll { symbol: None });
+    check(
+        r#"{"action":"amend_order","id":10,"symbol":"BTC-USDT","order_id":"abc123","quantity":"0.3"}"#,
+        number(10),
+        Action::AmendOrder(AmendOrder {
+            symbol: "BTC-USDT",
+            order_id: "abc123",
+            price: None,
+            quantity: Some("0.3"),
+        }),
+    );
+    check(
+        r#"{"action":"cancel_all_after","id":11,"timeout_ms":60000}"#,
+        number(11),
+        Action::CancelAllAfter { timeout_ms: 60_000 },
+    );
+}
+
+#[test]
+fn orders_of_every_kind() {
+    /// The order with these keys instead of price, quantity and what follows.
+    #[track_caller]
+    fn check_kind(keys: &str, expected: SubmitOrder<'_>) {
+        let text = format!(r#"{{"order_id":"abc123","symbol":"BTC-USDT","side":"buy",{keys}}}"#);
+        check(&text, None, Action::SubmitOrder(expected));
+    }
+    let market = SubmitOrder { price: None, time_in_force: TimeInForce::Ioc, ..ORDER };
+    check_kind(
+        r#""order_type":"market","quote_quantity":"1000""#,
+        SubmitOrder { size: Size::Quote("1000"), ..market },
+    );
+    check_kind(
+        r#""order_type":"stop","stop_price":"31000","quantity":"0.5""#,
+        SubmitOrder { terms: OrderTerms::Stop { stop_price: "31000" }, ..market },
+    );
+    check_kind(
+        r#""order_type":"stop_limit","stop_price":"31000","price":"30000","quantity":"0.5","stp":"decrement""#,
+        SubmitOrder {
+            terms: OrderTerms::Stop { stop_price: "31000" },
+            self_trade: SelfTrade::Decrement,
+            ..ORDER
+        },
+    );
+    check_kind(
+        r#""order_type":"trailing_stop","trail":"100","quantity":"0.5","tif":"fok""#,
+        SubmitOrder {
+            terms: OrderTerms::TrailingStop { stop_price: None, trail: "100" },
+            time_in_force: TimeInForce::Fok,
+            ..market
+        },
+    );
+    check_kind(
+        r#""order_type":"oco","stop_price":"31000","price":"30000","quantity":"0.5","stop_limit_price":"31010""#,
+        SubmitOrder {
+            terms: OrderTerms::Oco { stop_price: "31000", stop_limit_price: Some("31010") },
+            ..ORDER
+        },
+    );
+    check_kind(
+        r#""price":"30000","quantity":"0.5","display_quantity":"0.1","tif":"gtd","expire_ts":1760000000000000"#,
+        SubmitOrder {
+            terms: OrderTerms::Iceberg { display_quantity: "0.1" },
+            expires: Timestamp(1_760_000_000_000_000),
+            ..ORDER
+        },
+    );
 }
 
 #[test]

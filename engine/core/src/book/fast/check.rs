@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::slab::Slot;
-use super::{Fast, Level};
+use super::{Fast, Iceberg, Level};
 use crate::book::Book;
 use crate::units::Side;
 
@@ -20,9 +20,24 @@ impl Fast {
         assert_eq!(self.index.len(), orders, "index and queues count alike");
         assert_eq!(self.orders.slots(), orders + self.orders.count_vacant(), "no order slot is lost");
         assert_eq!(self.levels.slots(), levels + self.levels.count_vacant(), "no level slot is lost");
-        if let (Some((bid, _)), Some((ask, _))) = (self.best(Side::Buy), self.best(Side::Sell)) {
-            assert!(bid < ask, "the book is crossed at rest: bid {bid}, ask {ask}");
+        let icebergs = self.icebergs.slots() - self.icebergs.count_vacant();
+        assert_eq!(self.count_icebergs(), icebergs, "no record of an iceberg is lost");
+        if !self.crossed
+            && let (Some((bid, _)), Some((ask, _))) = (self.best(Side::Buy), self.best(Side::Sell))
+        {
+            assert!(bid < ask, "the book is crossed outside an auction: bid {bid}, ask {ask}");
         }
+    }
+
+    fn count_icebergs(&self) -> usize {
+        let mut count = 0;
+        for side in [Side::Buy, Side::Sell] {
+            self.orders(side, |order| {
+                count += usize::from(!order.hidden.is_zero());
+                true
+            });
+        }
+        count
     }
 
     /// Returns how many orders the side has.
@@ -49,23 +64,30 @@ impl Fast {
     /// Returns how many orders the level has.
     fn check_queue(&self, level: &Level, level_slot: Slot<Level>) -> usize {
         let mut seen = HashSet::new();
-        let mut total = 0;
+        let (mut total, mut hidden) = (0, 0);
         let mut previous = Slot::NONE;
         let mut slot = level.head;
         while !slot.is_none() {
             let order = &self.orders[slot];
             assert!(seen.insert(slot.number), "the queue at {} is a circle", level.price);
-            assert_eq!(order.level, level_slot, "order {} knows its level", order.key);
+            assert_eq!(order.level(&self.icebergs), level_slot, "order {} knows its level", order.key);
             assert_eq!(order.previous, previous, "order {} knows who came before it", order.key);
-            assert!(!order.left.is_zero(), "order {} is empty and still there", order.key);
+            assert!(!order.shown.is_zero(), "order {} is empty and still there", order.key);
+            if let Some(record) = order.home.record() {
+                let Iceberg { hidden, display, .. } = self.icebergs[record];
+                assert!(!hidden.is_zero(), "order {} hides nothing and has a record", order.key);
+                assert!(order.shown <= display, "order {} shows more than it should", order.key);
+            }
             assert_eq!(self.index.find(order.key, &self.orders), Some(slot), "the index finds {}", order.key);
-            total += u128::from(order.left.0);
+            total += u128::from(order.shown.0);
+            hidden += u128::from(order.hidden(&self.icebergs).0);
             previous = slot;
             slot = order.next;
         }
         assert!(!seen.is_empty(), "the level at {} is empty and still there", level.price);
         assert_eq!(level.tail, previous, "the level at {} knows its last order", level.price);
         assert_eq!(level.total, total, "the level at {} is the sum of its orders", level.price);
+        assert_eq!(level.hidden.lots(), hidden, "the level at {} knows what it hides", level.price);
         seen.len()
     }
 }

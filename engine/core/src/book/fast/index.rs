@@ -49,12 +49,22 @@ impl Index {
         Some(self.buckets[self.locate(key, orders)?].order)
     }
 
-    /// Adds a key that is not there yet.
-    pub fn insert(&mut self, key: OrderKey, order: Slot<Order>) {
+    /// Adds a key.
+    ///
+    /// # Panics
+    /// If it is there already.
+    pub fn insert(&mut self, key: OrderKey, order: Slot<Order>, orders: &Slab<Order>) {
         if 2 * (self.len + 1) > self.buckets.len() {
             self.grow();
         }
-        self.place(Bucket { tag: tag(key), order });
+        let tag = tag(key);
+        let mut at = self.home(tag);
+        while !self.buckets[at].order.is_none() {
+            let Bucket { tag: other, order } = self.buckets[at];
+            assert!(other != tag || orders[order].key != key, "order key {key} is live");
+            at = self.after(at);
+        }
+        self.buckets[at] = Bucket { tag, order };
         self.len += 1;
     }
 

@@ -1,0 +1,159 @@
+//! Shards lose everything but their logs, and are built again.
+//!
+//! One shard alone is given its log and, from its peers, everything they ever sent it; what it puts out on the way
+//! must be what the lost one had put out, number by number. Where all are lost nothing else is left, so they make
+//! each other's messages again ([`pipeline::rebuild`]). In both cases the rebuilt state is the lost one, and since
+//! nobody remembers how far links had been carried, they begin again somewhere before that.
+
+use super::world::{Logged, World, empty_shards};
+use engine_core::executor::{MatcherShard, SequencerShard};
+use engine_core::log::{Entry, ShardLog};
+use engine_core::message::{Input, Route};
+use engine_core::pipeline;
+use rand::RngExt;
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+
+pub fn of_one_shard(world: &mut World) {
+    let (n, m) = (world.plan.sequencers, world.plan.matchers);
+    match world.random.random_range(0..n + m) {
+        shard if shard < n => sequencer(world, shard),
+        shard => matcher(world, shard - n),
+    }
+}
+
+fn sequencer(world: &mut World, i: usize) {
+    let (n, m) = (world.plan.sequencers, world.plan.matchers);
+    let SequencerShard { mut machine, mut out, .. } = empty_shards(&world.plan).sequencers.swap_remove(i);
+    let mut carried = vec![0; m];
+    for entry in entries(&*world.shards.sequencers[i].log) {
+        match entry {
+            Entry::Input(input) => machine.input(&input, &mut out),
+            Entry::Received { from, count } => {
+                let from = from as usize;
+                let sent = &world.settlements[from * n + i].sent()[carried[from]..];
+                for message in &sent[..count as usize] {
+                    machine.settle(from, message, &mut out).expect("the log fits the link");
+                }
+                carried[from] += count as usize;
+            }
+        }
+    }
+    for (to, link) in world.orders[i * m..][..m].iter_mut().enumerate() {
+        let again: Vec<_> =
+            out.to_matchers.iter().filter(|(at, _)| *at == to).map(|(_, again)| again).collect();
+        same("messages of a rebuilt sequencer", again, link.sent());
+    }
+    same("reports of a rebuilt sequencer", &out.reports, &world.reports[i]);
+    let lost = std::mem::replace(&mut world.shards.sequencers[i].machine, machine);
+    same("a rebuilt sequencer", &world.shards.sequencers[i].machine, &lost);
+    rewind(world, |sequencer, _| sequencer == i);
+}
+
+fn matcher(world: &mut World, j: usize) {
+    let (n, m) = (world.plan.sequencers, world.plan.matchers);
+    let MatcherShard { mut machine, mut out, .. } = empty_shards(&world.plan).matchers.swap_remove(j);
+    let mut carried = vec![0; n];
+    for entry in entries(&*world.shards.matchers[j].log) {
+        let Entry::Received { from, count } = entry;
+        let from = from as usize;
+        let sent = &world.orders[from * m + j].sent()[carried[from]..];
+        for message in &sent[..count as usize] {
+            machine.apply(from, message, &mut out).expect("the log fits the link");
+        }
+        carried[from] += count as usize;
+    }
+    for (to, link) in world.settlements[j * n..][..n].iter_mut().enumerate() {
+        let again: Vec<_> =
+            out.to_sequencers.iter().filter(|(at, _)| *at == to).map(|(_, again)| again).collect();
+        same("messages of a rebuilt matcher", again, link.sent());
+    }
+    assert_eq!(out.market, world.market_events[j], "market events of a rebuilt matcher");
+    let before = books_of(world, j);
+    world.shards.matchers[j].machine = machine;
+    assert_eq!(books_of(world, j), before, "a rebuilt matcher");
+    rewind(world, |_, matcher| matcher == j);
+}
+
+pub fn of_all(world: &mut World) {
+    let before: Vec<_> = (0..world.plan.matchers).map(|j| books_of(world, j)).collect();
+    let mut rebuilt = empty_shards(&world.plan);
+    pipeline::rebuild(&world.shards, &mut rebuilt);
+    let lost = std::mem::replace(&mut world.shards, rebuilt);
+    for (again, lost) in world.shards.sequencers.iter().zip(&lost.sequencers) {
+        same("a sequencer rebuilt with all others", &again.machine, &lost.machine);
+        same("the log of a rebuilt sequencer", entries(&*again.log), entries(&*lost.log));
+    }
+    let after: Vec<_> = (0..world.plan.matchers).map(|j| books_of(world, j)).collect();
+    assert_eq!(after, before, "matchers rebuilt with all others");
+    rewind(world, |_, _| true);
+}
+
+/// The power fails, and of what all logs say together only some beginning is on the disk. Another world begins from
+/// that: it does what is logged, carries what is on the way then, and must be as whole at rest as one to which nothing
+/// happened.
+///
+/// A command for all sequencers may be cut in the middle. Nobody was told that it was done, so it is said again to
+/// those that have not got it.
+pub fn of_the_power(world: &mut World) {
+    world.seen.power_losses += 1;
+    let saved = world.random.random_range(0..=world.journal.len());
+    let mut after = World::new(world.seed);
+    after.close();
+    after.replay(&world.journal[..saved]);
+    let mut cut: BTreeMap<u32, (Input, Vec<usize>)> = BTreeMap::new();
+    for logged in &world.journal[..saved] {
+        if let Logged::Input { sequencer, input } = *logged
+            && input.command.route(world.plan.sequencers) == Route::All
+        {
+            cut.entry(input.origin.request).or_insert((input, Vec::new())).1.push(sequencer);
+        }
+    }
+    for (input, has) in cut.into_values() {
+        for missing in (0..world.plan.sequencers).filter(|sequencer| !has.contains(sequencer)) {
+            after.arrive_late(missing, input);
+        }
+    }
+    after.come_to_rest();
+}
+
+/// The links of a shard that was lost send some of what they had carried, or all of it, once more.
+fn rewind(world: &mut World, is_lost: impl Fn(usize, usize) -> bool) {
+    let (n, m) = (world.plan.sequencers, world.plan.matchers);
+    for (i, j) in (0..n).flat_map(|i| (0..m).map(move |j| (i, j))).filter(|(i, j)| is_lost(*i, *j)) {
+        for _ in 0..2 {
+            let all = world.random.random_bool(0.5);
+            let count = if all { usize::MAX } else { world.random.random_range(0..10) };
+            match world.random.random_bool(0.5) {
+                true => world.orders[i * m + j].send_again(count),
+                false => world.settlements[j * n + i].send_again(count),
+            }
+        }
+    }
+}
+
+fn entries<I: Copy>(log: &dyn ShardLog<I>) -> Vec<Entry<I>> {
+    let mut entries = Vec::new();
+    log.read(0, &mut |entry| entries.push(*entry)).expect("nothing was truncated");
+    entries
+}
+
+/// Everything of a matcher's state that can be looked at.
+fn books_of(world: &World, j: usize) -> String {
+    let machine = &world.shards.matchers[j].machine;
+    let books: Vec<_> = machine
+        .counters()
+        .map(|(symbol, counters)| (symbol, counters, machine.state(symbol), machine.book(symbol)))
+        .collect();
+    format!("{books:?}")
+}
+
+/// Most of what travels cannot be compared, but all of it can be written down.
+fn same(what: &str, again: impl Debug, lost: impl Debug) {
+    let (again, lost) = (format!("{again:?}"), format!("{lost:?}"));
+    if again != lost {
+        let at = again.bytes().zip(lost.bytes()).take_while(|(a, b)| a == b).count().saturating_sub(200);
+        let from = |text: &str| text.chars().skip(at).take(400).collect::<String>();
+        panic!("{what} differs from the lost one\nrebuilt: …{}\nlost:    …{}", from(&again), from(&lost));
+    }
+}

@@ -1,0 +1,55 @@
+//! A connection that is refused at the door still gets its answer.
+//!
+//! Closing a socket that has unread bytes makes the kernel send a reset, and a reset may overtake the answer or throw it
+//! out of the client's buffer. So we answer, say that we are done, and read on until the client is done, too: for a
+//! bounded time, a bounded number of bytes and a bounded number of connections.
+
+use super::Shell;
+use super::blaster;
+use super::connection::{receive, shutdown};
+use crate::ws::handshake::Refusal;
+use monoio::net::TcpStream;
+use std::io::ErrorKind;
+use std::os::fd::AsRawFd;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// How long a refused client may take to end its side.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What it may send meanwhile: twice the longest request head that we would read.
+const BYTES_MAX: usize = 2 * crate::ws::handshake::HEAD_BYTES_MAX;
+
+/// Refused connections that are waited for at a time. The next is answered and dropped: a flood gets no memory of ours.
+pub(super) const REFUSED_MAX: usize = 256;
+
+/// Answers, and waits for the client to end its side.
+pub(super) async fn refuse(shell: Shell, stream: Rc<TcpStream>, refusal: Refusal) {
+    let mut response = Vec::new();
+    refusal.write_response(&mut response);
+    // A new socket's buffer has room for it.
+    let _ = blaster::send(stream.as_raw_fd(), &response);
+    let _ = shutdown(stream.as_raw_fd(), libc::SHUT_WR);
+    let is_first_of_few = {
+        let mut reactor = shell.borrow_mut();
+        reactor.refused += 1;
+        reactor.refused <= REFUSED_MAX
+    };
+    if is_first_of_few {
+        let _ = monoio::time::timeout(PATIENCE, until_ended(&stream)).await;
+    }
+    shell.borrow_mut().refused -= 1;
+}
+
+async fn until_ended(stream: &TcpStream) {
+    let mut scratch = [0; 1024];
+    let mut left = BYTES_MAX;
+    while left > 0 && stream.readable(false).await.is_ok() {
+        match receive(stream.as_raw_fd(), &mut scratch) {
+            Ok(0) => return,
+            Ok(n) => left = left.saturating_sub(n),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(_) => return,
+        }
+    }
+}

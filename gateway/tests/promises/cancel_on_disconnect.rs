@@ -1,0 +1,130 @@
+//! A client that is gone leaves no orders behind, if it asked for that when it logged in: those of its connection or all
+//! of its account, at once or after a grace in which it may come back.
+
+use crate::client::{Client, time_in_ms};
+use crate::exchange::Exchange;
+
+const BID: &str = r#""side":"buy","price":"20000","quantity":"0.1""#;
+
+/// Logged in to alice's account with that wish.
+fn guarded(exchange: &Exchange, scope: &str, grace_ms: u64) -> Client {
+    let mut client = Client::connect(&exchange.ws);
+    let wish = format!(r#"{{"scope":"{scope}","grace_ms":{grace_ms}}}"#);
+    let auth = format!(r#"{{"action":"auth","account":"alice","cancel_on_disconnect":{wish}}}"#);
+    assert_eq!(client.ask(&auth)["type"], "auth_ack");
+    client
+}
+
+/// Waits until so many milliseconds have passed for the engine: an order ends then.
+fn let_pass(client: &mut Client, milliseconds: u64) {
+    let end = time_in_ms(milliseconds);
+    client.order(&format!(r#""order_id":"clock-{end}",{BID},"tif":"gtd","expire_ts":{end}"#));
+    client.report(&format!("clock-{end}"), "expired");
+}
+
+#[test]
+fn takes_the_orders_of_the_connection_and_no_others() {
+    let exchange = Exchange::start_with(&["serve", "--no-demo-flow"]);
+    let mut other = Client::log_in(&exchange.ws, "alice");
+    other.order(&format!(r#""order_id":"other",{BID}"#));
+    for (name, grace_ms) in [("reset", 0), ("closed", 0), ("after-a-while", 100)] {
+        let mut client = guarded(&exchange, "connection", grace_ms);
+        client.order(&format!(r#""order_id":"{name}-1",{BID}"#));
+        client.order(&format!(r#""order_id":"{name}-2",{BID}"#));
+        match name {
+            "closed" => {
+                client.socket.close(None).unwrap();
+                client.until_closed();
+            }
+            _ => client.break_off(),
+        }
+        other.report(&format!("{name}-1"), "canceled");
+        other.report(&format!("{name}-2"), "canceled");
+        assert_eq!(other.open_orders(), ["other"]);
+    }
+}
+
+#[test]
+fn is_not_called_off_for_the_orders_of_a_connection() {
+    let exchange = Exchange::start_with(&["serve", "--no-demo-flow"]);
+    let mut client = guarded(&exchange, "connection", 200);
+    client.order(&format!(r#""order_id":"a",{BID}"#));
+    client.break_off();
+    let mut back = guarded(&exchange, "connection", 200);
+    back.order(&format!(r#""order_id":"b",{BID}"#));
+    back.report("a", "canceled");
+    assert_eq!(back.open_orders(), ["b"]);
+}
+
+#[test]
+fn takes_all_orders_of_the_account() {
+    let exchange = Exchange::start_with(&["serve", "--no-demo-flow"]);
+    let mut other = Client::log_in(&exchange.ws, "alice");
+    other.order(&format!(r#""order_id":"other",{BID}"#));
+    let mut client = guarded(&exchange, "account", 100);
+    client.order(&format!(r#""order_id":"own",{BID}"#));
+    let mut stranger = Client::log_in(&exchange.ws, "bob");
+    stranger.order(&format!(r#""order_id":"bobs",{BID}"#));
+    client.break_off();
+    other.report("other", "canceled");
+    other.report("own", "canceled");
+    assert_eq!(stranger.open_orders(), ["bobs"]);
+}
+
+#[test]
+fn is_called_off_by_coming_back_in_time() {
+    let exchange = Exchange::start_with(&["serve", "--no-demo-flow"]);
+    let mut client = guarded(&exchange, "account", 700);
+    client.order(&format!(r#""order_id":"a",{BID}"#));
+    client.break_off();
+    let mut back = guarded(&exchange, "account", 0);
+    let_pass(&mut back, 1500);
+    assert_eq!(back.open_orders(), ["a"]);
+    // The one who came back looks after them now.
+    let mut other = Client::log_in(&exchange.ws, "alice");
+    back.break_off();
+    other.report("a", "canceled");
+}
+
+#[test]
+fn is_left_to_a_later_login_that_asked_for_the_same() {
+    let exchange = Exchange::start_with(&["serve", "--no-demo-flow"]);
+    let mut early = guarded(&exchange, "account", 0);
+    early.order(&format!(r#""order_id":"a",{BID}"#));
+    // The server may not have noticed that the first connection is dead when its client is back.
+    let mut late = guarded(&exchange, "account", 0);
+    early.break_off();
+    let_pass(&mut late, 300);
+    assert_eq!(late.open_orders(), ["a"]);
+}
+
+#[test]
+fn is_nobodys_without_the_wish() {
+    let exchange = Exchange::start_with(&["serve", "--no-demo-flow"]);
+    let mut client = Client::log_in(&exchange.ws, "alice");
+    client.order(&format!(r#""order_id":"a",{BID}"#));
+    client.break_off();
+    let mut back = Client::log_in(&exchange.ws, "alice");
+    let_pass(&mut back, 300);
+    assert_eq!(back.open_orders(), ["a"]);
+}
+
+#[test]
+fn a_wrong_wish_is_refused_and_logs_nobody_in() {
+    let exchange = Exchange::start_with(&["serve", "--no-demo-flow"]);
+    let mut client = Client::connect(&exchange.ws);
+    for (wish, field) in [
+        ("true", "cancel_on_disconnect"),
+        (r#"{"scope":"world"}"#, "scope"),
+        (r#"{"scope":"account","grace_ms":60001}"#, "grace_ms"),
+        (r#"{"scope":"account","grace_ms":-1}"#, "grace_ms"),
+        (r#"{"grace_ms":1,"grace_ms":2}"#, "grace_ms"),
+    ] {
+        let auth = format!(r#"{{"action":"auth","account":"alice","cancel_on_disconnect":{wish}}}"#);
+        let answer = client.ask(&auth);
+        assert_eq!(answer["code"], "BAD_VALUE", "{wish}: {answer}");
+        assert!(answer["message"].as_str().unwrap().contains(field), "{wish}: {answer}");
+    }
+    // A login on the same connection would be refused if there had been one.
+    assert_eq!(client.ask(r#"{"action":"auth","account":"alice"}"#)["type"], "auth_ack");
+}

@@ -1,0 +1,51 @@
+//! A paper account gets its money when it is opened. If it cannot, its client hears of it; and what one account does is
+//! nobody else's news.
+
+use crate::client::Client;
+use crate::exchange::Exchange;
+
+/// Nothing of one asset, and of the other so much that two accounts are more than can be counted.
+/// (2^120 atoms, 1.3 × 10^36, are.)
+const TOO_MUCH: &str = r#"
+sequencers = 1 # each counts its own accounts' money
+symbols = [{ symbol = "COIN-CASH", base = "COIN", quote = "CASH", tick = "1", lot = "1", min_notional = "0" }]
+assets = [
+    { name = "CASH", decimals = 0, paper = "1000000000000000000000000000000000000" },
+    { name = "COIN", decimals = 0, paper = "0" },
+]
+"#;
+
+#[test]
+fn money_that_cannot_be_given_is_told() {
+    let exchange = Exchange::start_with_keys(TOO_MUCH);
+    let mut first = Client::log_in(&exchange.ws, "first");
+    first.ask(r#"{"action":"subscribe","channel":"user"}"#);
+    let balances = first.until("account_snapshot")["data"]["balances"].clone();
+    assert_eq!(balances.as_array().unwrap().len(), 1, "a deposit of nothing is not made: {balances}");
+    let mut second = Client::connect(&exchange.ws);
+    let answer = second.ask(r#"{"action":"auth","id":1,"account":"second"}"#);
+    assert_eq!((&answer["type"], &answer["action"]), (&"error".into(), &"auth".into()), "{answer}");
+    assert_eq!((&answer["id"], &answer["code"]), (&1.into(), &"BAD_VALUE".into()), "{answer}");
+    assert_eq!(second.ask(r#"{"action":"ping","id":2}"#)["type"], "pong", "the connection goes on");
+}
+
+#[test]
+fn news_of_an_account_that_was_left_do_not_come() {
+    let exchange = Exchange::start_with(&["serve", "--no-demo-flow"]);
+    let mut client = Client::connect(&exchange.ws);
+    client.order(r#""order_id":"anonymous","side":"buy","price":"30000","quantity":"1""#);
+    client.report("anonymous", "new");
+    assert_eq!(client.ask(r#"{"action":"auth","account":"alice"}"#)["type"], "auth_ack");
+    let mut other = Client::log_in(&exchange.ws, "bob");
+    other.order(r#""order_id":"s","side":"sell","price":"30000","quantity":"1""#);
+    other.report("s", "trade");
+    // The look at an account is answered in line with its reports.
+    client.send(r#"{"action":"subscribe","channel":"user"}"#);
+    loop {
+        let message = client.next();
+        assert_ne!(message["type"], "execution_report", "{message}");
+        if message["type"] == "account_snapshot" {
+            return;
+        }
+    }
+}
