@@ -237,13 +237,13 @@ impl Draw<'_> {
         let at = self.pick(0)?;
         let Placed { key, side, mut price } = self.rested[at];
         let mut quantity = self.book.remaining(OrderKey(key))?.0;
+        self.counts.amends += 1;
         if quantity > 1 && self.random.random_bool(0.5) {
             quantity = self.random.random_range(1..quantity);
-        } else {
-            price = self.passive_price(side);
-            self.rested[at].price = price;
+            return Some(Command { kind: Kind::Reduce, side, key, price, quantity });
         }
-        self.counts.amends += 1;
+        price = self.passive_price(side);
+        self.rested[at].price = price;
         Some(Command { kind: Kind::Replace, side, key, price, quantity })
     }
 
@@ -300,6 +300,10 @@ impl Draw<'_> {
         let time_in_force = match command.kind {
             Kind::Cancel => {
                 self.book.cancel(key, &mut self.counts);
+                return;
+            }
+            Kind::Reduce => {
+                self.book.reduce(key, Quantity(command.quantity), &mut self.counts);
                 return;
             }
             Kind::Replace => {
