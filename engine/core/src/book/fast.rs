@@ -12,7 +12,7 @@
 //!
 //! - `slab`: all orders live in one vector and all levels in another; a vacant slot is the next one used.
 //! - `ladder`: the sorted prices of one side. The best is at the end, where inserting and removing is cheapest and
-//!   where most of a market happens.
+//!   where most of a market happens. A memo finds a price that is there already.
 //! - `index`: order key to slot, without tombstones.
 //! - `iceberg`: what some orders hide, in records of their own. A book without icebergs pays one test of a bit for
 //!   them where an order trades or leaves.
@@ -299,7 +299,7 @@ impl Fast {
     /// The level of a price, opened if there is none.
     fn level_of(&mut self, side: Side, price: Price) -> Slot<Level> {
         let ladder = &mut self.ladders[side as usize];
-        match ladder.find(price) {
+        match ladder.find(price, &self.levels) {
             Ok(level) => level,
             Err(place) => {
                 let hidden = Hidden::default();

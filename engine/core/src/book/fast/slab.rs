@@ -58,6 +58,11 @@ impl<T: Node> Slab<T> {
         value
     }
 
+    /// What is in a slot, or was in it before it became vacant; nothing if it is none.
+    pub fn get(&self, slot: Slot<T>) -> Option<&T> {
+        self.slots.get(slot.number as usize)
+    }
+
     /// Slots that were ever used, vacant ones included.
     pub fn slots(&self) -> usize {
         self.slots.len()
