@@ -362,7 +362,10 @@ impl Fast {
 
     /// What an order that is gone leaves behind: its neighbours, the sums of its level, the record of an iceberg.
     /// Returns its level, which stays even if it is empty, and what the order had left.
-    #[inline]
+    ///
+    /// Always inlined, as the compiler would not: a call would read back an order that the caller has only just copied
+    /// out of the slab, which was 7 % of `touch`.
+    #[inline(always)]
     fn leave(&mut self, order: &Order) -> (Slot<Level>, Quantity) {
         let (level, hidden) = match order.home.record() {
             None => (order.level(&self.icebergs), Quantity::ZERO),
