@@ -40,6 +40,7 @@ impl Sequencer {
             return Err(match record.answer {
                 Answer::Rejected(_) => Reject::UnknownOrder,
                 Answer::Pending | Answer::Acked => Reject::TooLate,
+                Answer::Replaced => unreachable!("the table does not lead there"),
             });
         }
         let order = self.orders.get(record.slot);
