@@ -7,6 +7,7 @@ use crate::decimal::{DECIMALS_MAX, DecimalError, parse_scaled, scaled_to_string}
 use crate::limits::FEE_TIERS;
 use crate::message::Fees;
 use crate::units::{Amount, AssetId, Price, Quantity, SymbolId};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// Something accounts hold.
@@ -38,11 +39,12 @@ pub struct InstrumentSpec<'a> {
 }
 
 /// A new asset, as a command carries it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AssetListing {
     /// The id it gets: the next one that is free.
     pub id: AssetId,
     /// 1 to 12 of A-Z and 0-9, filled up with zeros.
+    #[serde(with = "padded_text")]
     pub name: [u8; ASSET_NAME_MAX],
     /// At most [`DECIMALS_MAX`].
     pub decimals: u8,
@@ -60,8 +62,27 @@ impl AssetListing {
     }
 }
 
+/// How a name travels: as text, without what fills it up.
+mod padded_text {
+    use super::ASSET_NAME_MAX;
+    use crate::units::{deserialize_text, text_of};
+    use serde::{Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(name: &[u8; ASSET_NAME_MAX], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(text_of::<S>(name)?.trim_end_matches('\0'))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<[u8; ASSET_NAME_MAX], D::Error> {
+        deserialize_text(deserializer, "at most 12 characters", |text| {
+            let mut bytes = [0; ASSET_NAME_MAX];
+            bytes.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
+            Some(bytes)
+        })
+    }
+}
+
 /// A new symbol, as a command carries it. It is named after its assets, "BASE-QUOTE".
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Listing {
     /// The id it gets: the next one that is free.
     pub id: SymbolId,
@@ -84,7 +105,7 @@ pub struct Listing {
 }
 
 /// Decimals and step of a price or a quantity: `count × step / 10^decimals` units.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
     /// Decimals in which the step is written, at most [`DECIMALS_MAX`].
     pub decimals: u8,

@@ -19,6 +19,18 @@ pub const REPORT_LANE: usize = 4 * INGRESS_LANE;
 /// still for 80 ms; longer than that a client is better served by OVERLOADED than by memory that grows.
 pub const GATE_REPORTS_MAX: usize = 1 << 17;
 
+/// Bytes of records that may wait for the journal's disk. At 50 bytes an order and 500,000 orders a second this bridges a
+/// disk that stands still for 300 ms; the gates above close earlier, so that clients are refused and shards do not wait.
+pub const JOURNAL_STAGING_BYTES: usize = 8 << 20;
+
+/// Bytes of entries in one record of the journal. A batch that is longer becomes several records. Picked by eye: large
+/// enough that headers do not count, small enough that a reader's buffer and the unused end of a segment stay small.
+pub const JOURNAL_RECORD_BYTES_MAX: usize = 256 << 10;
+
+/// Bytes of one segment of the journal: at 25 MB/s a new one every 2.7 s, so that what a rotation costs does not count, and
+/// small enough that one more for the reserve is cheap.
+pub const JOURNAL_SEGMENT_BYTES: u64 = 64 << 20;
+
 /// Messages a shard takes from one lane before it looks at the next: large enough to pay for the lane's two cache
 /// lines, small enough that a quiet lane behind a busy one waits some tens of microseconds. Picked by eye.
 pub const TURN_BATCH: usize = 256;

@@ -4,13 +4,17 @@
 //! messages themselves can be made again by replaying their sender. The log therefore records the order in which a
 //! shard merged what reached it, and replaying all logs gives every shard its state back.
 
+use crate::bell::Bell;
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 /// How many entries were ever appended: the position after the last one.
 pub type Position = u64;
 
 /// One entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Entry<I> {
     /// From outside.
     Input(I),
@@ -37,6 +41,8 @@ pub trait ShardLog<I>: Send {
     fn read(&self, from: Position, visit: &mut dyn FnMut(&Entry<I>)) -> Result<(), Position>;
     /// Forgets the entries before `before`, after a snapshot has taken their place.
     fn truncate(&mut self, before: Position);
+    /// Has `bell` rung whenever `durable` moves by itself. A log that is durable at once never rings.
+    fn ring_when_durable(&mut self, _bell: Arc<dyn Bell>) {}
 }
 
 /// A log in memory: durable as long as the process. It keeps the newest entries up to a bound.

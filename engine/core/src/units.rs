@@ -4,14 +4,17 @@
 //! counts atoms of an asset. What a tick, a lot and an atom are worth is the business of
 //! the instrument; inside the engine they are whole numbers and nothing is ever rounded.
 
+use serde::de::{Error, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 
 macro_rules! number {
-    ($(#[$doc:meta])* $name:ident($inner:ty)) => {
+    ($(#[$doc:meta])* $name:ident($(#[$field:meta])* $inner:ty)) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
         #[repr(transparent)]
-        pub struct $name(pub $inner);
+        pub struct $name($(#[$field])* pub $inner);
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -31,7 +34,7 @@ number! {
 }
 number! {
     /// An amount of money in atoms of one asset (an asset has at most 18 decimals).
-    Amount(u128)
+    Amount(#[serde(with = "atoms")] u128)
 }
 number! {
     /// Microseconds since the Unix epoch. It comes in with a record; the engine never asks for it.
@@ -73,8 +76,26 @@ impl Quantity {
     }
 }
 
+/// How an amount travels: as an integer, and as text where people read, because JSON's readers make doubles of numbers.
+mod atoms {
+    use super::*;
+
+    pub fn serialize<S: Serializer>(atoms: &u128, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() { serializer.collect_str(atoms) } else { atoms.serialize(serializer) }
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u128, D::Error> {
+        if deserializer.is_human_readable() {
+            deserialize_text(deserializer, "a whole number of atoms", |text| text.parse().ok())
+        } else {
+            u128::deserialize(deserializer)
+        }
+    }
+}
+
 /// Which side of the book an order is on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[repr(u8)]
 pub enum Side {
     /// Bids: pays quote, receives base.
@@ -94,7 +115,8 @@ impl Side {
 }
 
 /// What happens to the part of an order that does not trade at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[repr(u8)]
 pub enum TimeInForce {
     /// Good till cancelled: it rests.
@@ -108,7 +130,8 @@ pub enum TimeInForce {
 }
 
 /// What happens where an order meets one of its own account. The incoming order's choice counts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[repr(u8)]
 pub enum SelfTrade {
     /// They trade.
@@ -159,4 +182,44 @@ impl fmt::Debug for ClientOrderId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.as_str().fmt(f)
     }
+}
+
+impl Serialize for ClientOrderId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for ClientOrderId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserialize_text(deserializer, "1 to 36 characters of [A-Za-z0-9._:-]", Self::new)
+    }
+}
+
+/// Bytes that are known to be text.
+pub(crate) fn text_of<S: Serializer>(bytes: &[u8]) -> Result<&str, S::Error> {
+    std::str::from_utf8(bytes).map_err(serde::ser::Error::custom)
+}
+
+/// Reads a text without a copy of it and makes something of it; `None` says that it is not `expected`.
+pub(crate) fn deserialize_text<'de, D: Deserializer<'de>, T>(
+    deserializer: D,
+    expected: &'static str,
+    make: impl FnOnce(&str) -> Option<T>,
+) -> Result<T, D::Error> {
+    struct Text<F>(&'static str, F);
+
+    impl<T, F: FnOnce(&str) -> Option<T>> Visitor<'_> for Text<F> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(self.0)
+        }
+
+        fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
+            (self.1)(text).ok_or_else(|| E::invalid_value(serde::de::Unexpected::Str(text), &self.0))
+        }
+    }
+
+    deserializer.deserialize_str(Text(expected, make))
 }

@@ -174,7 +174,7 @@ mod tests {
         insert(&mut stops, 4, Side::Sell, 97, 0);
         stops.observe(Price(102));
         stops.observe(Price(98));
-        assert_eq!(reached(&mut stops), []);
+        assert_eq!(reached(&mut stops), [0; 0]);
         stops.observe(Price(105));
         assert_eq!(reached(&mut stops), [1, 2]);
         stops.observe(Price(97));
@@ -202,7 +202,7 @@ mod tests {
         for price in [101, 110, 106] {
             stops.observe(Price(price));
         }
-        assert_eq!(reached(&mut stops), []);
+        assert_eq!(reached(&mut stops), [0; 0]);
         stops.observe(Price(105));
         assert_eq!(reached(&mut stops), [1]);
         assert!(stops.is_empty());
@@ -216,7 +216,7 @@ mod tests {
         for price in [99, 90, 94] {
             stops.observe(Price(price));
         }
-        assert_eq!(reached(&mut stops), []);
+        assert_eq!(reached(&mut stops), [0; 0]);
         stops.observe(Price(95));
         assert_eq!(reached(&mut stops), [1]);
     }

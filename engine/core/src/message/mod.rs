@@ -21,10 +21,11 @@ pub use report::*;
 use crate::instrument::{AssetListing, Listing};
 use crate::limits::ICEBERG_REFILLS_MAX;
 use crate::units::*;
+use serde::{Deserialize, Serialize};
 
 /// Who asked, so that the answer finds its way back. The engine carries it and never looks inside `session` and
 /// `request`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
     /// The port the input came through.
     pub port: u16,
@@ -35,7 +36,7 @@ pub struct Origin {
 }
 
 /// One external input.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Input {
     /// Where answers go.
     pub origin: Origin,
@@ -53,7 +54,8 @@ pub struct Input {
 /// Commands of an account go to its sequencer. Those of the operator that every sequencer must know
 /// ([`Command::Tick`], [`Command::ListAsset`], [`Command::List`], [`Command::SetFees`]) go to all of them; to keep
 /// them in one order everywhere, they must come through one port.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Command {
     /// Makes the account known; repeating it changes nothing.
     Open {
@@ -221,7 +223,7 @@ pub fn home_of(symbol: SymbolId, sequencers: usize) -> usize {
 }
 
 /// A new order, already in ticks and lots.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Submit {
     /// Who pays.
     pub account: AccountId,
@@ -279,7 +281,8 @@ impl Submit {
 }
 
 /// The kind of an order. The book knows limits only; this is what reports say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[repr(u8)]
 pub enum OrderKind {
     /// Trades at its price or better.
@@ -293,7 +296,8 @@ pub enum OrderKind {
 /// A stop waits outside the book until a trade of its symbol reaches the trigger (at or above it for a buyer, at or
 /// below for a seller), and then enters as the limit or market order that it also is. Its money is held from the
 /// start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Terms {
     /// Nothing.
     #[default]
@@ -367,7 +371,7 @@ impl Terms {
 
 /// A change to a live order. Fewer lots at the same price keep its place in the queue; anything else loses it and may
 /// trade at once. If as many lots as the new quantity have traded already, the rest is cancelled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Amend {
     /// The owner.
     pub account: AccountId,
@@ -382,7 +386,8 @@ pub struct Amend {
 }
 
 /// Who wants orders of an account cancelled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[repr(u8)]
 pub enum Canceller {
     /// Its owner, who is answered.
@@ -392,7 +397,8 @@ pub enum Canceller {
 }
 
 /// What an account may do.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[repr(u8)]
 pub enum AccountState {
     /// Everything.
@@ -403,7 +409,8 @@ pub enum AccountState {
 }
 
 /// What a symbol does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[repr(u8)]
 pub enum SymbolState {
     /// Orders come and trade.
@@ -421,7 +428,7 @@ pub enum SymbolState {
 
 /// Fees of one symbol and tier, in tenths of a basis point (10^-5) of the notional. Negative is a rebate. Both are
 /// pinned in an order when it is accepted. At most ±[`Fees::MAX`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Fees {
     /// Of an order that was resting.
     pub maker: i16,

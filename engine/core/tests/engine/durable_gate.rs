@@ -55,7 +55,7 @@ fn market_events_leave_as_far_as_their_records_are_durable() {
         stage.sell(request);
         assert_eq!(stage.hear(3)[0], format!("ack {request}"), "the sequencer's log is its own");
     }
-    assert_eq!(stage.sequences(), [], "the market knows nothing yet");
+    assert_eq!(stage.sequences(), [0; 0], "the market knows nothing yet");
     for sequence in 1..=3 {
         stage.matcher.release(sequence);
         stage.wait_until(|stage| stage.sequences().len() as u64 >= sequence);

@@ -1,0 +1,89 @@
+//! What can go wrong with a journal. Each text names the file; the doc says what can be done.
+
+use super::positions::{ShardId, Shards};
+use crate::log::Position;
+use std::io;
+
+/// Why a journal cannot be opened, read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// The operating system refused. While opening or reading, nothing was changed: repair what it says and try again.
+    #[error("cannot {doing} {file}")]
+    Io {
+        /// As in "cannot … the file".
+        doing: &'static str,
+        /// The file, or the directory.
+        file: String,
+        /// What it said.
+        source: io::Error,
+    },
+    /// Another process has the directory open. Stop it, or use another directory.
+    #[error("{directory} is in use by another process")]
+    InUse {
+        /// The directory.
+        directory: String,
+    },
+    /// A later version of the program wrote it. Start that version.
+    #[error("{file} has format {found}, this program knows format {known}: start the version that wrote it")]
+    Newer {
+        /// The file.
+        file: String,
+        /// Its format.
+        found: u32,
+        /// Ours.
+        known: u32,
+    },
+    /// It was written for another number of shards. Start with that number.
+    #[error("the journal is for {found}, not for {wanted}: start with as many as it has")]
+    Shape {
+        /// In the journal.
+        found: Shards,
+        /// As asked for.
+        wanted: Shards,
+    },
+    /// The options do not fit together. Change them.
+    #[error("journal options: {0}")]
+    Options(String),
+    /// There is something that cannot be what was written. Nothing was changed. Restore the file from a copy, or the whole
+    /// directory from a backup; `ringside journal verify` shows how far the journal is good.
+    #[error(
+        "{file} is damaged at byte {offset}: {found}; nothing was changed, restore the file from a copy \
+         (`ringside journal verify` shows what is good)"
+    )]
+    Damaged {
+        /// The file.
+        file: String,
+        /// Where in it.
+        offset: u64,
+        /// What is there, and what should be.
+        found: String,
+    },
+    /// Entries are asked for that the journal does not have any more. Begin with a newer snapshot.
+    #[error("{shard} is asked for from entry {wanted} on, the journal begins with {first}: a newer snapshot is needed")]
+    Truncated {
+        /// Whose.
+        shard: ShardId,
+        /// The first that is asked for.
+        wanted: Position,
+        /// The first that is there.
+        first: Position,
+    },
+    /// A snapshot knows entries that the journal never had: the two do not belong together, or the journal's end is lost.
+    /// Restore the journal that belongs to the snapshot.
+    #[error("{shard} is asked for from entry {wanted} on, the journal ends before {end}: its end is lost")]
+    Ahead {
+        /// Whose.
+        shard: ShardId,
+        /// The first that is asked for.
+        wanted: Position,
+        /// The position after the last one that is there.
+        end: Position,
+    },
+}
+
+impl JournalError {
+    /// For `map_err`.
+    pub(super) fn io(doing: &'static str, file: &str) -> impl FnOnce(io::Error) -> JournalError {
+        move |source| JournalError::Io { doing, file: file.into(), source }
+    }
+}

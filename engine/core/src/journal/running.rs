@@ -1,0 +1,226 @@
+//! The running journal: two threads, one that writes and one that makes segments.
+
+use super::codec::Payload;
+use super::error::JournalError;
+use super::positions::{Positions, ShardId};
+use super::reader::Reader;
+use super::segment;
+use super::shard_log::JournalLog;
+use super::shared::{Begun, Condition, JournalCounters, Shared, Work};
+use super::spares::Preparer;
+use super::storage::Storage;
+use super::writer::{Stuck, Writer};
+use crate::message::Input;
+use std::any::Any;
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::io::ErrorKind;
+use std::sync::{Arc, MutexGuard};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// What a running journal is made of.
+pub(super) struct Parts {
+    pub storage: Arc<dyn Storage>,
+    pub journal: u128,
+    pub record_bytes_max: usize,
+    pub shared: Arc<Shared>,
+    pub writer: Writer,
+    pub preparer: Preparer,
+    pub lock: Box<dyn Any + Send + Sync>,
+}
+
+/// The journal of a process. It hands each shard its log; clones of a [`Watch`] tell how it is.
+pub struct Journal {
+    watch: Watch,
+    journal: u128,
+    record_bytes_max: usize,
+    threads: Option<(JoinHandle<Result<(), JournalError>>, JoinHandle<()>)>,
+    /// Goes when the threads have ended.
+    _lock: Box<dyn Any + Send + Sync>,
+}
+
+/// Looks at a running journal, from any thread.
+#[derive(Clone)]
+pub struct Watch {
+    pub(super) storage: Arc<dyn Storage>,
+    pub(super) shared: Arc<Shared>,
+}
+
+impl Journal {
+    pub(super) fn run(parts: Parts) -> Journal {
+        let Parts { storage, journal, record_bytes_max, shared, writer, preparer, lock } = parts;
+        let named = |name: &str| std::thread::Builder::new().name(name.into());
+        let writing = named("journal").spawn(|| write(writer)).expect("a thread can be started");
+        let preparing =
+            named("journal-spare").spawn(|| preparer.run()).expect("a thread can be started");
+        let watch = Watch { storage, shared };
+        Journal { watch, journal, record_bytes_max, threads: Some((writing, preparing)), _lock: lock }
+    }
+
+    /// The log of a sequencer, which goes on where the journal ends.
+    ///
+    /// # Panics
+    /// If there is no such sequencer.
+    pub fn sequencer_log(&self, index: usize) -> JournalLog<Input> {
+        self.log(ShardId::Sequencer(index as u16))
+    }
+
+    /// The log of a matcher, which goes on where the journal ends.
+    ///
+    /// # Panics
+    /// If there is no such matcher.
+    pub fn matcher_log(&self, index: usize) -> JournalLog<Infallible> {
+        self.log(ShardId::Matcher(index as u16))
+    }
+
+    /// How it is, for other threads.
+    pub fn watch(&self) -> Watch {
+        self.watch.clone()
+    }
+
+    /// Reads what is durable, from `from` on, while the journal goes on.
+    ///
+    /// # Errors
+    /// If the journal does not reach back so far, or cannot be read.
+    pub fn reader(&self, from: &Positions) -> Result<Reader, JournalError> {
+        Reader::new(&self.watch, self.journal, from)
+    }
+
+    /// Forgets what is before `keep`, the positions of a snapshot that is safe: whole segments, oldest first, never the one
+    /// that is being written. The name of each is safely gone before the next one's turn, so a crash leaves no hole.
+    ///
+    /// # Errors
+    /// If a file cannot be removed. The journal is whole, and another call tries again.
+    pub fn truncate_before(&self, keep: &Positions) -> Result<(), JournalError> {
+        self.watch.truncate_before(keep)
+    }
+
+    /// Writes what is staged, syncs, and ends the threads. Who appends must have ended before.
+    ///
+    /// # Errors
+    /// If not all that was appended is safe.
+    pub fn close(mut self) -> Result<(), JournalError> {
+        self.end()
+    }
+
+    fn log<I: Payload>(&self, shard: ShardId) -> JournalLog<I> {
+        JournalLog::new(self.watch(), self.journal, self.record_bytes_max, shard)
+    }
+
+    fn end(&mut self) -> Result<(), JournalError> {
+        self.watch.shared.close();
+        let Some((writing, preparing)) = self.threads.take() else { return Ok(()) };
+        let written = writing.join().expect("the journal's thread does not panic");
+        preparing.join().expect("the journal's thread does not panic");
+        written
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        // Who wants to know whether all is safe calls `close`.
+        let _ = self.end();
+    }
+}
+
+impl Watch {
+    /// Whether the journal can go on.
+    pub fn condition(&self) -> Condition {
+        self.shared.condition()
+    }
+
+    /// Of all shards, what is durable.
+    pub fn positions(&self) -> Positions {
+        self.shared.positions()
+    }
+
+    /// What the writer counts.
+    pub fn counters(&self) -> &JournalCounters {
+        &self.shared.counters
+    }
+
+    pub(super) fn truncate_before(&self, keep: &Positions) -> Result<(), JournalError> {
+        while let Some(oldest) = self.take_oldest_before(keep) {
+            if let Err(error) = self.remove(&segment::name_of(oldest.number)) {
+                self.segments().push_front(oldest);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Of all shards, the first entry that the journal still has.
+    pub fn first(&self) -> Positions {
+        self.segments()[0].begin.clone()
+    }
+
+    /// Takes the oldest segment out of the list if all of it is before `keep`. The writer, who adds to the list, does not
+    /// wait for the disk this way.
+    fn take_oldest_before(&self, keep: &Positions) -> Option<Begun> {
+        let mut segments = self.segments();
+        segments.get(1).filter(|next| next.begin.all_within(keep))?;
+        segments.pop_front()
+    }
+
+    fn remove(&self, name: &str) -> Result<(), JournalError> {
+        match self.storage.remove(name) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(JournalError::io("remove", name)(error)),
+            _ => {}
+        }
+        self.storage.sync_directory().map_err(JournalError::io("sync the directory of", name))
+    }
+
+    pub(super) fn segments(&self) -> MutexGuard<'_, VecDeque<Begun>> {
+        self.shared.segments.lock().expect("nobody panics with it")
+    }
+}
+
+/// The writer's thread.
+fn write(mut writer: Writer) -> Result<(), JournalError> {
+    let (shared, spares) = (writer.shared.clone(), writer.spares.clone());
+    let written = write_all(&mut writer);
+    if let Err(error) = &written {
+        shared.fail(error);
+    }
+    spares.close();
+    written
+}
+
+/// Writes until the journal is closed and everything is safe.
+fn write_all(writer: &mut Writer) -> Result<(), JournalError> {
+    let shared = writer.shared.clone();
+    loop {
+        if shared.has_failed() {
+            return Ok(()); // it was said by who noticed
+        }
+        let timeout = writer.time_to_sync();
+        let work = shared.take(&mut writer.batch, timeout);
+        if work == Work::Batch {
+            write_batch(writer)?;
+        }
+        if work == Work::Close || writer.time_to_sync() == Some(Duration::ZERO) {
+            writer.sync().map_err(Stuck::into_error)?;
+        }
+        if work == Work::Close {
+            return Ok(());
+        }
+    }
+}
+
+/// Writes the batch, however long it takes for space to come.
+fn write_batch(writer: &mut Writer) -> Result<(), JournalError> {
+    loop {
+        match writer.step() {
+            Ok(()) => return Ok(()),
+            Err(stuck @ (Stuck::NoSpare | Stuck::NoSpace)) => {
+                let shared = &writer.shared;
+                if shared.has_failed() || shared.is_closing() && shared.condition() == Condition::Full {
+                    return Err(stuck.into_error());
+                }
+                writer.spares.wait(writer.retry);
+            }
+            Err(stuck) => return Err(stuck.into_error()),
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! What the shards, the writer and whoever watches have in common.
+//!
+//! ```text
+//! shard: encode, checksum ─▶ [staging, one short lock] ─swap─▶ writer: seal, write, sync ─▶ durable positions, bells
+//! ```
+
+use super::error::JournalError;
+use super::positions::{Positions, ShardId, Shards};
+use super::record::{HEADER, Header};
+use crate::bell::Bell;
+use crate::counters::{Counter, Histogram};
+use crate::log::Position;
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::Duration;
+
+/// Whether the journal can go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// There is space for what comes.
+    Good,
+    /// Only the reserve is left: the rest of the segment that is being written. Refuse new orders and let cancels go on.
+    /// The journal tries for space again and again, and is good once there is some.
+    Full,
+    /// The disk failed. Nothing becomes durable any more.
+    Failed,
+}
+
+/// What the journal's writer counts.
+#[derive(Debug, Default)]
+#[repr(align(128))] // its own cache lines: one writer
+pub struct JournalCounters {
+    /// Records written.
+    pub records: Counter,
+    /// Their bytes, headers included.
+    pub bytes: Counter,
+    /// Syncs of data.
+    pub syncs: Counter,
+    /// How long each took.
+    pub sync_us: Histogram,
+    /// Segments begun.
+    pub segments: Counter,
+}
+
+/// A durable position on cache lines of its own: the writer moves it while the shard works.
+#[derive(Default)]
+#[repr(align(128))]
+struct Durable(AtomicU64);
+
+/// A segment that has been begun.
+#[derive(Clone, Debug)]
+pub(super) struct Begun {
+    pub number: u64,
+    /// Of all shards, where it begins.
+    pub begin: Positions,
+}
+
+/// How far readers may read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct End {
+    pub segment: u64,
+    pub offset: u64,
+}
+
+pub(super) struct Shared {
+    pub shards: Shards,
+    staging: Mutex<Staging>,
+    staging_bytes: usize,
+    /// The writer waits here for something to write.
+    work: Condvar,
+    /// Shards wait here for room.
+    room: Condvar,
+    durable: Box<[Durable]>,
+    bells: Box<[Mutex<Option<Arc<dyn Bell>>>]>,
+    /// `FAILED`, `NO_SPARE`, `NO_SPACE`.
+    condition: AtomicU8,
+    on_failure: Mutex<Option<OnFailure>>,
+    /// Oldest first. The writer adds, whoever truncates takes away.
+    pub segments: Mutex<VecDeque<Begun>>,
+    pub end: Mutex<End>,
+    /// What each shard's log still needs.
+    pub keep: Mutex<Positions>,
+    pub counters: JournalCounters,
+}
+
+/// What is done when the disk fails: say why and stop the process, because what the disk holds is unknown. It is called
+/// once, on the journal's thread.
+pub type OnFailure = Box<dyn FnOnce(&JournalError) + Send>;
+
+struct Staging {
+    bytes: Vec<u8>,
+    writer_waits: bool,
+    closing: bool,
+}
+
+/// What the writer is woken for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Work {
+    /// There is a batch.
+    Batch,
+    /// It is time for something else.
+    Time,
+    /// All is written, and nothing more comes.
+    Close,
+}
+
+const FAILED: u8 = 1;
+/// No segment could be prepared.
+pub(super) const NO_SPARE: u8 = 2;
+/// A write found no space.
+pub(super) const NO_SPACE: u8 = 4;
+
+impl Shared {
+    pub fn new(
+        positions: &Positions,
+        staging_bytes: usize,
+        segments: VecDeque<Begun>,
+        end: End,
+        on_failure: OnFailure,
+    ) -> Self {
+        let durable = positions.iter().map(|(_, position)| Durable(AtomicU64::new(position)));
+        let staging =
+            Staging { bytes: Vec::with_capacity(staging_bytes), writer_waits: false, closing: false };
+        Self {
+            shards: positions.shards(),
+            staging: Mutex::new(staging),
+            staging_bytes,
+            work: Condvar::new(),
+            room: Condvar::new(),
+            durable: durable.collect(),
+            bells: positions.iter().map(|_| Mutex::new(None)).collect(),
+            condition: AtomicU8::new(0),
+            on_failure: Mutex::new(Some(on_failure)),
+            keep: Mutex::new(segments[0].begin.clone()),
+            segments: Mutex::new(segments),
+            end: Mutex::new(end),
+            counters: JournalCounters::default(),
+        }
+    }
+
+    // ---- the shards' side
+
+    /// Takes a record into the order. Waits while there is no room: that happens only when the disk stands still for
+    /// longer than the shards' gates hold back, or has no space at all, and nothing that is appended may be lost.
+    pub fn stage(&self, header: &Header, payload: &[u8]) {
+        let mut staging = self.staging();
+        while staging.bytes.len() + HEADER + payload.len() > self.staging_bytes && !self.has_failed() {
+            staging = self.room.wait(staging).expect("nobody panics with it");
+        }
+        if self.has_failed() {
+            return; // the process ends, and nothing becomes durable any more
+        }
+        assert!(!staging.closing, "nothing is appended to a journal that is closed");
+        staging.bytes.extend_from_slice(&header.to_bytes());
+        staging.bytes.extend_from_slice(payload);
+        let wake = std::mem::take(&mut staging.writer_waits);
+        drop(staging);
+        if wake {
+            self.work.notify_one();
+        }
+    }
+
+    pub fn durable(&self, place: usize) -> Position {
+        self.durable[place].0.load(Ordering::Acquire)
+    }
+
+    pub fn set_bell(&self, place: usize, bell: Arc<dyn Bell>) {
+        *self.bells[place].lock().expect("nobody panics with it") = Some(bell);
+    }
+
+    // ---- the writer's side
+
+    /// Swaps what is staged for the empty `batch`. Waits for something, at most for `timeout`.
+    pub fn take(&self, batch: &mut Vec<u8>, timeout: Option<Duration>) -> Work {
+        let mut staging = self.staging();
+        if staging.bytes.is_empty() && !staging.closing && !self.has_failed() && timeout != Some(Duration::ZERO) {
+            staging.writer_waits = true;
+            staging = match timeout {
+                None => self.work.wait(staging).expect("nobody panics with it"),
+                Some(timeout) => self.work.wait_timeout(staging, timeout).expect("nobody panics with it").0,
+            };
+            staging.writer_waits = false;
+        }
+        if staging.bytes.is_empty() {
+            return if staging.closing { Work::Close } else { Work::Time };
+        }
+        std::mem::swap(&mut staging.bytes, batch);
+        drop(staging);
+        self.room.notify_all();
+        Work::Batch
+    }
+
+    /// Makes `positions` the durable ones and `end` the readers' end, and rings the bells of those that moved.
+    pub fn publish(&self, positions: &Positions, end: End) {
+        *self.end.lock().expect("nobody panics with it") = end;
+        for (place, (_, position)) in positions.iter().enumerate() {
+            if self.durable[place].0.load(Ordering::Relaxed) < position {
+                self.durable[place].0.store(position, Ordering::Release);
+                if let Some(bell) = &*self.bells[place].lock().expect("nobody panics with it") {
+                    bell.ring();
+                }
+            }
+        }
+    }
+
+    // ---- everyone's
+
+    /// Says that nothing more will be appended.
+    pub fn close(&self) {
+        self.staging().closing = true;
+        self.work.notify_one();
+    }
+
+    pub fn is_closing(&self) -> bool {
+        self.staging().closing
+    }
+
+    pub fn condition(&self) -> Condition {
+        match self.condition.load(Ordering::Acquire) {
+            0 => Condition::Good,
+            flags if flags & FAILED != 0 => Condition::Failed,
+            _ => Condition::Full,
+        }
+    }
+
+    pub fn has_failed(&self) -> bool {
+        self.condition() == Condition::Failed
+    }
+
+    /// Raises or lowers one reason to be full.
+    pub fn set_full(&self, reason: u8, full: bool) {
+        if full {
+            self.condition.fetch_or(reason, Ordering::AcqRel);
+        } else {
+            self.condition.fetch_and(!reason, Ordering::AcqRel);
+        }
+    }
+
+    /// The disk failed: nothing becomes durable any more.
+    pub fn fail(&self, error: &JournalError) {
+        // With the lock, so that nobody goes to wait for room after having seen that all is well.
+        let staging = self.staging();
+        self.condition.fetch_or(FAILED, Ordering::AcqRel);
+        drop(staging);
+        self.room.notify_all();
+        self.work.notify_one();
+        let on_failure = self.on_failure.lock().expect("nobody panics with it").take();
+        if let Some(on_failure) = on_failure {
+            on_failure(error);
+        }
+    }
+
+    /// The durable positions of all shards.
+    pub fn positions(&self) -> Positions {
+        let mut positions = Positions::zero(self.shards);
+        let shards: Vec<ShardId> = positions.iter().map(|(shard, _)| shard).collect();
+        for (place, shard) in shards.into_iter().enumerate() {
+            *positions.of_mut(shard) = self.durable(place);
+        }
+        positions
+    }
+
+    fn staging(&self) -> MutexGuard<'_, Staging> {
+        self.staging.lock().expect("nobody panics with it")
+    }
+}
