@@ -15,10 +15,11 @@
 
 use crate::bell::Bell;
 use crate::executor::inline::Inline;
-use crate::executor::shadow::Shadow;
+use crate::executor::shadow::{Misfit, Shadow};
 use crate::executor::threads::{self, Manner, Port, Threads};
 use crate::executor::{AtRest, MarketSink, MatcherShard, SequencerShard};
 use crate::instrument::Market;
+use crate::journal::{Journal, JournalError, OnFailure, Recovery};
 use crate::limits::SHARDS_MAX;
 use crate::log::{Entry, MemoryLog, ShardLog};
 use crate::matcher::Matcher;
@@ -26,6 +27,7 @@ use crate::message::Report;
 use crate::sequencer::Sequencer;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use thiserror::Error;
 
 /// How many shards, and what they remember.
 #[derive(Clone, Copy, Debug)]
@@ -76,6 +78,48 @@ pub fn run_threads(
     manner: Manner,
 ) -> (Threads, Vec<Port>) {
     threads::start(shards, port_bells, markets, manner)
+}
+
+/// The engine as `recovery`'s journal left it, with its logs in the journal, which goes on. `shards` are those the journal
+/// began with. Nothing is on the way: what was when the journal ended has arrived, and the journal says so.
+///
+/// `progress` hears how many bytes have been read, and of how many. `on_failure` is told if the disk fails later.
+///
+/// # Errors
+/// If the journal is damaged or does not fit the shards, or the disk cannot be written. Nothing on the disk has changed then,
+/// except in the last case.
+pub fn recover(
+    mut recovery: Recovery,
+    shards: AtRest,
+    mut progress: impl FnMut(u64, u64),
+    on_failure: OnFailure,
+) -> Result<(AtRest, Journal), RecoveryError> {
+    let mut shadow = Shadow::new(shards);
+    while let Some(record) = recovery.next_record()? {
+        for logged in record.entries() {
+            shadow.apply(&logged?, &mut |_: &Report| {}, &mut ())?;
+        }
+        let (read, all) = recovery.progress();
+        progress(read, all);
+    }
+    let journal = recovery.start(on_failure)?;
+    let (n, m) = (shadow.sequencers().len(), shadow.matchers().len());
+    let sequencers = (0..n).map(|i| Box::new(journal.sequencer_log(i)) as _).collect();
+    let matchers = (0..m).map(|j| Box::new(journal.matcher_log(j)) as _).collect();
+    let shards = shadow.settle((sequencers, matchers), &mut |_: &Report| {}, &mut ());
+    shards.check();
+    Ok((shards, journal))
+}
+
+/// Why a journal does not give an engine back.
+#[derive(Debug, Error)]
+pub enum RecoveryError {
+    /// It cannot be read, or written.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// It can be read, and what it says cannot have happened.
+    #[error("the journal does not fit together: {0}")]
+    Misfit(#[from] Misfit),
 }
 
 /// The state that `logged` reached, from its logs alone, in fresh `shards` with copies of these logs.

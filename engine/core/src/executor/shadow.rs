@@ -5,9 +5,10 @@
 //! among shards does not matter, and the order of a journal is always good. What it tells the outside is what was told.
 
 use super::{AtRest, MarketSink, MatcherLog, MatcherShard, ReportSink, SequencerLog, SequencerShard};
+use crate::journal::{Logged, ShardId};
 use crate::log::Entry;
 use crate::matcher::{self, Matcher};
-use crate::message::{FromMatcher, Input, Numbered, ToMatcher};
+use crate::message::{Command, FromMatcher, Input, Numbered, ToMatcher};
 use crate::sequencer::{self, Sequencer};
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -21,6 +22,10 @@ pub struct Shadow {
     orders: Vec<VecDeque<Numbered<ToMatcher>>>,
     /// From matcher j to sequencer i, at `j * sequencers + i`.
     settlements: Vec<VecDeque<Numbered<FromMatcher>>>,
+    /// Commands for all sequencers that some have not got yet, in order.
+    common: VecDeque<Input>,
+    /// By sequencer: how many of `common` it has got.
+    common_got: Vec<usize>,
     sequencer_out: sequencer::Outbox,
     matcher_out: matcher::Outbox,
 }
@@ -46,8 +51,26 @@ impl Shadow {
             matchers: shards.matchers.into_iter().map(|shard| shard.machine).collect(),
             orders: (0..n * m).map(|_| VecDeque::new()).collect(),
             settlements: (0..n * m).map(|_| VecDeque::new()).collect(),
+            common: VecDeque::new(),
+            common_got: vec![0; n],
             sequencer_out: Default::default(),
             matcher_out: Default::default(),
+        }
+    }
+
+    /// Does what a shard did. On a misfit nothing has changed.
+    pub fn apply(
+        &mut self,
+        logged: &Logged,
+        reports: &mut impl ReportSink,
+        market: &mut impl MarketSink,
+    ) -> Result<(), Misfit> {
+        match (logged.shard, logged.entry) {
+            (ShardId::Sequencer(i), entry) => self.sequencer(i.into(), &entry, reports),
+            (ShardId::Matcher(j), Entry::Received { from, count }) => {
+                self.matcher(j.into(), Entry::Received { from, count }, market)
+            }
+            (ShardId::Matcher(_), Entry::Input(_)) => unreachable!("a matcher's log has no inputs"),
         }
     }
 
@@ -61,7 +84,12 @@ impl Shadow {
         let (n, m) = (self.sequencers.len(), self.matchers.len());
         let (machine, out) = (&mut self.sequencers[i], &mut self.sequencer_out);
         match entry {
-            Entry::Input(input) => machine.input(input, out),
+            Entry::Input(input) => {
+                if is_common(input) {
+                    note_common(&mut self.common, &mut self.common_got, i, input);
+                }
+                machine.input(input, out);
+            }
             Entry::Received { from, count } => {
                 let link = &mut self.settlements[*from as usize * n + i];
                 for message in take(link, *from, *count)? {
@@ -97,6 +125,9 @@ impl Shadow {
     }
 
     /// Ends: shards with these logs, once everything that is on the way has arrived. That it has is appended to the logs.
+    ///
+    /// A command for all sequencers may have reached the logs of some only, when the power failed. Whoever has it says so to
+    /// the others: it was accepted, and without it they would not know the same market.
     pub fn settle(
         mut self,
         mut logs: (Vec<Box<SequencerLog>>, Vec<Box<MatcherLog>>),
@@ -104,6 +135,11 @@ impl Shadow {
         market: &mut impl MarketSink,
     ) -> AtRest {
         let (n, m) = (self.sequencers.len(), self.matchers.len());
+        while let Some(i) = self.common_got.iter().position(|got| *got < self.common.len()) {
+            let entry = Entry::Input(self.common[self.common_got[i]]);
+            logs.0[i].append(&[entry]);
+            self.sequencer(i, &entry, reports).expect("an input takes nothing");
+        }
         while let Some(link) = self.orders.iter().position(|link| !link.is_empty()) {
             let entry = arrived(link / m, &self.orders[link]);
             logs.1[link % m].append(&[entry]);
@@ -163,4 +199,21 @@ fn take<T>(
 /// All of a link arrives.
 fn arrived<T, I>(from: usize, link: &VecDeque<T>) -> Entry<I> {
     Entry::Received { from: from as u16, count: link.len() as u32 }
+}
+
+/// Whether a command changes what all sequencers must know alike. Ticks come again by themselves.
+fn is_common(input: &Input) -> bool {
+    matches!(input.command, Command::ListAsset(_) | Command::List(_) | Command::SetFees { .. })
+}
+
+/// Sequencer `i` gets a common command: one that others have got, or a new one.
+fn note_common(common: &mut VecDeque<Input>, got: &mut [usize], i: usize, input: &Input) {
+    if got[i] == common.len() {
+        common.push_back(*input);
+    }
+    got[i] += 1;
+    while got.iter().all(|got| *got > 0) {
+        common.pop_front();
+        got.iter_mut().for_each(|got| *got -= 1);
+    }
 }

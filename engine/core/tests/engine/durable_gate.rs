@@ -14,7 +14,7 @@ use engine_core::message::*;
 use engine_core::pipeline::{self, Shape};
 use engine_core::units::*;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 const ANN: AccountId = AccountId(0);
 /// Entries of the sequencer's log once ann is open and has money.
@@ -146,12 +146,15 @@ struct Positions {
     durable: AtomicU64,
     /// Whether `append` waits.
     stopped: AtomicBool,
+    /// Rung when more is durable.
+    bell: OnceLock<Arc<dyn Bell>>,
 }
 
 impl HandLog {
     /// What was and is appended before `position` is durable.
     fn release(&self, position: Position) {
         self.0.durable.store(position, Ordering::SeqCst);
+        self.0.bell.get().expect("it has been told").ring();
     }
 
     fn release_all(&self) {
@@ -191,6 +194,10 @@ impl<I> ShardLog<I> for HandLog {
     }
 
     fn truncate(&mut self, _: Position) {}
+
+    fn ring_when_durable(&mut self, bell: Arc<dyn Bell>) {
+        self.0.bell.set(bell).ok().expect("once");
+    }
 }
 
 struct Tape(Arc<Mutex<Vec<MarketEvent>>>);
