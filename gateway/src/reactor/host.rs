@@ -2,7 +2,7 @@
 
 use super::Reactor;
 use super::fanout::{Membership, Place};
-use crate::accounts::Login;
+use crate::accounts::{Login, anonymous_name};
 use crate::rooms::view::View;
 use crate::session::{Host, LoggedIn};
 use crate::venue::Venue;
@@ -177,7 +177,7 @@ impl Host for Client<'_> {
     }
 
     fn anonymous_name(&self) -> String {
-        format!("connection-{}", self.reactor.shared.anonymous.fetch_add(1, Ordering::Relaxed))
+        anonymous_name(self.reactor.shared.anonymous.fetch_add(1, Ordering::Relaxed))
     }
 }
 
