@@ -95,16 +95,13 @@ impl Trader {
         assert!(exec_seq >= self.exec_seq, "{}: {exec_seq} after {}", self.name, self.exec_seq);
         self.exec_seq = exec_seq;
         for (id, body) in std::mem::take(&mut self.sent) {
-            let answer = self.hear_until(&mut client, &body, |message| {
-                matches!(message["type"].as_str(), Some("order_ack" | "order_reject"))
-            });
-            assert_eq!(answer["type"], "order_ack", "{body}: {answer}");
+            let answer = self.submit(&mut client, &body);
             let as_what = answer["exchange_order_id"].as_str().expect("an ack names it").to_owned();
             if let Some(before) = self.acked.get(&id) {
                 assert_eq!((before, &answer["duplicate"]), (&as_what, &true.into()), "{answer}");
             }
             // Asked once more it is the same, whether it was new a moment ago or not.
-            let again = self.hear_until(&mut client, &body, |message| message["type"] == "order_ack");
+            let again = self.submit(&mut client, &body);
             assert_eq!(
                 (&again["exchange_order_id"], &again["duplicate"]),
                 (&as_what.clone().into(), &true.into())
@@ -114,6 +111,19 @@ impl Trader {
         let names: HashSet<&String> = self.acked.values().collect();
         assert_eq!(names.len(), self.acked.len(), "no two orders have one number");
         client
+    }
+
+    /// Submits an order that was submitted before, as slowly as the exchange wants it. Returns the acknowledgement.
+    fn submit(&mut self, client: &mut Client, body: &str) -> Value {
+        loop {
+            let answer = self.hear_until(client, body, |message| {
+                matches!(message["type"].as_str(), Some("order_ack" | "order_reject"))
+            });
+            if answer["code"] != "RATE_LIMITED" {
+                assert_eq!(answer["type"], "order_ack", "{body}: {answer}");
+                return answer;
+            }
+        }
     }
 
     /// Sends, and takes note of all news until the answer.

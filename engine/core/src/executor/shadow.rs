@@ -140,14 +140,17 @@ impl Shadow {
             logs.0[i].append(&[entry]);
             self.sequencer(i, &entry, reports).expect("an input takes nothing");
         }
-        while let Some(link) = self.orders.iter().position(|link| !link.is_empty()) {
-            let entry = arrived(link / m, &self.orders[link]);
-            logs.1[link % m].append(&[entry]);
-            self.matcher(link % m, entry, market).expect("they are on the way");
-            while let Some(link) = self.settlements.iter().position(|link| !link.is_empty()) {
+        loop {
+            if let Some(link) = self.settlements.iter().position(|link| !link.is_empty()) {
                 let entry = arrived(link / n, &self.settlements[link]);
                 logs.0[link % n].append(&[entry]);
                 self.sequencer(link % n, &entry, reports).expect("they are on the way");
+            } else if let Some(link) = self.orders.iter().position(|link| !link.is_empty()) {
+                let entry = arrived(link / m, &self.orders[link]);
+                logs.1[link % m].append(&[entry]);
+                self.matcher(link % m, entry, market).expect("they are on the way");
+            } else {
+                break;
             }
         }
         self.into_shards(logs)
