@@ -52,8 +52,7 @@ impl Journal {
         let Parts { storage, journal, record_bytes_max, shared, writer, preparer, lock } = parts;
         let named = |name: &str| std::thread::Builder::new().name(name.into());
         let writing = named("journal").spawn(|| write(writer)).expect("a thread can be started");
-        let preparing =
-            named("journal-spare").spawn(|| preparer.run()).expect("a thread can be started");
+        let preparing = named("journal-spare").spawn(|| preparer.run()).expect("a thread can be started");
         let watch = Watch { storage, shared };
         Journal { watch, journal, record_bytes_max, threads: Some((writing, preparing)), _lock: lock }
     }
@@ -165,7 +164,9 @@ impl Watch {
 
     fn remove(&self, name: &str) -> Result<(), JournalError> {
         match self.storage.remove(name) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(JournalError::io("remove", name)(error)),
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(JournalError::io("remove", name)(error));
+            }
             _ => {}
         }
         self.storage.sync_directory().map_err(JournalError::io("sync the directory of", name))

@@ -174,7 +174,11 @@ impl Shared {
     /// Swaps what is staged for the empty `batch`. Waits for something, at most for `timeout`.
     pub fn take(&self, batch: &mut Vec<u8>, timeout: Option<Duration>) -> Work {
         let mut staging = self.staging();
-        if staging.bytes.is_empty() && !staging.closing && !self.has_failed() && timeout != Some(Duration::ZERO) {
+        if staging.bytes.is_empty()
+            && !staging.closing
+            && !self.has_failed()
+            && timeout != Some(Duration::ZERO)
+        {
             staging.writer_waits = true;
             staging = match timeout {
                 None => self.work.wait(staging).expect("nobody panics with it"),
