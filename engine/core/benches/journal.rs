@@ -7,6 +7,8 @@
 //! - `disk`: what a sync costs without us: 4 KiB written into zeros that are there already, and fdatasync.
 //! - `full speed`: one shard appends the stream in batches as a sequencer does, as fast as it is let. A batch is durable when
 //!   the log says so; its time is from before `append` until then, as seen by a thread that the bell wakes.
+//! - `paced`: half a million commands a second, each batch at its time whether or not the one before is durable. Times are from
+//!   when the first command of a batch should have come.
 //! - `one at a time`: the next command is appended when the one before is durable, as a single client sees it.
 //! - `scan`: everything read back and decoded, its checksums compared. The files were written just before, so this is the
 //!   speed of the processor and not of the disk.
@@ -29,6 +31,8 @@ use std::time::{Duration, Instant};
 
 /// Commands in one append: what a sequencer takes in a turn when it is busy.
 const BATCH: usize = 64;
+/// Commands a second that come at their time.
+const PACE: f64 = 500_000.0;
 const SHARDS: Shards = Shards { sequencers: 1, matchers: 1 };
 
 fn main() {
@@ -123,6 +127,7 @@ fn run(directory: &Path, durability: Durability, entries: &[Entry<Input>], size:
     log.ring_when_durable(bell.clone());
     let name = if durability == Durability::Fsync { "fsync" } else { "async" };
     full_speed(name, &journal, &mut log, entries);
+    paced(name, &mut log, &entries[..entries.len() / 2]);
     one_at_a_time(name, &mut log, &bell, &entries[..10_000 / size]);
     drop(log);
     journal.close().expect("everything is safe");
@@ -172,6 +177,26 @@ fn full_speed(name: &str, journal: &Journal, log: &mut JournalLog<Input>, entrie
         appending.as_nanos() as f64 / entries.len() as f64,
         percentiles(&times),
     );
+}
+
+/// A batch is what has come since the thread last looked, as in a sequencer's turn.
+fn paced(name: &str, log: &mut JournalLog<Input>, entries: &[Entry<Input>]) {
+    let mut waiting = std::collections::VecDeque::new();
+    let mut times = histogram();
+    let begun = Instant::now();
+    let mut done = 0;
+    while done < entries.len() || !waiting.is_empty() {
+        let due = (begun.elapsed().as_secs_f64() * PACE) as usize;
+        let batch = &entries[done..due.clamp(done, entries.len().min(done + BATCH))];
+        if !batch.is_empty() {
+            let at = begun + Duration::from_secs_f64(done as f64 / PACE);
+            waiting.push_back((log.append(batch), at));
+            done += batch.len();
+        }
+        settle(log, &mut waiting, &mut times);
+        std::thread::yield_now();
+    }
+    println!("{name} paced      {:>7.3} M commands/s, durable {}", PACE / 1e6, percentiles(&times));
 }
 
 fn settle(

@@ -380,7 +380,7 @@ impl Options {
         let record = record::record_bytes(self.record_bytes_max());
         let problem = if !self.shards.are_valid() {
             format!("there cannot be {}", self.shards)
-        } else if self.segment_bytes > u64::from(u32::MAX) || self.segment_bytes % 512 != 0 {
+        } else if self.segment_bytes > u64::from(u32::MAX) || !self.segment_bytes.is_multiple_of(512) {
             format!("segment_bytes {} is not a multiple of 512 below 4 GiB", self.segment_bytes)
         } else if self.record_bytes_max() < 2 * codec::ENTRY_BYTES_MAX {
             format!("segment_bytes {} leaves no room for records", self.segment_bytes)

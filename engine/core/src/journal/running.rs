@@ -35,9 +35,14 @@ pub struct Journal {
     watch: Watch,
     journal: u128,
     record_bytes_max: usize,
-    threads: Option<(JoinHandle<Result<(), JournalError>>, JoinHandle<()>)>,
+    threads: Option<Threads>,
     /// Goes when the threads have ended.
     _lock: Box<dyn Any + Send + Sync>,
+}
+
+struct Threads {
+    writing: JoinHandle<Result<(), JournalError>>,
+    preparing: JoinHandle<()>,
 }
 
 /// Looks at a running journal, from any thread.
@@ -54,7 +59,13 @@ impl Journal {
         let writing = named("journal").spawn(|| write(writer)).expect("a thread can be started");
         let preparing = named("journal-spare").spawn(|| preparer.run()).expect("a thread can be started");
         let watch = Watch { storage, shared };
-        Journal { watch, journal, record_bytes_max, threads: Some((writing, preparing)), _lock: lock }
+        Journal {
+            watch,
+            journal,
+            record_bytes_max,
+            threads: Some(Threads { writing, preparing }),
+            _lock: lock,
+        }
     }
 
     /// The log of a sequencer, which goes on where the journal ends.
@@ -109,7 +120,7 @@ impl Journal {
 
     fn end(&mut self) -> Result<(), JournalError> {
         self.watch.shared.close();
-        let Some((writing, preparing)) = self.threads.take() else { return Ok(()) };
+        let Some(Threads { writing, preparing }) = self.threads.take() else { return Ok(()) };
         let written = writing.join().expect("the journal's thread does not panic");
         preparing.join().expect("the journal's thread does not panic");
         written

@@ -48,6 +48,9 @@ pub struct JournalCounters {
 #[repr(align(128))]
 struct Durable(AtomicU64);
 
+/// Rung when a shard's durable position moves.
+type DurableBell = Arc<dyn Bell>;
+
 /// A segment that has been begun.
 #[derive(Clone, Debug)]
 pub(super) struct Begun {
@@ -72,7 +75,7 @@ pub(super) struct Shared {
     /// Shards wait here for room.
     room: Condvar,
     durable: Box<[Durable]>,
-    bells: Box<[Mutex<Option<Arc<dyn Bell>>>]>,
+    bells: Box<[Mutex<Option<DurableBell>>]>,
     /// `FAILED`, `NO_SPARE`, `NO_SPACE`.
     condition: AtomicU8,
     on_failure: Mutex<Option<OnFailure>>,

@@ -33,8 +33,8 @@ fn segments(disk: &SimulatedDisk) -> Vec<u64> {
 /// A journal of at least five segments; the last one that has records.
 fn several() -> (SimulatedDisk, Truth, u64) {
     let (disk, truth) = recorded(5, 8 * BATCHES);
-    let begun = segments(&disk).into_iter().filter(|number| disk.contents(&segment(*number))[0] != 0);
-    let last = begun.last().unwrap();
+    let mut begun = segments(&disk).into_iter().filter(|number| disk.contents(&segment(*number))[0] != 0);
+    let last = begun.next_back().unwrap();
     assert!(last >= 5, "{last} segments");
     (disk, truth, last)
 }
