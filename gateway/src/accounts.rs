@@ -2,6 +2,7 @@
 
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
+use engine_core::executor::AtRest;
 use engine_core::limits::ACCOUNTS_MAX;
 use engine_core::units::AccountId;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -42,10 +43,37 @@ impl Login {
     }
 }
 
+const ANONYMOUS: &str = "connection-";
+
+/// The name of the account of a connection that did not log in.
+pub fn anonymous_name(number: u32) -> String {
+    format!("{ANONYMOUS}{number}")
+}
+
 impl Accounts {
     /// Starts numbering at `first`: a replay has accounts of its own below.
     pub fn starting_at(first: u32) -> Self {
         Self { by_name: DashMap::new(), next: AtomicU32::new(first) }
+    }
+
+    /// Knows the accounts that an engine has from before.
+    pub fn restore(&self, shards: &AtRest) {
+        for machine in shards.sequencers.iter().map(|shard| &shard.machine) {
+            for account in machine.accounts() {
+                if let Some(name) = machine.name(account) {
+                    let known = Known { account, presence: Presence::default() };
+                    self.by_name.insert(name.as_str().into(), known);
+                }
+                self.next.fetch_max(account.0 + 1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// The first number that no [`anonymous_name`] of an account has.
+    pub fn anonymous(&self) -> u32 {
+        let number = |name: &str| name.strip_prefix(ANONYMOUS)?.parse::<u32>().ok();
+        let numbers = self.by_name.iter().filter_map(|known| number(known.key()));
+        numbers.max().map_or(0, |last| last + 1)
     }
 
     /// The account of that name, made if there is none. `None` when the engine can have no more accounts.

@@ -1,6 +1,6 @@
 //! The command line.
 
-use crate::config::OpenLogin;
+use crate::config::{DurabilityKey, OpenLogin};
 use crate::reactor::blaster::Backend;
 use crate::replay::ReplayArgs;
 use clap::{Args, Parser, Subcommand};
@@ -84,6 +84,14 @@ pub struct KeyFlags {
     #[arg(long, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     reactors: Option<usize>,
+    /// Where the exchange keeps its journal. Without it nothing outlives the process.
+    #[arg(long, value_name = "DIR")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data_dir: Option<PathBuf>,
+    /// When an answer may be given.
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    durability: Option<DurabilityKey>,
     /// Cores for sequencers, matchers and reactors, one each in this order, such as 0,1,2.
     #[arg(long, value_name = "CORES", value_delimiter = ',')]
     #[serde(skip_serializing_if = "Option::is_none")]

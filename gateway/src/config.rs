@@ -16,7 +16,7 @@ use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const DEFAULTS: &str = include_str!("../../deploy/config/ringside.toml");
 
@@ -34,6 +34,8 @@ pub struct Config {
     pub matchers: usize,
     pub spins: u32,
     pub cores: Vec<usize>,
+    pub data_dir: PathBuf,
+    pub durability: DurabilityKey,
     pub backend: Backend,
     pub demo_flow: bool,
     pub demo_seed: u64,
@@ -53,6 +55,18 @@ pub enum OpenLogin {
     Loopback,
     Yes,
     No,
+}
+
+/// When an answer may be given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum DurabilityKey {
+    /// When what it tells of is on the disk.
+    Fsync,
+    /// When the operating system has it.
+    Async,
+    /// At once; nothing is kept.
+    Off,
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -26,10 +26,11 @@ const REQUOTES: usize = 1;
 /// Accounts of the flow: a maker and a taker for each symbol.
 const ACCOUNTS_PER_SYMBOL: u32 = 2;
 
-/// Accounts the flow uses, from number 0 on.
-pub fn accounts(symbols: usize) -> u32 {
-    symbols as u32 * ACCOUNTS_PER_SYMBOL
-}
+/// Accounts that are the flow's, from number 0 on, whether it runs or not: an exchange that is started with it later must
+/// not find customers there.
+pub const ACCOUNTS: u32 = 1024;
+/// Symbols it trades at most.
+pub const SYMBOLS_MAX: usize = (ACCOUNTS / ACCOUNTS_PER_SYMBOL) as usize;
 
 /// Trades on `symbols`, each from its starting price, until `stopping`.
 pub fn run(seat: Seat, symbols: Vec<(SymbolId, Price)>, seed: u64) {
@@ -101,7 +102,10 @@ impl Trader {
 
     fn open(&self, port: &mut Port, venue: &Venue) {
         for account in [self.maker, self.taker] {
-            send(port, Command::Open { account });
+            send(port, Command::Open { account, name: None });
+            // Quotes of an earlier run are nobody's.
+            let by = Canceller::Exchange;
+            send(port, Command::CancelAll { account, symbol: None, group: None, by });
             for asset in &venue.market.assets {
                 // A billion units each: the flow never runs dry.
                 let amount = Amount(10u128.pow(9 + asset.decimals as u32));

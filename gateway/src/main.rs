@@ -41,11 +41,11 @@ fn serve(args: &ServeArgs) -> ExitCode {
 fn demo_exchange(config: &Config) -> anyhow::Result<Exchange> {
     let market = Arc::new(config.market()?);
     let symbols = if config.demo_flow { config.demo_prices(&market)? } else { Vec::new() };
-    let first_account = demo::accounts(symbols.len());
+    let symbols = symbols.into_iter().take(demo::SYMBOLS_MAX).collect();
     let seed = config.demo_seed;
     let demo = Driver { name: "demo", run: Box::new(move |seat| demo::run(seat, symbols, seed)) };
     let drivers = if config.demo_flow { vec![demo] } else { Vec::new() };
-    Ok(Exchange { paper_funds: config.paper_funds()?, market, first_account, drivers })
+    Ok(Exchange { paper_funds: config.paper_funds()?, market, first_account: demo::ACCOUNTS, drivers })
 }
 
 fn replay(args: &ReplayArgs) -> ExitCode {

@@ -17,6 +17,7 @@ use crate::control::operator::{OperatorBell, operator};
 use crate::control::{self, Control, Info};
 use crate::cores::Cores;
 use crate::feed::{self, FeedCounters};
+use crate::recovery::{self, Recovered};
 use crate::reactor::{self, ReactorCounters, Shared};
 use crate::rooms::wake::wake;
 use crate::rooms::{ReactorDoor, Registry, dirty::DirtySet};
@@ -81,7 +82,16 @@ pub fn run<Stop: Future<Output = ()>>(
     stop: impl FnOnce() -> Stop,
 ) -> anyhow::Result<AtRest> {
     let shape = config.shape();
-    let venue = Arc::new(Venue::new(exchange.market, exchange.paper_funds, config.market_band_bps));
+    let engine_shape = pipeline::Shape {
+        sequencers: shape.sequencers,
+        matchers: shape.matchers,
+        log_entries_max: LOG_ENTRIES_MAX,
+    };
+    let Recovered { shards, journal } = recovery::recover(config, engine_shape, &exchange.market)?;
+    let market = shards.sequencers[0].machine.market().clone();
+    let venue = Arc::new(Venue::new(market, exchange.paper_funds, config.market_band_bps));
+    let accounts = Arc::new(Accounts::starting_at(exchange.first_account));
+    accounts.restore(&shards);
 
     // Doors and bells: how each thread is woken.
     let mut sleepers = Vec::new();
@@ -104,16 +114,14 @@ pub fn run<Stop: Future<Output = ()>>(
     let feeds =
         feed_counters.iter().map(|counters| feed::feed(venue.clone(), doors.clone(), counters.clone()));
     let (feeds, feed_doors): (Vec<_>, Vec<_>) = feeds.unzip();
-    let engine_shape = pipeline::Shape {
-        sequencers: shape.sequencers,
-        matchers: shape.matchers,
-        log_entries_max: LOG_ENTRIES_MAX,
-    };
-    let shards = pipeline::build(engine_shape, &venue.market);
     let cores = Arc::new(Cores::new(&config.cores));
     let of_shards = cores.clone();
     let manner = Manner { spins: config.spins, begin: Arc::new(move |thread| of_shards.take(thread)) };
-    let sinks = feeds.into_iter().map(|feed| Box::new(feed) as _).collect();
+    let sinks = feeds.into_iter().zip(&shards.matchers).map(|(mut feed, shard)| {
+        feed.resume(&shard.machine);
+        Box::new(feed) as _
+    });
+    let sinks = sinks.collect();
     let (engine, ports) = pipeline::run_threads(shards, bells, sinks, manner);
     let mut ports = ports.into_iter();
     let registry = Arc::new(Registry::new(config.limits.rooms_max));
@@ -123,12 +131,12 @@ pub fn run<Stop: Future<Output = ()>>(
     // Reactors.
     let shared = Arc::new(Shared {
         venue: venue.clone(),
-        accounts: Arc::new(Accounts::starting_at(exchange.first_account)),
+        anonymous: AtomicU32::new(accounts.anonymous()),
+        accounts,
         registry: registry.clone(),
         doors,
         limits: config.reactor_limits(shape.reactors),
         addresses: DashMap::new(),
-        anonymous: AtomicU32::new(0),
         groups: AtomicU32::new((reactor::clock().0 / 1_000_000) as u32),
         stopping: AtomicBool::new(false),
     });
@@ -236,7 +244,11 @@ pub fn run<Stop: Future<Output = ()>>(
     for reactor in reactors {
         reactor.join().map_err(|_| anyhow!("a reactor panicked"))??;
     }
-    Ok(engine.join())
+    let at_rest = engine.join();
+    if let Some(journal) = journal {
+        journal.close().context("the journal's end")?;
+    }
+    Ok(at_rest)
 }
 
 fn spawn<T: Send + 'static>(

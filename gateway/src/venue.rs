@@ -5,7 +5,7 @@ use crate::wire::name::Name;
 use crate::wire::number::NumberFormat;
 use engine_core::instrument::{Instrument, Market, Step};
 use engine_core::message::SymbolState;
-use engine_core::units::{Amount, AssetId, Price, Side, SymbolId};
+use engine_core::units::{Amount, AssetId, Price, Quantity, Side, SymbolId};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -81,6 +81,14 @@ impl Venue {
         };
         let price = reference.0 as u128 * bps as u128 / 10_000;
         Price(price.clamp(1, instrument.price_max.0 as u128) as u64)
+    }
+
+    /// Called by the symbol's feed, with the best bid and ask.
+    pub fn set_top(&self, symbol: SymbolId, best: [Option<(Price, Quantity)>; 2]) {
+        let Top { bid, ask } = &self.tops[symbol.0 as usize];
+        let [best_bid, best_ask] = best.map(|level| level.map_or(0, |(price, _)| price.0));
+        bid.store(best_bid, Ordering::Relaxed);
+        ask.store(best_ask, Ordering::Relaxed);
     }
 
     /// What the symbol does.

@@ -38,6 +38,10 @@ pub const TURN_BATCH: usize = 256;
 /// Live orders of one account. Also bounds what one cancel-all may put on the links.
 pub const OPEN_ORDERS_PER_ACCOUNT_MAX: u32 = 20_000;
 
+/// Changes and cancels of one order that the matcher has not answered. Beyond, its owner is refused OVERLOADED; the
+/// exchange's own cancels always go, and the counter has room for many more of them than fit on a link.
+pub const REQUESTS_PER_ORDER_MAX: u16 = 1024;
+
 /// Fee tiers of an exchange.
 pub const FEE_TIERS: usize = 8;
 

@@ -125,6 +125,11 @@ impl<T> Gate<T> {
         any
     }
 
+    /// Whether something that is held back may go.
+    pub fn opens(&self, durable: Position) -> bool {
+        self.held.front().is_some_and(|(position, _)| *position <= durable)
+    }
+
     /// How much is held back.
     pub fn len(&self) -> usize {
         self.held.len()

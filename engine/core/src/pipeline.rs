@@ -15,16 +15,19 @@
 
 use crate::bell::Bell;
 use crate::executor::inline::Inline;
+use crate::executor::shadow::{Misfit, Shadow};
 use crate::executor::threads::{self, Manner, Port, Threads};
 use crate::executor::{AtRest, MarketSink, MatcherShard, SequencerShard};
 use crate::instrument::Market;
+use crate::journal::{Journal, JournalError, OnFailure, Recovery};
 use crate::limits::SHARDS_MAX;
-use crate::log::{Entry, MemoryLog};
+use crate::log::{Entry, MemoryLog, ShardLog};
 use crate::matcher::Matcher;
-use crate::message::{FromMatcher, Numbered, ToMatcher};
+use crate::message::Report;
 use crate::sequencer::Sequencer;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use thiserror::Error;
 
 /// How many shards, and what they remember.
 #[derive(Clone, Copy, Debug)]
@@ -77,54 +80,78 @@ pub fn run_threads(
     threads::start(shards, port_bells, markets, manner)
 }
 
-/// Gives fresh `shards` the state that `logged` reached, from its logs alone.
+/// The engine as `recovery`'s journal left it, with its logs in the journal, which goes on. `shards` are those the journal
+/// began with. Nothing is on the way: what was when the journal ended has arrived, and the journal says so.
+///
+/// `progress` hears how many bytes have been read, and of how many. `on_failure` is told if the disk fails later.
+///
+/// # Errors
+/// If the journal is damaged or does not fit the shards, or the disk cannot be written. Nothing on the disk has changed then,
+/// except in the last case.
+pub fn recover(
+    mut recovery: Recovery,
+    shards: AtRest,
+    mut progress: impl FnMut(u64, u64),
+    on_failure: OnFailure,
+) -> Result<(AtRest, Journal), RecoveryError> {
+    let mut shadow = Shadow::new(shards);
+    while let Some(record) = recovery.next_record()? {
+        for logged in record.entries() {
+            shadow.apply(&logged?, &mut |_: &Report| {}, &mut ())?;
+        }
+        let (read, all) = recovery.progress();
+        progress(read, all);
+    }
+    let journal = recovery.start(on_failure)?;
+    let (n, m) = (shadow.sequencers().len(), shadow.matchers().len());
+    let sequencers = (0..n).map(|i| Box::new(journal.sequencer_log(i)) as _).collect();
+    let matchers = (0..m).map(|j| Box::new(journal.matcher_log(j)) as _).collect();
+    let shards = shadow.settle((sequencers, matchers), &mut |_: &Report| {}, &mut ());
+    shards.check();
+    Ok((shards, journal))
+}
+
+/// Why a journal does not give an engine back.
+#[derive(Debug, Error)]
+pub enum RecoveryError {
+    /// It cannot be read, or written.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// It can be read, and what it says cannot have happened.
+    #[error("the journal does not fit together: {0}")]
+    Misfit(#[from] Misfit),
+}
+
+/// The state that `logged` reached, from its logs alone, in fresh `shards` with copies of these logs.
 ///
 /// Each shard takes its log's entries in order; an entry that says "so many messages from there" waits until the
-/// sender has made them again. The order among shards does not matter: that is what makes the logs enough.
+/// sender has made them again. What was on the way at the end is dropped.
 ///
 /// # Panics
 /// If the logs do not fit together: an entry asks for messages that its sender never makes.
-pub fn rebuild(logged: &AtRest, shards: &mut AtRest) {
-    let (n, m) = (shards.sequencers.len(), shards.matchers.len());
-    let mut orders: Vec<VecDeque<Numbered<ToMatcher>>> = vec![VecDeque::new(); n * m];
-    let mut settlements: Vec<VecDeque<Numbered<FromMatcher>>> = vec![VecDeque::new(); n * m];
+pub fn rebuild(logged: &AtRest, shards: AtRest) -> AtRest {
     let mut sequencer_entries: Vec<VecDeque<_>> =
         logged.sequencers.iter().map(|s| entries_of(&*s.log)).collect();
     let mut matcher_entries: Vec<VecDeque<_>> = logged.matchers.iter().map(|s| entries_of(&*s.log)).collect();
+    let mut logs = (Vec::new(), Vec::new());
+    logs.0.extend((0..sequencer_entries.len()).map(|_| memory_log()));
+    logs.1.extend((0..matcher_entries.len()).map(|_| memory_log()));
+    let mut shadow = Shadow::new(shards);
     loop {
         let mut worked = false;
-        for (i, shard) in shards.sequencers.iter_mut().enumerate() {
-            while let Some(entry) = sequencer_entries[i].front() {
-                match entry {
-                    Entry::Input(input) => shard.machine.input(input, &mut shard.out),
-                    Entry::Received { from, count } => {
-                        let Some(messages) = take(&mut settlements[*from as usize * n + i], *count) else {
-                            break;
-                        };
-                        for message in messages {
-                            shard.machine.settle(*from as usize, &message, &mut shard.out).expect("dense");
-                        }
-                    }
-                }
-                for (to, message) in shard.out.to_matchers.drain(..) {
-                    orders[i * m + to].push_back(message);
-                }
-                shard.out.reports.clear();
-                shard.log.append(&[sequencer_entries[i].pop_front().expect("it is the front")]);
+        for (i, entries) in sequencer_entries.iter_mut().enumerate() {
+            while let Some(entry) = entries.front()
+                && shadow.sequencer(i, entry, &mut |_: &Report| {}).is_ok()
+            {
+                logs.0[i].append(&[entries.pop_front().expect("it is the front")]);
                 worked = true;
             }
         }
-        for (j, shard) in shards.matchers.iter_mut().enumerate() {
-            while let Some(Entry::Received { from, count }) = matcher_entries[j].front() {
-                let Some(messages) = take(&mut orders[*from as usize * m + j], *count) else { break };
-                for message in messages {
-                    shard.machine.apply(*from as usize, &message, &mut shard.out).expect("dense");
-                }
-                for (to, message) in shard.out.to_sequencers.drain(..) {
-                    settlements[j * n + to].push_back(message);
-                }
-                shard.out.market.clear();
-                shard.log.append(&[matcher_entries[j].pop_front().expect("it is the front")]);
+        for (j, entries) in matcher_entries.iter_mut().enumerate() {
+            while let Some(entry) = entries.front()
+                && shadow.matcher(j, *entry, &mut ()).is_ok()
+            {
+                logs.1[j].append(&[entries.pop_front().expect("it is the front")]);
                 worked = true;
             }
         }
@@ -135,15 +162,15 @@ pub fn rebuild(logged: &AtRest, shards: &mut AtRest) {
     let complete =
         sequencer_entries.iter().all(VecDeque::is_empty) && matcher_entries.iter().all(VecDeque::is_empty);
     assert!(complete, "the logs do not fit together");
+    shadow.into_shards(logs)
 }
 
-fn entries_of<I: Copy>(log: &dyn crate::log::ShardLog<I>) -> VecDeque<Entry<I>> {
+fn entries_of<I: Copy>(log: &dyn ShardLog<I>) -> VecDeque<Entry<I>> {
     let mut entries = VecDeque::new();
     log.read(0, &mut |entry| entries.push_back(*entry)).expect("the log has its beginning");
     entries
 }
 
-/// The next `count` messages, if all of them are there.
-fn take<T: Copy>(link: &mut VecDeque<T>, count: u32) -> Option<Vec<T>> {
-    (link.len() >= count as usize).then(|| link.drain(..count as usize).collect())
+fn memory_log<I: Copy + Send + 'static>() -> Box<dyn ShardLog<I>> {
+    Box::new(MemoryLog::new(usize::MAX))
 }

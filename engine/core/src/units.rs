@@ -158,6 +158,9 @@ pub struct ClientOrderId {
     bytes: [u8; ClientOrderId::LENGTH_MAX],
 }
 
+/// What an account is called outside, by the same rule.
+pub type AccountName = ClientOrderId;
+
 impl ClientOrderId {
     /// The longest id: a UUID with its dashes.
     pub const LENGTH_MAX: usize = 36;

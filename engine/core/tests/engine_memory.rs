@@ -20,7 +20,7 @@ fn a_million_accounts_with_an_order_each_fit_a_gigabyte() {
     let shape = Shape { sequencers: 2, matchers: 2, log_entries_max: 0 };
     let mut engine = pipeline::run_inline(pipeline::build(shape, &market));
     for account in (0..MILLION).map(AccountId) {
-        apply(&mut engine, Command::Open { account });
+        apply(&mut engine, Command::Open { account, name: None });
         for asset in [0, 1] {
             apply(
                 &mut engine,

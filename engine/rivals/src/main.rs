@@ -33,7 +33,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// Each stream is drawn (or read) beforehand. A round runs it once through each engine in turn, each from an empty
 /// book; filling the book is not timed. The engines then run once more with every command timed by itself. The first
 /// row is ours and the ratios are to it; "ringside plain" is the slow and obviously correct book that judges: who
-/// does not make its fills or end with its book is printed with what differs. nanobook only runs where it comes to an end.
+/// does not make its fills or end with its book is printed with what differs.
 #[derive(Parser)]
 struct Arguments {
     /// Timed messages of a drawn stream.
@@ -89,9 +89,9 @@ fn compete(stream: &Stream, arguments: &Arguments, clock: &Clock) {
     ];
     contestants.retain(|contestant| {
         let name = contestant.name;
-        let wanted = arguments.engines.is_empty() || arguments.engines.iter().any(|it| name.starts_with(it));
-        let survives = name != "nanobook" || engines::nanobook::SURVIVES.contains(&stream.name.as_str());
-        name == "ringside" || (wanted && survives)
+        name == "ringside"
+            || arguments.engines.is_empty()
+            || arguments.engines.iter().any(|it| name.starts_with(it))
     });
     let budget = Duration::from_secs_f64(arguments.budget);
     for _ in 0..arguments.rounds {

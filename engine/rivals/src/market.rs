@@ -22,7 +22,7 @@ pub struct Market {
     /// How far from the middle passive orders come.
     reach: Reach,
     life: Life,
-    /// Of the messages, how many amend; half of these only take lots away, half move the price.
+    /// Of the messages that are no cancel, how many amend; half of these only take lots away, half move the price.
     amend: f64,
     /// Of the new orders, how many are IOC, and how many of those reach a maker.
     ioc: f64,
@@ -54,7 +54,7 @@ pub fn markets() -> [Market; 5] {
             about: "median order life 2,000 messages: 0.4 ms at 5 M messages/s",
             reach: Reach::Touch { step: 4 },
             life: Life::LogNormal { median: 2_000.0, sigma: 1.8 },
-            amend: 0.2,
+            amend: 0.32,
             ioc: 0.15,
             ioc_hits: 0.15,
             quantity: 100,
@@ -237,13 +237,13 @@ impl Draw<'_> {
         let at = self.pick(0)?;
         let Placed { key, side, mut price } = self.rested[at];
         let mut quantity = self.book.remaining(OrderKey(key))?.0;
+        self.counts.amends += 1;
         if quantity > 1 && self.random.random_bool(0.5) {
             quantity = self.random.random_range(1..quantity);
-        } else {
-            price = self.passive_price(side);
-            self.rested[at].price = price;
+            return Some(Command { kind: Kind::Reduce, side, key, price, quantity });
         }
-        self.counts.amends += 1;
+        price = self.passive_price(side);
+        self.rested[at].price = price;
         Some(Command { kind: Kind::Replace, side, key, price, quantity })
     }
 
@@ -300,6 +300,10 @@ impl Draw<'_> {
         let time_in_force = match command.kind {
             Kind::Cancel => {
                 self.book.cancel(key, &mut self.counts);
+                return;
+            }
+            Kind::Reduce => {
+                self.book.reduce(key, Quantity(command.quantity), &mut self.counts);
                 return;
             }
             Kind::Replace => {

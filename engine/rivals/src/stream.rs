@@ -25,8 +25,11 @@ pub enum Kind {
     PostOnly,
     /// Takes out the order of this key.
     Cancel,
+    /// Leaves the order of this key only so many lots, in its place in the queue. An engine that cannot do that takes
+    /// it out and places a new one, which is then the last of its price.
+    Reduce,
     /// Takes out the order of this key and places a limit order of the same key, at the end of the queue of its
-    /// price: an amendment as every engine can do it. One message, two commands for most engines.
+    /// price: it moves. One message, two commands for most engines.
     Replace,
 }
 

@@ -2,11 +2,12 @@
 
 use crate::mix::Stream;
 use engine_core::bell::{Bell, ThreadBell};
-use engine_core::executor::threads::{Port, Threads};
+use engine_core::executor::threads::{Manner, Port, Threads};
 use engine_core::executor::{AtRest, MarketSink};
 use engine_core::instrument::Market;
 use engine_core::message::*;
 use engine_core::pipeline::{self, Shape};
+use gateway::cores::Cores;
 use gateway::feed::{FeedDoor, feed};
 use gateway::rooms::Registry;
 use gateway::rooms::view::View;
@@ -18,12 +19,17 @@ use std::time::{Duration, Instant};
 /// Between two looks at the reports: a reactor's turn under load. Picked by eye.
 const BURST: usize = 64;
 
-/// What is behind the matchers.
+/// How long the port of the open loop rests between two looks, unless it is rung.
+const LOOK_EVERY: Duration = Duration::from_micros(20);
+
+/// What is behind the matchers, and which core runs what.
 #[derive(Clone, Copy)]
 pub enum Sinks {
     None,
     /// The gateway's feeds, with a room of depth and trades for each symbol.
     Feeds,
+    /// The same; sequencers share a core, matchers and the port another.
+    FeedsTied,
 }
 
 pub struct Run {
@@ -68,9 +74,9 @@ pub fn on_threads(shards: AtRest, stream: &Stream, sinks: Sinks) -> Run {
 }
 
 /// The stream at `rate` commands a second, each at its time. Prints how long answers take.
-pub fn open_loop(shape: Shape, stream: &Stream, rate: f64) {
+pub fn open_loop(shape: Shape, sinks: Sinks, stream: &Stream, rate: f64) {
     let shards = pipeline::build(shape, &crate::mix::market());
-    let (engine, mut port, heard) = start(shards, stream, Sinks::Feeds);
+    let (engine, mut port, heard) = start(shards, stream, sinks);
     let mut latencies = Histogram::<u64>::new(3).expect("three digits are allowed");
     let apart = 1e9 / rate;
     let (start, mut sent, mut answered) = (Instant::now(), 0, 0);
@@ -82,7 +88,7 @@ pub fn open_loop(shape: Shape, stream: &Stream, rate: f64) {
         }
         port.flush();
         let now = start.elapsed().as_nanos() as f64;
-        let taken = port.take_reports(usize::MAX, |report| {
+        port.take_reports(usize::MAX, |report| {
             if let Recipient::Asker(origin) = report.to {
                 let number = (origin.request / 2) as usize - 1 - opening;
                 let latency = (now - number as f64 * apart).max(0.0);
@@ -90,10 +96,8 @@ pub fn open_loop(shape: Shape, stream: &Stream, rate: f64) {
                 answered += 1;
             }
         });
-        if taken == 0 {
-            let next = Duration::from_nanos((sent as f64 * apart) as u64).saturating_sub(start.elapsed());
-            heard.bell.wait(Some(next.min(Duration::from_micros(50))), || port.has_reports());
-        }
+        // The port has no core of its own to spin on: it looks in from time to time, and finds a burst of both.
+        heard.bell.wait(Some(LOOK_EVERY), || false);
     }
     drop(port);
     engine.join().check();
@@ -116,14 +120,20 @@ fn start(shards: AtRest, stream: &Stream, sinks: Sinks) -> (Threads, Port, Heard
             let markets = shards.matchers.iter().map(|_| Box::new(()) as _).collect();
             pipeline::run_threads(shards, bells, markets, Default::default())
         }
-        Sinks::Feeds => with_feeds(shards, bells),
+        Sinks::Feeds => with_feeds(shards, bells, Manner::default()),
+        Sinks::FeedsTied => {
+            let (sequencers, cores) = (shards.sequencers.len(), Cores::new(&[0, 1]));
+            cores.take(1);
+            let begin = Arc::new(move |thread| cores.take((thread >= sequencers) as usize));
+            with_feeds(shards, bells, Manner { begin, ..Manner::default() })
+        }
     };
     let mut port = ports.pop().expect("one bell, one port");
     let mut heard = Heard { bell, ..Heard::default() };
     heard.bell.attach();
     for input in &stream.opening {
         submit(&mut port, *input, &mut heard);
-        if let Command::Open { account } = input.command {
+        if let Command::Open { account, .. } = input.command {
             while port.watch(account, true).is_err() {
                 port.flush();
                 heard.hear(&mut port);
@@ -139,13 +149,13 @@ fn start(shards: AtRest, stream: &Stream, sinks: Sinks) -> (Threads, Port, Heard
     (engine, port, heard)
 }
 
-fn with_feeds(shards: AtRest, bells: Vec<Arc<dyn Bell>>) -> (Threads, Vec<Port>) {
+fn with_feeds(shards: AtRest, bells: Vec<Arc<dyn Bell>>, manner: Manner) -> (Threads, Vec<Port>) {
     let market: Arc<Market> = crate::mix::market();
     let venue = Arc::new(Venue::new(market.clone(), Vec::new(), 500));
     let feeds = shards.matchers.iter().map(|_| feed(venue.clone(), Vec::new(), Arc::default()));
     let (feeds, doors): (Vec<_>, Vec<_>) = feeds.unzip();
     let sinks = feeds.into_iter().map(|feed| Box::new(feed) as Box<dyn MarketSink>).collect();
-    let (engine, ports) = pipeline::run_threads(shards, bells, sinks, Default::default());
+    let (engine, ports) = pipeline::run_threads(shards, bells, sinks, manner);
     let registry = Registry::new(100);
     let doors = doors.into_iter().zip(&engine.matcher_bells);
     registry.open(doors.map(|(door, bell)| door(bell.clone())).collect::<Vec<FeedDoor>>());

@@ -1,7 +1,7 @@
 //! How many orders a second does the whole engine take, from a port to the last report, with the feed behind it?
 //!
 //! `cargo bench -p gateway --bench pipeline` measures. With `RINGSIDE_BENCH=tiny`, or without cargo's `--bench`, it runs in
-//! a blink, to show that it still works.
+//! a blink, to show that it still works. `-- 2×` measures only the rows whose names contain that.
 //!
 //! One seeded stream (`engine/core/benches/mix`) of 100 accounts. Each command is checked, held, matched, settled and
 //! reported; every account is watched, so executions and balances come out as well; behind each matcher the feed keeps
@@ -33,6 +33,7 @@ fn main() {
     let rows = Rows {
         commands: if full { 1_000_000 } else { 2_000 },
         rounds: if full { 5 } else { 1 },
+        wanted: std::env::args().skip(1).find(|arg| !arg.starts_with('-')).unwrap_or_default(),
         expected: None,
     };
     println!("seed {SEED}, {} commands{}", rows.commands, if full { "" } else { ", tiny" });
@@ -46,6 +47,8 @@ fn main() {
 struct Rows {
     commands: usize,
     rounds: usize,
+    /// Part of the names of the rows that are measured.
+    wanted: String,
     /// The checksum of all rows that must agree.
     expected: Option<u64>,
 }
@@ -66,8 +69,12 @@ impl Rows {
         self.row("1×1, no feed", shape(1, 1), bare, mix);
         for (sequencers, matchers) in [(1, 1), (2, 1), (1, 2), (2, 2)] {
             let shape = shape(sequencers, matchers);
-            let best = self.row(&format!("{sequencers}×{matchers}"), shape, fed, mix);
-            open_loop(shape, &draw(mix), 0.5e9 / best);
+            if let Some(best) = self.row(&format!("{sequencers}×{matchers}"), shape, fed, mix) {
+                open_loop(shape, Sinks::Feeds, &draw(mix), 0.5e9 / best);
+            }
+        }
+        if let Some(best) = self.row("1×1, tied", shape(1, 1), Threads(Sinks::FeedsTied), mix) {
+            open_loop(shape(1, 1), Sinks::FeedsTied, &draw(mix), 0.5e9 / best);
         }
         self.row("2×1, in order", shape(2, 1), fed, Mix { tickets: true, ..mix });
         for accounts in [10_000, 100_000, 1_000_000].map(many) {
@@ -79,8 +86,11 @@ impl Rows {
         }
     }
 
-    /// Measures and prints. Returns the nanoseconds a command takes at best.
-    fn row(&mut self, name: &str, shape: Shape, how: How, mix: Mix) -> f64 {
+    /// Measures and prints, if the row is wanted. Returns the nanoseconds a command takes at best.
+    fn row(&mut self, name: &str, shape: Shape, how: How, mix: Mix) -> Option<f64> {
+        if !name.contains(&self.wanted) {
+            return None;
+        }
         let stream = draw(mix);
         let (mut times, mut cpu) = (Vec::new(), Vec::new());
         let (mut reports, mut live, mut checksum) = (0, 0, 0);
@@ -108,7 +118,7 @@ impl Rows {
             1e9 / middle,
             reports as f64 / mix.commands as f64
         );
-        best
+        Some(best)
     }
 }
 

@@ -42,4 +42,9 @@ impl Levels {
     pub fn asks(&self) -> impl Iterator<Item = (Price, Quantity)> + '_ {
         self.asks.iter().map(|(price, total)| (*price, *total))
     }
+
+    /// The best bid and the best ask.
+    pub fn best(&self) -> [Option<(Price, Quantity)>; 2] {
+        [self.bids().next(), self.asks().next()]
+    }
 }

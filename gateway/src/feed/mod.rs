@@ -20,9 +20,11 @@ use crate::wire::name::Stream;
 use crate::ws;
 use bytes::Bytes;
 use engine_core::bell::{Bell, ThreadBell};
+use engine_core::book::Book;
 use engine_core::counters::{Counter, Histogram};
 use engine_core::executor::MarketSink;
-use engine_core::matcher::{MarketEvent, TradePrint};
+use engine_core::matcher::{MarketEvent, Matcher, TradePrint};
+use engine_core::message::SymbolState;
 use engine_core::units::*;
 use levels::Levels;
 use std::collections::{HashMap, VecDeque};
@@ -223,6 +225,28 @@ impl MarketSink for Feed {
 }
 
 impl Feed {
+    /// Begins where `matcher` stands: for an engine that has a past. Trades of that past are not told again.
+    pub fn resume(&mut self, matcher: &Matcher) {
+        for (id, counters) in matcher.counters() {
+            let symbol = self.symbols.entry(id).or_default();
+            for side in [Side::Buy, Side::Sell] {
+                matcher.book(id).levels(side, |price, total| {
+                    symbol.levels.set(side, price, total);
+                    true
+                });
+            }
+            (symbol.sequence, symbol.published) = (counters.sequence, counters.sequence);
+            (symbol.last_trade, symbol.at) = (counters.trade, matcher.now(id));
+            symbol.best = symbol.levels.best();
+            self.venue.set_top(id, symbol.best);
+            let state = matcher.state(id);
+            if state != SymbolState::Trading {
+                symbol.status = Some(market::Status { state, ts: symbol.at });
+                self.venue.set_state(id, state);
+            }
+        }
+    }
+
     fn publish_symbol(&mut self, id: SymbolId) {
         let format = self.venue.format(id);
         let symbol = self.symbols.get_mut(&id).expect("touched symbols are known");
@@ -255,12 +279,10 @@ impl Feed {
         }
         changed.clear();
 
-        let best = [levels.bids().next(), levels.asks().next()];
+        let best = levels.best();
         if best != symbol.best {
             symbol.best = best;
-            let top = &self.venue.tops[id.0 as usize];
-            top.bid.store(best[0].map_or(0, |(price, _)| price.0), Ordering::Relaxed);
-            top.ask.store(best[1].map_or(0, |(price, _)| price.0), Ordering::Relaxed);
+            self.venue.set_top(id, best);
             let [bid, ask] = best.map(|level| level.map(Into::into));
             let bbo = market::Bbo { seq: symbol.sequence, bid, ask, ts: symbol.at };
             market::bbo(self.scratch.payload(), &format, bbo);

@@ -2,7 +2,7 @@
 
 use super::Reactor;
 use super::fanout::{Membership, Place};
-use crate::accounts::Login;
+use crate::accounts::{Login, anonymous_name};
 use crate::rooms::view::View;
 use crate::session::{Host, LoggedIn};
 use crate::venue::Venue;
@@ -64,10 +64,12 @@ impl Client<'_> {
     }
 
     /// What is refused of it carries the login's `request`, so that the client hears of it.
-    fn open_paper_account(&mut self, login: Login, request: u32) -> Result<(), Overloaded> {
+    fn open_paper_account(&mut self, name: &str, login: Login, request: u32) -> Result<(), Overloaded> {
         let account = login.account();
         // Said at every login: another reactor may have made the account a moment ago, and its word may come later.
-        self.input(Command::Open { account }, request)?;
+        let name = AccountName::new(name);
+        debug_assert!(name.is_some(), "sessions take no other names");
+        self.input(Command::Open { account, name }, request)?;
         if let Login::Created(account) = login {
             for (asset, amount) in self.reactor.shared.venue.clone().paper_funds.iter().copied() {
                 self.input(Command::Deposit { account, asset, amount }, request)?;
@@ -77,8 +79,8 @@ impl Client<'_> {
     }
 
     /// Opens the account, has its news come to this reactor, and asks for a look at it.
-    fn enter(&mut self, login: Login, request: u32) -> Result<(), Overloaded> {
-        self.open_paper_account(login, request)?;
+    fn enter(&mut self, name: &str, login: Login, request: u32) -> Result<(), Overloaded> {
+        self.open_paper_account(name, login, request)?;
         let account = login.account();
         if !self.reactor.watchers.contains_key(&account) {
             // If the rest fails it stays watched by nobody here, which is harmless.
@@ -147,7 +149,7 @@ impl Host for Client<'_> {
         let login = shared.accounts.login(name);
         let login =
             login.ok_or_else(|| Refusal::new(ErrorCode::Overloaded, "no more accounts can be opened"))?;
-        if let Err(full) = self.enter(login, request) {
+        if let Err(full) = self.enter(name, login, request) {
             if let Login::Created(_) = login {
                 shared.accounts.forget(name); // it may have a part of its money only
             }
@@ -175,7 +177,7 @@ impl Host for Client<'_> {
     }
 
     fn anonymous_name(&self) -> String {
-        format!("connection-{}", self.reactor.shared.anonymous.fetch_add(1, Ordering::Relaxed))
+        anonymous_name(self.reactor.shared.anonymous.fetch_add(1, Ordering::Relaxed))
     }
 }
 

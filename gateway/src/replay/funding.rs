@@ -22,7 +22,7 @@ pub fn fund(accounts: u32, at: Timestamp, market: &Market, funds: &[Fund]) -> Ve
     let mut inputs = Vec::new();
     let mut push = |command| inputs.push(Input { origin: Origin::default(), at, ticket: 0, command });
     for account in (0..accounts).map(AccountId) {
-        push(Command::Open { account });
+        push(Command::Open { account, name: None });
         for Fund { asset, units } in funds {
             let asset = market.asset(asset).expect("the replay's own market");
             let amount = Amount(units * 10u128.pow(asset.decimals as u32));

@@ -67,6 +67,12 @@ impl Exchange {
         assert!(asked.expect("every system has kill").success());
     }
 
+    /// Ends the process as a crash does.
+    pub fn kill(&mut self) {
+        self.process.kill().expect("it is our child");
+        self.wait();
+    }
+
     /// Waits until it has.
     pub fn wait(&mut self) -> std::process::ExitStatus {
         self.process.wait().expect("it is our child")

@@ -14,6 +14,7 @@ mod echo;
 mod followed;
 mod halt_and_auction;
 mod http_queries;
+mod killed;
 mod limits;
 mod order_life;
 mod orders_of_every_kind;

@@ -71,7 +71,7 @@ pub fn draw(mix: Mix) -> Stream {
     };
     let mut opening = Vec::new();
     for account in (0..accounts).map(AccountId) {
-        opening.push(input(Command::Open { account }));
+        opening.push(input(Command::Open { account, name: None }));
         // Plenty, so that nothing depends on which settlement a sequencer saw first.
         let deposit =
             |asset| Command::Deposit { account, asset: AssetId(asset), amount: Amount(10u128.pow(30)) };

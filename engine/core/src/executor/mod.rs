@@ -1,10 +1,11 @@
-//! The two ways to run the same shards.
+//! The ways to run the same shards.
 //!
-//! [`inline`] runs all of them in the caller's thread in a defined order: recovery, replay, simulation. [`threads`]
-//! gives each its own thread and joins them by lanes: the live exchange. Neither adds to what a shard decides; they
-//! move messages.
+//! [`inline`] runs all of them in the caller's thread in a defined order: replay, tests. [`threads`] gives each its own
+//! thread and joins them by lanes: the live exchange. Neither adds to what a shard decides; they move messages.
+//! [`shadow`] does again what their logs say they did: recovery, snapshots.
 
 pub mod inline;
+pub mod shadow;
 pub mod threads;
 
 use crate::log::ShardLog;

@@ -208,9 +208,10 @@ pub fn start(
         matcher_counters: (0..m).map(|_| Arc::default()).collect(),
     };
     let lanes = ingress_out.into_iter().zip(settlements_out).zip(orders_in).zip(reports_in);
-    for (i, (shard, (((ingress, settlements), orders), reports))) in
+    for (i, (mut shard, (((ingress, settlements), orders), reports))) in
         shards.sequencers.into_iter().zip(lanes).enumerate()
     {
+        shard.log.ring_when_durable(sequencer_bells[i].clone());
         let thread = SequencerThread {
             position: shard.log.durable(), // what is there at the start was read from what is durable
             shard,
@@ -230,7 +231,8 @@ pub fn start(
         threads.sequencers.push(spawn(format!("sequencer-{i}"), i, &manner, move |spins| thread.run(spins)));
     }
     let lanes = orders_out.into_iter().zip(settlements_in).zip(markets);
-    for (j, (shard, ((orders, settlements), market))) in shards.matchers.into_iter().zip(lanes).enumerate() {
+    for (j, (mut shard, ((orders, settlements), market))) in shards.matchers.into_iter().zip(lanes).enumerate() {
+        shard.log.ring_when_durable(matcher_bells[j].clone());
         let thread = MatcherThread {
             orders,
             exits: MatcherExits {
@@ -375,11 +377,13 @@ impl SequencerThread {
                 return self.shard;
             }
             if !worked {
-                let congested = !reports_out || !orders_out || !self.gate.is_empty();
-                let Self { bell, ingress, settlements, flush_sent, .. } = &mut self;
-                idle(bell, spins, congested, || {
+                let Self { shard, bell, ingress, settlements, gate, flush_sent, .. } = &mut self;
+                idle(bell, spins, !reports_out || !orders_out, || {
                     let ports_gone = !*flush_sent && ingress.iter_mut().all(Receiver::is_finished);
-                    ports_gone || any_next(settlements) || any_next(ingress)
+                    let takes_inputs = gate.len() < GATE_REPORTS_MAX;
+                    gate.opens(shard.log.durable())
+                        || any_next(settlements)
+                        || takes_inputs && (ports_gone || any_next(ingress))
                 });
             }
         }
@@ -636,9 +640,12 @@ impl MatcherThread {
             if !worked {
                 // A message that waits for its ticket is no work yet, and a bell may not ring for the one before it.
                 let early = !self.next_tickets.is_empty() && any_next(&mut self.orders);
-                let congested = !settlements_out || !self.exits.gate.is_empty() || early;
-                idle(&self.bell, spins, congested, || {
-                    any_next(&mut self.orders) || self.exits.market.wants_publish()
+                let Self { shard, orders, exits: MatcherExits { gate, market, .. }, bell, .. } = &mut self;
+                idle(bell, spins, !settlements_out || early, || {
+                    let takes_orders = gate.len() < GATE_REPORTS_MAX;
+                    gate.opens(shard.log.durable())
+                        || market.wants_publish()
+                        || takes_orders && any_next(orders)
                 });
                 self.exits.market.publish();
             }

@@ -174,6 +174,11 @@ impl Matcher {
         self.symbol(symbol).desk.state
     }
 
+    /// The time of a symbol's newest command.
+    pub fn now(&self, symbol: SymbolId) -> Timestamp {
+        self.symbol(symbol).desk.now()
+    }
+
     /// Checks what must always hold of the shard's symbols. Costs a pass over all orders.
     ///
     /// # Panics

@@ -61,6 +61,8 @@ pub enum Command {
     Open {
         /// The account.
         account: AccountId,
+        /// What it is called outside, if anything. The first name it is opened with stays.
+        name: Option<AccountName>,
     },
     /// Money comes in from outside.
     Deposit {
@@ -203,7 +205,7 @@ impl Command {
     /// The account whose command it is; none for what concerns the whole exchange.
     pub fn account(&self) -> Option<AccountId> {
         match *self {
-            Command::Open { account } | Command::Deposit { account, .. } => Some(account),
+            Command::Open { account, .. } | Command::Deposit { account, .. } => Some(account),
             Command::Withdraw { account, .. } | Command::EndWithdrawal { account, .. } => Some(account),
             Command::Transfer { account, .. } | Command::SetAccount { account, .. } => Some(account),
             Command::Cancel { account, .. } | Command::CancelAll { account, .. } => Some(account),

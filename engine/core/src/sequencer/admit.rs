@@ -157,6 +157,7 @@ impl Sequencer {
                 return Err(Reject::Overloaded);
             }
             Answer::Pending => self.repeats_waiting.push((record.slot, input.origin)),
+            Answer::Replaced => unreachable!("the table does not lead there"),
             Answer::Acked => {
                 let body = ReportBody::OrderAck {
                     order_id: submit.order_id,

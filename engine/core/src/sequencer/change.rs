@@ -4,7 +4,7 @@ use super::holds::{extra_for, held_asset};
 use super::order_ids::Answer;
 use super::orders::{Amending, Order, Slot};
 use super::{Outbox, Sequencer};
-use crate::limits::DEAD_MAN_US_MAX;
+use crate::limits::{DEAD_MAN_US_MAX, REQUESTS_PER_ORDER_MAX};
 use crate::message::*;
 use crate::units::*;
 
@@ -40,6 +40,7 @@ impl Sequencer {
             return Err(match record.answer {
                 Answer::Rejected(_) => Reject::UnknownOrder,
                 Answer::Pending | Answer::Acked => Reject::TooLate,
+                Answer::Replaced => unreachable!("the table does not lead there"),
             });
         }
         let order = self.orders.get(record.slot);
@@ -117,7 +118,10 @@ impl Sequencer {
     ) -> Result<(), Reject> {
         let key = self.orders.key(slot);
         let order = self.orders.get_mut(slot);
-        order.requests = order.requests.checked_add(1).ok_or(Reject::Overloaded)?;
+        if cause != CancelCause::System && order.requests >= REQUESTS_PER_ORDER_MAX {
+            return Err(Reject::Overloaded);
+        }
+        order.requests = order.requests.checked_add(1).expect("the exchange does not ask so often");
         let symbol = order.symbol;
         self.send(symbol, ticket, MatcherOrder::Cancel { key, cause }, out);
         Ok(())
@@ -185,11 +189,13 @@ impl Sequencer {
         let more = quantity.0 as i64 - old_quantity.0 as i64; // both are at most 2^53
         let extra = extra_for(instrument, order, detail, price, more);
         let asset = held_asset(instrument, order.side);
-        let requests = order.requests.checked_add(1).ok_or(Reject::Overloaded)?;
+        if order.requests >= REQUESTS_PER_ORDER_MAX {
+            return Err(Reject::Overloaded);
+        }
 
         let balance =
             self.owner(slot).balances.hold(asset, extra).map_err(|_| Reject::InsufficientBalance)?;
-        self.orders.get_mut(slot).requests = requests;
+        self.orders.get_mut(slot).requests += 1;
         self.orders.detail_mut(slot).amend = Some(Amending { price, extra });
         if extra.0 > 0 {
             self.tell_balance(slot, balance, out);

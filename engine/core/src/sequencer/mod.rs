@@ -75,6 +75,7 @@ pub struct Sequencer {
 #[derive(Clone, Debug, Default)]
 struct Account {
     open: bool,
+    name: Option<Box<AccountName>>,
     state: AccountState,
     tier: u8,
     /// The number of the last entry of the account's history.
@@ -337,6 +338,11 @@ impl Sequencer {
     pub fn accounts(&self) -> impl Iterator<Item = AccountId> + '_ {
         let open = self.accounts.iter().enumerate().filter(|(_, account)| account.open);
         open.map(|(at, _)| AccountId((at * self.sequencers + self.index) as u32))
+    }
+
+    /// What an account is called outside.
+    pub fn name(&self, account: AccountId) -> Option<AccountName> {
+        self.accounts[self.find(account)?].name.as_deref().copied()
     }
 
     /// Money that came and went other than by trades, and fees, by asset.

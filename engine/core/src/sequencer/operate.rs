@@ -14,7 +14,7 @@ impl Sequencer {
         // One sequencer answers what all of them are told.
         let first = self.index == 0;
         let result = match command {
-            Command::Open { account } => self.open(account),
+            Command::Open { account, name } => self.open(account, name),
             Command::Deposit { account, asset, amount } => self.deposit(account, asset, amount, out),
             Command::Withdraw { account, id, asset, amount } => {
                 self.withdraw(account, id, asset, amount, out)
@@ -57,7 +57,7 @@ impl Sequencer {
         out.answer(AccountId(0), asker, self.now, body);
     }
 
-    fn open(&mut self, account: AccountId) -> Result<(), Reject> {
+    fn open(&mut self, account: AccountId, name: Option<AccountName>) -> Result<(), Reject> {
         if account.0 >= ACCOUNTS_MAX {
             return Err(Reject::UnknownAccount);
         }
@@ -68,7 +68,11 @@ impl Sequencer {
         if self.accounts.len() <= at {
             self.accounts.resize_with(at + 1, Account::default);
         }
-        self.accounts[at].open = true;
+        let owner = &mut self.accounts[at];
+        owner.open = true;
+        if owner.name.is_none() {
+            owner.name = name.map(Box::new);
+        }
         Ok(())
     }
 

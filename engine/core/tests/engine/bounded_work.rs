@@ -34,7 +34,7 @@ fn sweep(orders: u64) -> Vec<Numbered<ToMatcher>> {
     let mut say =
         |command| hand.input(&Input { origin: Origin::default(), at: Timestamp(0), ticket: 0, command });
     for account in (0..100).map(AccountId) {
-        say(Command::Open { account });
+        say(Command::Open { account, name: None });
         for asset in [AssetId(0), AssetId(2)] {
             say(Command::Deposit { account, asset, amount: Amount(10u128.pow(30)) });
         }
@@ -89,7 +89,7 @@ fn timers_that_run_out_together_are_seen_to_one_account_at_a_time() {
         }
     };
     for account in (0..ACCOUNTS).map(AccountId) {
-        say(1, Command::Open { account });
+        say(1, Command::Open { account, name: None });
         say(1, Command::Deposit { account, asset: AssetId(2), amount: Amount(10u128.pow(20)) });
         let order_id = ClientOrderId::new("a").unwrap();
         let order = Submit::limit(
@@ -140,7 +140,7 @@ fn the_places_for_stops_are_shared() {
     let full = SPECIALS_PER_SYMBOL_MAX as u32 / SPECIALS_PER_ACCOUNT_MAX;
     for account in (0..=full).map(AccountId) {
         for command in [
-            Command::Open { account },
+            Command::Open { account, name: None },
             Command::Deposit { account, asset: AssetId(2), amount: Amount(10u128.pow(20)) },
         ] {
             hand.input(&Input { origin: Origin::default(), at: Timestamp(0), ticket: 0, command });

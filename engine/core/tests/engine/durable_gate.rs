@@ -14,7 +14,7 @@ use engine_core::message::*;
 use engine_core::pipeline::{self, Shape};
 use engine_core::units::*;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 const ANN: AccountId = AccountId(0);
 /// Entries of the sequencer's log once ann is open and has money.
@@ -146,12 +146,15 @@ struct Positions {
     durable: AtomicU64,
     /// Whether `append` waits.
     stopped: AtomicBool,
+    /// Rung when more is durable.
+    bell: OnceLock<Arc<dyn Bell>>,
 }
 
 impl HandLog {
     /// What was and is appended before `position` is durable.
     fn release(&self, position: Position) {
         self.0.durable.store(position, Ordering::SeqCst);
+        self.0.bell.get().expect("it has been told").ring();
     }
 
     fn release_all(&self) {
@@ -191,6 +194,10 @@ impl<I> ShardLog<I> for HandLog {
     }
 
     fn truncate(&mut self, _: Position) {}
+
+    fn ring_when_durable(&mut self, bell: Arc<dyn Bell>) {
+        self.0.bell.set(bell).ok().expect("once");
+    }
 }
 
 struct Tape(Arc<Mutex<Vec<MarketEvent>>>);
@@ -226,7 +233,8 @@ impl Stage {
         let mut port = ports.pop().unwrap();
         port.watch(ANN, true).unwrap();
         let deposit = |asset| Command::Deposit { account: ANN, asset, amount: Amount(10u128.pow(30)) };
-        for command in [Command::Open { account: ANN }, deposit(AssetId(0)), deposit(AssetId(2))] {
+        for command in [Command::Open { account: ANN, name: None }, deposit(AssetId(0)), deposit(AssetId(2))]
+        {
             port.submit(input(0, command)).unwrap();
         }
         port.flush();

@@ -33,7 +33,7 @@ proptest! {
     ) {
         let mut run = Run::new(sequencers, matchers);
         for account in (0..ACCOUNTS).map(AccountId) {
-            run.apply(Command::Open { account }, 0);
+            run.apply(Command::Open { account, name: None }, 0);
         }
         for (command, passed) in commands {
             run.apply(command, passed);

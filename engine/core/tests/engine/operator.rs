@@ -479,7 +479,7 @@ fn an_order_that_overtakes_its_listing_is_refused_and_so_is_what_its_owner_wants
     let order = Submit::limit(account, symbol, order_id, Side::Buy, Price(1), Quantity(2));
     let (price, quantity) = (None, Some(Quantity(1)));
     for command in [
-        Command::Open { account },
+        Command::Open { account, name: None },
         Command::Deposit { account, asset: quote, amount: Amount(u64::MAX.into()) },
         Command::ListAsset(AssetListing::new(base, "NEW", 6).unwrap()),
         Command::List(listing),
@@ -509,11 +509,11 @@ fn a_transfer_that_overtakes_the_listing_of_its_asset_comes_back() {
     let asset = AssetId(market().assets.len() as u16);
     let (account, to, amount) = (AccountId(0), AccountId(1), Amount(5));
     let input = |command| Input { origin: Origin::default(), at: Timestamp(1), ticket: 0, command };
-    hand.input(&input(Command::Open { account: to }));
+    hand.input(&input(Command::Open { account: to, name: None }));
     // Of the two sequencers only the giver's has been told of the asset.
     let mut out = Default::default();
     for command in [
-        Command::Open { account },
+        Command::Open { account, name: None },
         Command::ListAsset(AssetListing::new(asset, "NEW", 6).unwrap()),
         Command::Deposit { account, asset, amount },
     ] {

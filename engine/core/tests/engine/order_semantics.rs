@@ -29,7 +29,9 @@
 
 use crate::by_hand::ByHand;
 use crate::stage::{asking, check, market, tell};
-use engine_core::limits::{OPEN_ORDERS_PER_ACCOUNT_MAX, ORDER_ID_WINDOW_US, REPEATS_WAITING_MAX};
+use engine_core::limits::{
+    OPEN_ORDERS_PER_ACCOUNT_MAX, ORDER_ID_WINDOW_US, REPEATS_WAITING_MAX, REQUESTS_PER_ORDER_MAX,
+};
 use engine_core::message::*;
 use engine_core::units::*;
 
@@ -626,10 +628,28 @@ fn a_cancel_overtakes_nothing() {
     hand.sequencers[0].check();
 }
 
+#[test]
+fn who_asks_too_often_is_refused_and_the_exchange_still_cancels() {
+    let mut hand = funded_by_hand();
+    hand.input(&submit_at(1, 5, "a"));
+    (0..REQUESTS_PER_ORDER_MAX).for_each(|_| hand.input(&cancel("a")));
+    assert!(hand.reports.is_empty(), "the matcher has not answered");
+    hand.input(&cancel("a"));
+    assert!(matches!(
+        hand.reports[..],
+        [Report { body: ReportBody::CancelReject { reason: Reject::Overloaded, .. }, .. }]
+    ));
+    let (account, state) = (AccountId(0), AccountState::Suspended);
+    hand.input(&Input { command: Command::SetAccount { account, state, tier: 0 }, ..cancel("a") });
+    hand.carry_all(1);
+    assert!(hand.sequencers[0].view(account).unwrap().orders.is_empty());
+    hand.sequencers[0].check();
+}
+
 fn funded_by_hand() -> ByHand {
     let mut hand = ByHand::new(1, 1, &market());
     for command in [
-        Command::Open { account: AccountId(0) },
+        Command::Open { account: AccountId(0), name: None },
         Command::Deposit { account: AccountId(0), asset: AssetId(2), amount: Amount(1000) },
     ] {
         hand.input(&Input { origin: Origin::default(), at: Timestamp(0), ticket: 0, command });

@@ -171,7 +171,7 @@ fn input(origin: Origin, command: Command) -> Input {
 fn opening() -> impl Iterator<Item = Command> {
     (0..ACCOUNTS).map(AccountId).flat_map(|account| {
         let deposit = move |asset| Command::Deposit { account, asset, amount: Amount(10u128.pow(30)) };
-        std::iter::once(Command::Open { account }).chain((0..3).map(AssetId).map(deposit))
+        std::iter::once(Command::Open { account, name: None }).chain((0..3).map(AssetId).map(deposit))
     })
 }
 

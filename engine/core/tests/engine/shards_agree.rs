@@ -53,7 +53,7 @@ pub fn flow(seed: u64, orders: usize) -> Vec<Input> {
         inputs.push(Input { origin: Origin::default(), at: Timestamp(at), ticket, command });
     };
     for account in (0..ACCOUNTS).map(AccountId) {
-        push(Command::Open { account });
+        push(Command::Open { account, name: None });
         for asset in 0..3 {
             push(Command::Deposit { account, asset: AssetId(asset), amount: Amount(10u128.pow(30)) });
         }
@@ -150,8 +150,8 @@ fn and_the_logs_alone_give_the_state_back() {
             flow(seed, 6_000).into_iter().map(|input| Input { ticket: 0, ..input }).collect();
         for (sequencers, matchers) in [(1, 1), (2, 2), (4, 3)] {
             let logged = threads(&inputs, shape(sequencers, matchers));
-            let mut rebuilt = pipeline::build(shape(sequencers, matchers), &market());
-            pipeline::rebuild(&logged, &mut rebuilt);
+            let fresh = pipeline::build(shape(sequencers, matchers), &market());
+            let rebuilt = pipeline::rebuild(&logged, fresh);
             assert_eq!(summary(&rebuilt), summary(&logged), "{sequencers}×{matchers} seed {seed}");
         }
     }

@@ -82,7 +82,7 @@ impl Stage {
             ["sequence"] => return self.tape.sequence(SymbolId(0)).to_string(),
             ["fund", name, ref amounts @ ..] => {
                 let account = self.account(name);
-                let opened = self.apply(Command::Open { account });
+                let opened = self.apply(Command::Open { account, name: None });
                 return without_done(opened + &self.deposit(account, amounts));
             }
             ["deposit", name, ref amounts @ ..] => {

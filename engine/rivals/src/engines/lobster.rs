@@ -2,7 +2,8 @@
 //!
 //! Driven by `OrderBook::execute`, its only door, with the arena as large as the stream wants it and its statistics
 //! off. It knows neither IOC nor post-only: an IOC order is a limit order whose rest is cancelled, a post-only order is
-//! placed if the best price allows it. A level that was ever used stays in its tree, empty, and is walked over again
+//! placed if the best price allows it. It cannot amend, so an order that is reduced loses its place and other makers
+//! trade than should. A level that was ever used stays in its tree, empty, and is walked over again
 //! and again; filled orders stay in its arena.
 
 use lobster::{OrderBook, OrderEvent, OrderType, Side};
@@ -34,7 +35,7 @@ impl Engine for Lobster {
             Kind::PostOnly if self.would_take(command) => {}
             Kind::PostOnly => _ = self.submit(command, tally),
             Kind::Cancel => self.cancel(command),
-            Kind::Replace => {
+            Kind::Reduce | Kind::Replace => {
                 self.cancel(command);
                 self.submit(command, tally);
             }

@@ -2,11 +2,15 @@
 //!
 //! Driven by `OrderBook::execute`, its only door. An order's id is the sequence number of the command that placed it,
 //! so ids are worked out beforehand. Its room is fixed by a constant and is left as it is.
+//!
+//! A limit order that trades at all trades through its own limit: once the best price is acceptable it is matched
+//! without one (`submit_crossable_order` hands `None` on). The drawn streams have no such order; the recorded market has,
+//! and there it makes more fills than the judge.
 
 use matchcore::{
-    CancelCmd, Command as MatchcoreCommand, CommandKind, CommandMeta, CommandOutcome, CommandReport,
-    LimitOrder, NewOrder, OrderBook, OrderFlags, OrderId, OrderKind, Price, Quantity, QuantityPolicy,
-    SequenceNumber, Side, SubmitCmd, TimeInForce, Timestamp,
+    AmendCmd, AmendPatch, CancelCmd, Command as MatchcoreCommand, CommandKind, CommandMeta, CommandOutcome,
+    CommandReport, LimitOrder, LimitOrderPatch, NewOrder, OrderBook, OrderFlags, OrderId, OrderKind, Price,
+    Quantity, QuantityPolicy, SequenceNumber, Side, SubmitCmd, TimeInForce, Timestamp,
 };
 
 use super::{Engine, Tally};
@@ -37,7 +41,7 @@ impl Engine for Matchcore {
                     ids.insert(command.key, next);
                     next += 1;
                 }
-                Kind::Cancel => next += 1,
+                Kind::Cancel | Kind::Reduce => next += 1,
                 // Cancelled by its old id; the new order has the next number but one.
                 Kind::Replace => {
                     ids.insert(command.key, next + 1);
@@ -56,6 +60,7 @@ impl Engine for Matchcore {
             Kind::Ioc => self.submit(command, false, TimeInForce::Ioc, tally),
             Kind::PostOnly => self.submit(command, true, TimeInForce::Gtc, tally),
             Kind::Cancel => self.cancel(command, tally),
+            Kind::Reduce => self.reduce(command, tally),
             Kind::Replace => {
                 self.cancel(command, tally);
                 self.submit(command, false, TimeInForce::Gtc, tally);
@@ -82,6 +87,13 @@ impl Matchcore {
             OrderFlags::new(side(command.side), post_only, time_in_force),
         );
         self.execute(CommandKind::Submit(SubmitCmd { order: NewOrder::Limit(order) }), tally);
+    }
+
+    #[inline]
+    fn reduce(&mut self, command: &Command, tally: &mut Tally) {
+        let left = QuantityPolicy::Standard { quantity: Quantity(command.quantity) };
+        let patch = AmendPatch::Limit(LimitOrderPatch::new().with_quantity_policy(left));
+        self.execute(CommandKind::Amend(AmendCmd { order_id: OrderId(command.key), patch }), tally);
     }
 
     #[inline]

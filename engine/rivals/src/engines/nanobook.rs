@@ -3,17 +3,21 @@
 //! Driven by its `OrderBook`, below its `Exchange`: the exchange copies every trade into a log that only grows. Ids
 //! count submissions, so they are worked out beforehand. It knows no post-only order, so the driver looks at the best
 //! price first. Orders that are gone stay in its map until `clear_history`, which the driver calls now and then: a
-//! book that is never cleared grows without end, and got slower.
+//! book that is never cleared grows without end.
+//!
+//! Its `cancel_order` cannot be used. It finds an order in its queue by the index it came in at, and a fill at the
+//! head moves the others up: the next cancel of that level strikes out another order, and sooner or later a taker
+//! meets an order of nothing and trades zero lots with it for ever. So orders are cancelled by `remove_order`, its
+//! own slower door, which looks for the id in the queue.
+//!
+//! To modify an order is to cancel it and to place another, so an order that is reduced loses its place and other makers
+//! trade than should.
 
 use nanobook::{OrderBook, OrderId, Price, Side, TimeInForce};
 
 use super::{Engine, Tally};
 use crate::stream::{Command, Kind, Stream};
 use std::collections::HashMap;
-
-/// The streams it comes through. Where cancels leave nothing but tombstones on the best level, 0.19.3 looks at that level
-/// again and again and never returns (`match_order_with_policy`), on all other streams within the first 100,000 commands.
-pub const SURVIVES: [&str; 1] = ["wide"];
 
 /// Commands between two clearings. Picked by eye.
 const CLEAR_EVERY: u32 = 65_536;
@@ -40,7 +44,8 @@ impl Engine for Nanobook {
             }
             ids.insert(command.key, next);
             next += 1;
-            let key = if command.kind == Kind::Replace { before } else { next - 1 };
+            let again = matches!(command.kind, Kind::Reduce | Kind::Replace);
+            let key = if again { before } else { next - 1 };
             Command { key, ..*command }
         };
         commands.iter().map(rename).collect()
@@ -54,11 +59,11 @@ impl Engine for Nanobook {
             // A refused order takes an id, too, as the ids were given out beforehand.
             Kind::PostOnly if self.would_take(command) => tally.other(self.book.next_order_id().0),
             Kind::PostOnly => self.submit(command, TimeInForce::GTC, tally),
-            Kind::Cancel => self.cancel(command, tally),
-            Kind::Replace => {
-                self.cancel(command, tally);
-                self.submit(command, TimeInForce::GTC, tally);
-            }
+            Kind::Cancel => tally.other(self.cancel(command)),
+            Kind::Reduce | Kind::Replace => match self.cancel(command) {
+                0 => tally.other(self.book.next_order_id().0),
+                _ => self.submit(command, TimeInForce::GTC, tally),
+            },
         }
         self.since_clearing += 1;
         if self.since_clearing == CLEAR_EVERY {
@@ -91,9 +96,17 @@ impl Nanobook {
         }
     }
 
+    /// Lots that were left, none if the order was gone.
     #[inline]
-    fn cancel(&mut self, command: &Command, tally: &mut Tally) {
-        tally.other(self.book.cancel_order(OrderId(command.key)).unwrap_or_default());
+    fn cancel(&mut self, command: &Command) -> u64 {
+        let id = OrderId(command.key);
+        let Some(order) = self.book.get_order_mut(id).filter(|order| order.is_active()) else {
+            return 0;
+        };
+        let (side, price, left) = (order.side, order.price, order.remaining_quantity);
+        order.cancel();
+        self.book.side_mut(side).remove_order(price, id, left);
+        left
     }
 
     fn would_take(&self, command: &Command) -> bool {

@@ -1,13 +1,14 @@
 //! `orderbook-rs`: a concurrent book, skip lists of levels and sharded hash maps.
 //!
 //! Driven from one thread by `add_order_with_committed`, which hands the fills back also where the rest of an IOC order
-//! is an error, and `cancel_order`. No listener, no risk layer, no self-trade prevention, no fees; a stub clock
+//! is an error, and `update_order` and
+//! `cancel_order`. No listener, no risk layer, no self-trade prevention, no fees; a stub clock
 //! instead of the system's; its tracing is compiled out; ids are the sequential kind, which hash cheapest.
 
 use std::sync::Arc;
 
 use orderbook_rs::{OrderBook, StubClock};
-use pricelevel::{Hash32, Id, OrderType, Price, Quantity, Side, TimeInForce, TimestampMs};
+use pricelevel::{Hash32, Id, OrderType, OrderUpdate, Price, Quantity, Side, TimeInForce, TimestampMs};
 
 use super::{Engine, Tally};
 use crate::stream::{Command, Kind, Stream};
@@ -28,6 +29,7 @@ impl Engine for OrderbookRs {
             Kind::Ioc => self.submit(limit(command, TimeInForce::Ioc), tally),
             Kind::PostOnly => self.submit(post_only(command), tally),
             Kind::Cancel => self.cancel(command, tally),
+            Kind::Reduce => self.reduce(command, tally),
             Kind::Replace => {
                 self.cancel(command, tally);
                 self.submit(limit(command, TimeInForce::Gtc), tally);
@@ -55,6 +57,13 @@ impl OrderbookRs {
         for trade in trades.iter().flat_map(|result| result.match_result.trades().as_vec()) {
             tally.fill(trade.price().as_u128() as u64, trade.quantity().as_u64());
         }
+    }
+
+    #[inline]
+    fn reduce(&mut self, command: &Command, tally: &mut Tally) {
+        let (order_id, new_quantity) = (Id::Sequential(command.key), Quantity::new(command.quantity));
+        let updated = self.0.update_order(OrderUpdate::UpdateQuantity { order_id, new_quantity });
+        tally.other(matches!(updated, Ok(Some(_))).into());
     }
 
     #[inline]

@@ -57,6 +57,10 @@ fn apply(book: &mut impl Book, command: &Command, tally: &mut Tally) {
         Kind::Ioc => submit(book, command, TimeInForce::Ioc, tally),
         Kind::PostOnly => submit(book, command, TimeInForce::PostOnly, tally),
         Kind::Cancel => cancel(book, command, tally),
+        Kind::Reduce => {
+            let before = book.reduce(OrderKey(command.key), Quantity(command.quantity), tally);
+            tally.other(before.map_or(u64::MAX, |before| before.0));
+        }
         Kind::Replace => {
             cancel(book, command, tally);
             submit(book, command, TimeInForce::Gtc, tally);

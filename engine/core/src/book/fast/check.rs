@@ -55,7 +55,11 @@ impl Fast {
         for slot in ladder.best_first() {
             let level = &self.levels[slot];
             assert_eq!(level.side, side, "a level knows its side");
-            assert_eq!(ladder.find(level.price).ok(), Some(slot), "the ladder finds each of its prices");
+            assert_eq!(
+                ladder.find(level.price, &self.levels).ok(),
+                Some(slot),
+                "the ladder finds each of its prices"
+            );
             orders += self.check_queue(level, slot);
         }
         orders

@@ -13,15 +13,26 @@
 //! prices that are all alike in chance, 4 us at 200,000. `benches/book.rs`, `wide`.)
 //!
 //! A block keeps ranks and level numbers in two vectors: a search reads ranks alone, eight to a cache line.
+//!
+//! Most orders come to a price that has a level. For these there is a memo: the lowest bits of a rank say where in it
+//! to look, without a search. It is a hint and no more: of prices with the same lowest bits it knows the one opened
+//! last, so prices that are chosen to collide cost the search and nothing else.
 
 use super::Level;
-use super::slab::Slot;
+use super::slab::{Slab, Slot};
 use crate::units::{Price, Side};
 
-/// Prices of a block at most. Moving half of it is 30 ns; picked as the best of 128 to 1024 on `wide`.
-const BLOCK: usize = 256;
+/// Prices of a block at most. Picked as the best of 32 to 256 on `sweep` and `wide` (`engine/rivals`: 53 and 100 ns a
+/// command, with 256 they were 55 and 117); below it nothing is won that could be told from noise.
+const BLOCK: usize = 128;
 /// A far block with fewer joins its neighbour if there is room: else a book that was wide once stays in crumbs.
 const BLOCK_FEW: usize = BLOCK / 4;
+
+/// Places of the memo at most, 16 KB a side: so many neighbouring prices have one each. With an eighth of it `sweep`
+/// (3,000 prices a side, `engine/rivals`) was a tenth slower.
+const MEMO_MAX: usize = 4096;
+/// The smallest memo: two cache lines.
+const MEMO_MIN: usize = 32;
 
 /// Which levels a side has, in order.
 #[derive(Clone, Debug)]
@@ -35,6 +46,9 @@ pub struct Ladder {
     /// Blocks to be used again: a ladder allocates only to become larger than it ever was.
     spare: Vec<Block>,
     len: usize,
+    /// By the lowest bits of a rank, the level last opened at such a rank, if it is still there. A power of two, at
+    /// least twice as many as levels until it is as large as it gets.
+    memo: Vec<Slot<Level>>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -65,6 +79,7 @@ impl Ladder {
             lowest: Vec::with_capacity(blocks),
             spare: (0..blocks).map(|_| Block::new(BLOCK)).collect(),
             len: 0,
+            memo: vec![Slot::NONE; (2 * levels).next_power_of_two().clamp(MEMO_MIN, MEMO_MAX)],
         }
     }
 
@@ -109,8 +124,17 @@ impl Ladder {
     }
 
     /// The level of a price, or the place to insert one.
-    pub fn find(&self, price: Price) -> Result<Slot<Level>, Place> {
+    #[inline]
+    pub fn find(&self, price: Price, levels: &Slab<Level>) -> Result<Slot<Level>, Place> {
         let rank = self.rank(price);
+        let remembered = self.memo[self.memo_place(rank)];
+        match levels.get(remembered) {
+            Some(level) if level.price == price => Ok(remembered),
+            _ => self.search(rank),
+        }
+    }
+
+    fn search(&self, rank: u64) -> Result<Slot<Level>, Place> {
         let far = if self.is_near(rank) { None } else { self.block_of(rank).or(Some(0)) };
         let block = far.map_or(&self.near, |far| &self.far[far]);
         let at = block.position(rank);
@@ -123,6 +147,11 @@ impl Ladder {
     pub fn insert(&mut self, place: Place, price: Price, level: Slot<Level>) {
         let rank = self.rank(price);
         self.len += 1;
+        if 2 * self.len > self.memo.len() && self.memo.len() < MEMO_MAX {
+            self.grow_memo();
+        }
+        let remembered = self.memo_place(rank);
+        self.memo[remembered] = level;
         let Some(far) = place.far else {
             self.near.insert(place.at, rank, level);
             if self.near.ranks.len() > BLOCK {
@@ -142,18 +171,21 @@ impl Ladder {
         let rank = self.rank(price);
         self.len -= 1;
         if self.is_near(rank) {
-            self.near.remove(rank);
+            let level = self.near.remove(rank);
+            self.forget(rank, level);
             return self.refill_near();
         }
         let far = self.block_of(rank).expect("a price that is not near is in a far block");
-        self.far[far].remove(rank);
+        let level = self.far[far].remove(rank);
+        self.forget(rank, level);
         self.tidy(far);
     }
 
+    /// Takes out the best price, if there is one.
     pub fn remove_best(&mut self) {
+        let (Some(rank), Some(level)) = (self.near.ranks.pop(), self.near.levels.pop()) else { return };
         self.len -= 1;
-        self.near.ranks.pop();
-        self.near.levels.pop();
+        self.forget(rank, level);
         self.refill_near();
     }
 
@@ -170,6 +202,31 @@ impl Ladder {
     /// The far block that a rank is or belongs in; none if it is below all.
     fn block_of(&self, rank: u64) -> Option<usize> {
         self.lowest.partition_point(|lowest| *lowest <= rank).checked_sub(1)
+    }
+
+    // ---- the memo -----------------------------------------------------------------------------------------------
+
+    fn memo_place(&self, rank: u64) -> usize {
+        rank as usize & (self.memo.len() - 1)
+    }
+
+    /// What the memo names is there.
+    fn forget(&mut self, rank: u64, level: Slot<Level>) {
+        let at = self.memo_place(rank);
+        if self.memo[at] == level {
+            self.memo[at] = Slot::NONE;
+        }
+    }
+
+    #[cold]
+    fn grow_memo(&mut self) {
+        self.memo = vec![Slot::NONE; 2 * self.memo.len()];
+        let mask = self.memo.len() - 1;
+        for block in self.far.iter().chain([&self.near]) {
+            for (rank, level) in block.ranks.iter().zip(&block.levels) {
+                self.memo[*rank as usize & mask] = *level;
+            }
+        }
     }
 
     // ---- blocks -------------------------------------------------------------------------------------------------
@@ -238,7 +295,8 @@ impl Block {
     }
 
     /// How many ranks are below `rank`. Halving does not branch on what it finds; comparing the ranks nearest the
-    /// best one by one first was slower (`benches/book.rs`, `touch`: 24 ns without, 26 to 28 ns with 8 to 32 of them).
+    /// best one by one first was slower (`benches/book.rs`, `touch`: 24 ns without, 26 to 28 ns with 8 to 32 of them),
+    /// and so was counting in strides of 16 (`engine/rivals`, `sweep`: 46 ns without, 47 ns with them).
     fn position(&self, rank: u64) -> usize {
         self.ranks.partition_point(|other| *other < rank)
     }
@@ -248,11 +306,11 @@ impl Block {
         self.levels.insert(at, level);
     }
 
-    fn remove(&mut self, rank: u64) {
+    fn remove(&mut self, rank: u64) -> Slot<Level> {
         let at = self.position(rank);
         debug_assert_eq!(self.ranks[at], rank);
         self.ranks.remove(at);
-        self.levels.remove(at);
+        self.levels.remove(at)
     }
 
     /// Moves the upper half to an empty block.
@@ -272,6 +330,7 @@ impl Block {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::book::fast::Hidden;
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
@@ -288,11 +347,15 @@ mod tests {
             let side = if buys { Side::Buy } else { Side::Sell };
             let mut ladder = Ladder::with_capacity(side, 0);
             let mut judge = BTreeMap::new();
+            let mut levels = Slab::with_capacity(0);
+            for price in 0..=2003 {
+                levels.insert(level(side, Price(price)));
+            }
             for (opens, from, count) in steps {
                 for number in 0..count {
                     // Spread over a side and mixed: 2,003 is prime.
                     let price = Price(1 + (from + number) * 7 % 2003);
-                    match ladder.find(price) {
+                    match ladder.find(price, &levels) {
                         Ok(found) => {
                             prop_assert_eq!(judge.remove(&price), Some(found.number));
                             if opens && ladder.best() == Some(found) {
@@ -338,7 +401,14 @@ mod tests {
         );
         prop_assert_eq!(ladder.best().map(|slot| slot.number), all.first().map(|(_, level)| *level));
         prop_assert_eq!(ladder.best_first().map(|slot| slot.number).collect::<Vec<_>>(), numbers(all));
+        let remembers = |level: &Slot<Level>| judge.contains_key(&Price(level.number.into()));
+        prop_assert!(ladder.memo.iter().filter(|level| !level.is_none()).all(remembers));
         prop_assert!(ladder.far.iter().all(|block| !block.ranks.is_empty() && block.ranks.len() <= BLOCK));
         Ok(())
+    }
+
+    /// The number of its slot is its price.
+    fn level(side: Side, price: Price) -> Level {
+        Level { total: 0, price, head: Slot::NONE, tail: Slot::NONE, hidden: Hidden::default(), side }
     }
 }

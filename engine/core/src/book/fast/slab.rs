@@ -40,10 +40,15 @@ impl<T: Node> Slab<T> {
         Slab { slots: Vec::with_capacity(capacity), vacant: Slot::<T>::NONE.number }
     }
 
+    /// The value is handed to no function that is not inlined: else it would be put together on the stack and read
+    /// from there in larger pieces than it was written in, which the processor must wait for.
+    #[inline]
     pub fn insert(&mut self, value: T) -> Slot<T> {
         let slot = Slot::new(self.vacant);
         if slot.is_none() {
-            return self.push(value);
+            let number = self.make_room();
+            self.slots.push(value);
+            return Slot::new(number);
         }
         self.vacant = *self[slot].vacant_link();
         self[slot] = value;
@@ -56,6 +61,11 @@ impl<T: Node> Slab<T> {
         *self[slot].vacant_link() = self.vacant;
         self.vacant = slot.number;
         value
+    }
+
+    /// What is in a slot, or was in it before it became vacant; nothing if it is none.
+    pub fn get(&self, slot: Slot<T>) -> Option<&T> {
+        self.slots.get(slot.number as usize)
     }
 
     /// Slots that were ever used, vacant ones included.
@@ -76,8 +86,9 @@ impl<T: Node> Slab<T> {
         count
     }
 
+    /// Room for one more slot. Returns its number.
     #[cold]
-    fn push(&mut self, value: T) -> Slot<T> {
+    fn make_room(&mut self) -> u32 {
         let number = self.slots.len();
         assert!(number < u32::MAX as usize, "a slab has at most 2^32 - 1 slots");
         if number == self.slots.capacity() {
@@ -85,8 +96,7 @@ impl<T: Node> Slab<T> {
             // of so large a vector instead of copying them.
             self.slots.reserve_exact((number / 8).max(64));
         }
-        self.slots.push(value);
-        Slot::new(number as u32)
+        number as u32
     }
 }
 

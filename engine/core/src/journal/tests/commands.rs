@@ -163,7 +163,7 @@ impl Draw {
     fn command(&mut self, kind: u32) -> Command {
         let (account, asset, amount, id) = (self.account(), self.asset(), self.amount(), self.number());
         match kind {
-            0 => Command::Open { account },
+            0 => Command::Open { account, name: self.maybe(Self::order_id) },
             1 => Command::Deposit { account, asset, amount },
             2 => Command::Withdraw { account, id, asset, amount },
             3 => Command::EndWithdrawal { account, id, paid: self.0.random() },

@@ -93,7 +93,7 @@ impl Clients {
         let market = &mut self.markets[i];
         let customer = input.command.account().and_then(|account| self.accounts.get_mut(&account));
         match (input.command, customer) {
-            (Command::Open { account }, None) => drop(self.accounts.insert(account, Customer::default())),
+            (Command::Open { account, .. }, None) => drop(self.accounts.insert(account, Customer::default())),
             (Command::Deposit { asset, amount, .. }, Some(customer))
                 if amount.0 > 0 && (asset.0 as usize) < market.assets.len() =>
             {

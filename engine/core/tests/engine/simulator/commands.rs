@@ -160,7 +160,7 @@ impl Script {
     pub fn new(plan: &Plan, random: &mut impl Rng) -> Script {
         let mut opening = Vec::new();
         for account in (0..plan.customers.accounts).map(AccountId) {
-            opening.push(Command::Open { account });
+            opening.push(Command::Open { account, name: None });
             for asset in &plan.market.assets {
                 let amount = plan.customers.draw_money(&plan.market, asset.id, random);
                 opening.push(Command::Deposit { account, asset: asset.id, amount });
@@ -261,7 +261,7 @@ impl Script {
                 Some(Submit { account, symbol, order_id, .. }) => {
                     Command::Cancel { account, symbol, order_id }
                 }
-                None => Command::Open { account },
+                None => Command::Open { account, name: None },
             },
             Kind::CancelAny => {
                 let order_id = name(random.random_range(0..=self.submits.len()));
@@ -275,7 +275,7 @@ impl Script {
             }
             Kind::Amend => self.amend(account, plan, random),
             Kind::DeadMan => Command::CancelAllAfter { account, timeout_us: random.random_range(0..3_000) },
-            Kind::OpenAgain => Command::Open { account },
+            Kind::OpenAgain => Command::Open { account, name: None },
             Kind::SetAccount => {
                 let is_suspended = random.random_bool(0.2);
                 let state = if is_suspended { AccountState::Suspended } else { AccountState::Active };
@@ -388,13 +388,13 @@ impl Script {
                 let quantity = Quantity(submit.quantity.0 ^ pick(&[0, 0, 1], random));
                 Command::Submit(Submit { quantity, ..submit })
             }
-            None => Command::Open { account },
+            None => Command::Open { account, name: None },
         }
     }
 
     fn amend(&self, account: AccountId, plan: &Plan, random: &mut impl Rng) -> Command {
         let Some(Submit { account, symbol, order_id, quantity, .. }) = self.recent(random) else {
-            return Command::Open { account };
+            return Command::Open { account, name: None };
         };
         let smaller = Quantity(random.random_range(0..=quantity.0));
         let quantity = pick(&[None, Some(smaller), Some(plan.customers.draw_quantity(random))], random);

@@ -77,8 +77,7 @@ fn matcher(world: &mut World, j: usize) {
 
 pub fn of_all(world: &mut World) {
     let before: Vec<_> = (0..world.plan.matchers).map(|j| books_of(world, j)).collect();
-    let mut rebuilt = empty_shards(&world.plan);
-    pipeline::rebuild(&world.shards, &mut rebuilt);
+    let rebuilt = pipeline::rebuild(&world.shards, empty_shards(&world.plan));
     let lost = std::mem::replace(&mut world.shards, rebuilt);
     for (again, lost) in world.shards.sequencers.iter().zip(&lost.sequencers) {
         same("a sequencer rebuilt with all others", &again.machine, &lost.machine);

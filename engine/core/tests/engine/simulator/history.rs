@@ -319,7 +319,7 @@ impl Alone {
         accounts.sort();
         accounts.dedup();
         for account in accounts {
-            alone.input(Timestamp(0), Command::Open { account });
+            alone.input(Timestamp(0), Command::Open { account, name: None });
             for asset in &market.assets {
                 alone.input(Timestamp(0), Command::Deposit { account, asset: asset.id, amount: PLENTY });
             }
