@@ -81,7 +81,11 @@ mod atoms {
     use super::*;
 
     pub fn serialize<S: Serializer>(atoms: &u128, serializer: S) -> Result<S::Ok, S::Error> {
-        if serializer.is_human_readable() { serializer.collect_str(atoms) } else { atoms.serialize(serializer) }
+        if serializer.is_human_readable() {
+            serializer.collect_str(atoms)
+        } else {
+            atoms.serialize(serializer)
+        }
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u128, D::Error> {

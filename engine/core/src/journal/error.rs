@@ -59,7 +59,9 @@ pub enum JournalError {
         found: String,
     },
     /// Entries are asked for that the journal does not have any more. Begin with a newer snapshot.
-    #[error("{shard} is asked for from entry {wanted} on, the journal begins with {first}: a newer snapshot is needed")]
+    #[error(
+        "{shard} is asked for from entry {wanted} on, the journal begins with {first}: a newer snapshot is needed"
+    )]
     Truncated {
         /// Whose.
         shard: ShardId,

@@ -65,7 +65,8 @@ impl Identity {
 }
 
 fn parse(bytes: &[u8]) -> Result<Identity, JournalError> {
-    let damaged = |found: &str| JournalError::Damaged { file: IDENTITY.into(), offset: 0, found: found.into() };
+    let damaged =
+        |found: &str| JournalError::Damaged { file: IDENTITY.into(), offset: 0, found: found.into() };
     let text = std::str::from_utf8(bytes).map_err(|_| damaged("no text"))?;
     let mut lines = text.lines();
     let mut field = |name: &str| lines.next()?.strip_prefix(name)?.strip_prefix(' ');
@@ -78,8 +79,10 @@ fn parse(bytes: &[u8]) -> Result<Identity, JournalError> {
     }
     let identity = (|| {
         let id = u128::from_str_radix(field("id")?, 16).ok()?;
-        let shards =
-            Shards { sequencers: field("sequencers")?.parse().ok()?, matchers: field("matchers")?.parse().ok()? };
+        let shards = Shards {
+            sequencers: field("sequencers")?.parse().ok()?,
+            matchers: field("matchers")?.parse().ok()?,
+        };
         Some(Identity { id, shards })
     })();
     let identity = identity.filter(|identity| identity.text() == text);

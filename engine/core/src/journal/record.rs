@@ -85,7 +85,13 @@ impl Salt {
 
 impl Header {
     /// A header to be sealed when its place is known.
-    pub fn of_entries(shard: ShardId, position: u64, entries: u32, payload: &[u8], payload_bytes: u32) -> Self {
+    pub fn of_entries(
+        shard: ShardId,
+        position: u64,
+        entries: u32,
+        payload: &[u8],
+        payload_bytes: u32,
+    ) -> Self {
         let (kind, payload_crc) = (Kind::Entries(shard), crc32c::crc32c(payload));
         Self { kind, payload_bytes, entries, position, synced: 0, payload_crc, previous: 0 }
     }

@@ -125,7 +125,10 @@ impl Recovery {
 
     /// Bytes read so far, and of the whole journal with the zeros at its end: for a progress bar.
     pub fn progress(&self) -> (u64, u64) {
-        (self.bytes_before + self.stream.segment.offset, self.segments.len() as u64 * self.stream.segment.size)
+        (
+            self.bytes_before + self.stream.segment.offset,
+            self.segments.len() as u64 * self.stream.segment.size,
+        )
     }
 
     /// Reads what was not read, cuts what a crash left behind, and goes on writing.
@@ -148,10 +151,10 @@ impl Recovery {
         self.remove_unbegun()?;
         let Recovery { storage, options, identity, stream, begun, lock, .. } = self;
         let Stream { segment, positions, chain, .. } = stream;
-        let current = next.unwrap_or_else(|| Current::at(segment.file, segment.number, segment.size, segment.offset));
+        let current =
+            next.unwrap_or_else(|| Current::at(segment.file, segment.number, segment.size, segment.offset));
         let end = End { segment: current.number, offset: current.offset };
-        let shared =
-            Arc::new(Shared::new(&positions, options.staging_bytes, begun, end, on_failure));
+        let shared = Arc::new(Shared::new(&positions, options.staging_bytes, begun, end, on_failure));
         let spares = Arc::new(Spares::new(current.number + 1));
         let writer = Writer {
             shared: shared.clone(),
@@ -247,7 +250,8 @@ impl Recovery {
         }
         let salt = Salt::new(self.identity.id, number);
         if let Some((at, synced)) = proof_of_damage(&bytes, salt, 0) {
-            let found = format!("{what}, but the record at byte {at} was written when {synced} bytes were safe");
+            let found =
+                format!("{what}, but the record at byte {at} was written when {synced} bytes were safe");
             return Err(damaged(&name, 0, found));
         }
         for &ahead in self.segments.iter().filter(|&&ahead| ahead > number) {
@@ -308,13 +312,19 @@ fn create(
     segments: &[u64],
 ) -> Result<Vec<u64>, JournalError> {
     if !creating && let Some(first) = segments.first() {
-        return Err(damaged(IDENTITY, 0, format!("it is missing, and {} is there", segment::name_of(*first))));
+        return Err(damaged(
+            IDENTITY,
+            0,
+            format!("it is missing, and {} is there", segment::name_of(*first)),
+        ));
     }
     // What an earlier attempt left behind: it never had an entry.
     for name in segments.iter().map(|number| segment::name_of(*number)) {
         storage.remove(&name).map_err(JournalError::io("remove", &name))?;
     }
     if creating {
+        // First the segments, safely: without this file they would look like a journal that lost its identity.
+        storage.sync_directory().map_err(JournalError::io("sync", &storage.name()))?;
         storage.remove(CREATING).map_err(JournalError::io("remove", CREATING))?;
     }
     let id = storage.unique().map_err(JournalError::io("draw a number for", IDENTITY))?;
@@ -370,7 +380,7 @@ impl Options {
         let record = record::record_bytes(self.record_bytes_max());
         let problem = if !self.shards.are_valid() {
             format!("there cannot be {}", self.shards)
-        } else if self.segment_bytes > u64::from(u32::MAX) || self.segment_bytes % 512 != 0 {
+        } else if self.segment_bytes > u64::from(u32::MAX) || !self.segment_bytes.is_multiple_of(512) {
             format!("segment_bytes {} is not a multiple of 512 below 4 GiB", self.segment_bytes)
         } else if self.record_bytes_max() < 2 * codec::ENTRY_BYTES_MAX {
             format!("segment_bytes {} leaves no room for records", self.segment_bytes)
@@ -388,4 +398,3 @@ impl Options {
         room.min(crate::limits::JOURNAL_RECORD_BYTES_MAX as u64) as usize / 8 * 8
     }
 }
-

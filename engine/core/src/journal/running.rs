@@ -35,9 +35,14 @@ pub struct Journal {
     watch: Watch,
     journal: u128,
     record_bytes_max: usize,
-    threads: Option<(JoinHandle<Result<(), JournalError>>, JoinHandle<()>)>,
+    threads: Option<Threads>,
     /// Goes when the threads have ended.
     _lock: Box<dyn Any + Send + Sync>,
+}
+
+struct Threads {
+    writing: JoinHandle<Result<(), JournalError>>,
+    preparing: JoinHandle<()>,
 }
 
 /// Looks at a running journal, from any thread.
@@ -52,10 +57,15 @@ impl Journal {
         let Parts { storage, journal, record_bytes_max, shared, writer, preparer, lock } = parts;
         let named = |name: &str| std::thread::Builder::new().name(name.into());
         let writing = named("journal").spawn(|| write(writer)).expect("a thread can be started");
-        let preparing =
-            named("journal-spare").spawn(|| preparer.run()).expect("a thread can be started");
+        let preparing = named("journal-spare").spawn(|| preparer.run()).expect("a thread can be started");
         let watch = Watch { storage, shared };
-        Journal { watch, journal, record_bytes_max, threads: Some((writing, preparing)), _lock: lock }
+        Journal {
+            watch,
+            journal,
+            record_bytes_max,
+            threads: Some(Threads { writing, preparing }),
+            _lock: lock,
+        }
     }
 
     /// The log of a sequencer, which goes on where the journal ends.
@@ -110,7 +120,7 @@ impl Journal {
 
     fn end(&mut self) -> Result<(), JournalError> {
         self.watch.shared.close();
-        let Some((writing, preparing)) = self.threads.take() else { return Ok(()) };
+        let Some(Threads { writing, preparing }) = self.threads.take() else { return Ok(()) };
         let written = writing.join().expect("the journal's thread does not panic");
         preparing.join().expect("the journal's thread does not panic");
         written
@@ -165,7 +175,9 @@ impl Watch {
 
     fn remove(&self, name: &str) -> Result<(), JournalError> {
         match self.storage.remove(name) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(JournalError::io("remove", name)(error)),
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(JournalError::io("remove", name)(error));
+            }
             _ => {}
         }
         self.storage.sync_directory().map_err(JournalError::io("sync the directory of", name))

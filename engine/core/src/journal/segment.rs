@@ -21,8 +21,10 @@ use std::ops::Range;
 const MAGIC: [u8; 8] = *b"RingsdSg";
 const FIXED: usize = 64;
 
-/// What zeros are written in: one call for some milliseconds of the disk.
-static ZEROS: [u8; 1 << 20] = [0; 1 << 20];
+/// Zeros that are written and synced at once. The journal's own syncs wait behind them on the disk: at half a million commands a
+/// second their p99 was 24 to 55 ms with 4 MiB and 6 to 9 ms with 1 MiB, and 256 KiB made it no better.
+const ZEROS_BYTES: usize = 1 << 20;
+static ZEROS: [u8; ZEROS_BYTES] = [0; ZEROS_BYTES];
 
 /// What a segment's header says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,7 +146,8 @@ pub(super) fn zero(file: &dyn StorageFile, name: &str, range: Range<u64>) -> Res
     while at < range.end {
         let count = (range.end - at).min(ZEROS.len() as u64);
         file.write_at(&ZEROS[..count as usize], at).map_err(JournalError::io("write zeros to", name))?;
+        file.sync_data().map_err(JournalError::io("sync", name))?;
         at += count;
     }
-    file.sync_data().map_err(JournalError::io("sync", name))
+    Ok(())
 }

@@ -48,6 +48,9 @@ pub struct JournalCounters {
 #[repr(align(128))]
 struct Durable(AtomicU64);
 
+/// Rung when a shard's durable position moves.
+type DurableBell = Arc<dyn Bell>;
+
 /// A segment that has been begun.
 #[derive(Clone, Debug)]
 pub(super) struct Begun {
@@ -72,7 +75,7 @@ pub(super) struct Shared {
     /// Shards wait here for room.
     room: Condvar,
     durable: Box<[Durable]>,
-    bells: Box<[Mutex<Option<Arc<dyn Bell>>>]>,
+    bells: Box<[Mutex<Option<DurableBell>>]>,
     /// `FAILED`, `NO_SPARE`, `NO_SPACE`.
     condition: AtomicU8,
     on_failure: Mutex<Option<OnFailure>>,
@@ -174,7 +177,11 @@ impl Shared {
     /// Swaps what is staged for the empty `batch`. Waits for something, at most for `timeout`.
     pub fn take(&self, batch: &mut Vec<u8>, timeout: Option<Duration>) -> Work {
         let mut staging = self.staging();
-        if staging.bytes.is_empty() && !staging.closing && !self.has_failed() && timeout != Some(Duration::ZERO) {
+        if staging.bytes.is_empty()
+            && !staging.closing
+            && !self.has_failed()
+            && timeout != Some(Duration::ZERO)
+        {
             staging.writer_waits = true;
             staging = match timeout {
                 None => self.work.wait(staging).expect("nobody panics with it"),

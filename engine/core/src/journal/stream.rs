@@ -57,7 +57,8 @@ impl<'a> Record<'a> {
             ShardId::Sequencer(_) => Input::decode(bytes),
             ShardId::Matcher(_) => Infallible::decode(bytes).map(from_a_link),
         };
-        self.decoded(decode).map(move |entry| entry.map(|(position, entry)| Logged { shard, position, entry }))
+        self.decoded(decode)
+            .map(move |entry| entry.map(|(position, entry)| Logged { shard, position, entry }))
     }
 
     /// What `decode` makes of the entries, with their positions.

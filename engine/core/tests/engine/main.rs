@@ -4,6 +4,7 @@ mod auditor;
 mod bounded_work;
 mod by_hand;
 mod durable_gate;
+mod journaled;
 mod links;
 mod money;
 mod operator;

@@ -16,7 +16,8 @@ pub const TERMS: u32 = 6;
 /// An input of that kind, drawn from a seed. Numbers of every size come, not only those that make sense.
 pub fn input(kind: u32, seed: u64) -> Input {
     let mut draw = Draw(ChaCha8Rng::seed_from_u64(seed));
-    let origin = Origin { port: draw.number() as u16, session: draw.number() as u32, request: draw.number() as u32 };
+    let origin =
+        Origin { port: draw.number() as u16, session: draw.number() as u32, request: draw.number() as u32 };
     let (at, ticket) = (Timestamp(draw.number()), draw.number());
     Input { origin, at, ticket, command: draw.command(kind) }
 }

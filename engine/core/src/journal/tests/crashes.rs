@@ -44,7 +44,10 @@ fn a_crash_at_any_point_loses_nothing_that_was_reported() {
             for survival in [Survival::Nothing, Survival::Everything, Survival::Some, Survival::Some] {
                 let disk = SimulatedDisk::new(seed ^ point << 8);
                 let truth = run_until(&disk, seed, point);
-                println!("seed {seed}, point {point} of {points}, {survival:?}, {} appended", truth.lines.len());
+                println!(
+                    "seed {seed}, point {point} of {points}, {survival:?}, {} appended",
+                    truth.lines.len()
+                );
                 disk.restart(survival);
                 go_on(&disk, truth, seed);
             }

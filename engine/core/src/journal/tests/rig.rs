@@ -43,7 +43,11 @@ impl Truth {
 
     /// Checks what came back: a beginning of what was appended, with everything that was reported.
     pub fn check(&self, back: &[(ShardId, Line)]) {
-        assert!(back.len() <= self.lines.len(), "{} entries came out of nothing", back.len() - self.lines.len());
+        assert!(
+            back.len() <= self.lines.len(),
+            "{} entries came out of nothing",
+            back.len() - self.lines.len()
+        );
         for (at, (back, put)) in back.iter().zip(&self.lines).enumerate() {
             assert_eq!(back, put, "entry {at} is not what was appended");
         }
@@ -73,8 +77,9 @@ impl Rig {
         truth.lines.truncate(back.len());
         let failures = Arc::new(Mutex::new(Vec::new()));
         let heard = failures.clone();
-        let parts = recovery
-            .into_parts(Box::new(move |error: &JournalError| heard.lock().unwrap().push(error.to_string())))?;
+        let parts = recovery.into_parts(Box::new(move |error: &JournalError| {
+            heard.lock().unwrap().push(error.to_string())
+        }))?;
         let watch = Watch { storage: parts.storage.clone(), shared: parts.shared.clone() };
         let (journal, most) = (parts.journal, parts.record_bytes_max);
         // What came back counts as durable from now on.

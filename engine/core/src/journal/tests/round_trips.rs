@@ -69,7 +69,9 @@ fn the_bytes_of_the_format_do_not_change() {
 #[test]
 fn json_reads_well() {
     let entry = Entry::Input(commands::input(1, 7));
-    let expected = r#"{"input":{"origin":{"port":93,"session":721,"request":0},"at":197562651111,"ticket":8375,"#.to_owned()
-        + r#""command":{"deposit":{"account":2771257300,"asset":47208,"amount":"58051903599994780319580"}}}}"#;
+    let expected =
+        r#"{"input":{"origin":{"port":93,"session":721,"request":0},"at":197562651111,"ticket":8375,"#
+            .to_owned()
+            + r#""command":{"deposit":{"account":2771257300,"asset":47208,"amount":"58051903599994780319580"}}}}"#;
     assert_eq!(serde_json::to_string(&entry).unwrap(), expected);
 }
