@@ -8,7 +8,7 @@ use engine_core::bell::{Bell, ThreadBell};
 use engine_core::executor::AtRest;
 use engine_core::executor::threads::Port;
 use engine_core::journal::storage::{SimulatedDisk, Survival};
-use engine_core::journal::{Journal, Options, Recovery, Shards};
+use engine_core::journal::{Journal, JournalError, Options, Recovery, Shards};
 use engine_core::message::*;
 use engine_core::pipeline::{self, Shape};
 use engine_core::units::*;
@@ -24,25 +24,44 @@ fn what_was_acknowledged_is_there_after_a_power_loss() {
         println!("seed {seed}");
         let disk = SimulatedDisk::new(seed);
         let (after, acked) = trade_until_the_power_fails(&disk, 50 * (seed as usize + 1));
-        let lost: Vec<String> = acked.difference(&live_orders(&after)).cloned().collect();
+        let (there, state) = known(&after);
+        let lost: Vec<&String> = acked.difference(&there).collect();
         assert!(lost.is_empty(), "acknowledged and gone: {lost:?}");
+        assert_eq!(known(&after), (there, state), "another restart changes nothing");
         // The exchange to which nothing happened has them all, too, once it has ended.
-        assert!(acked.is_subset(&live_orders(&disk)));
+        assert!(acked.is_subset(&known(&disk).0));
+    }
+}
+
+/// Trades that are on their way when the power fails arrive in the next life, whatever part of their way was logged.
+#[test]
+fn what_was_on_its_way_arrives() {
+    for seed in 0..20 {
+        println!("seed {seed}");
+        let disk = SimulatedDisk::new(seed);
+        let (mut port, end) = start(&disk);
+        let mut heard = 0;
+        for number in 0..400 {
+            let side = if number % 2 == 0 { Side::Sell } else { Side::Buy };
+            submit(&mut port, Command::Submit(Submit { side, price: Price(100), ..sell(number) }));
+            port.flush();
+            port.take_reports(usize::MAX, |_| heard += 1);
+            if heard > 20 * seed {
+                break;
+            }
+        }
+        let after = disk.copy();
+        after.restart(Survival::Some);
+        let (_, state) = known(&after);
+        assert_eq!(known(&after).1, state, "it has arrived once and for all");
+        drop(port);
+        end();
     }
 }
 
 /// Trades until so many orders are acknowledged. Returns what is left of the disk at that moment, and which they are.
 fn trade_until_the_power_fails(disk: &SimulatedDisk, acks: usize) -> (SimulatedDisk, BTreeSet<String>) {
-    let journal = open(disk);
-    let port_bell = Arc::new(ThreadBell::default()) as Arc<dyn Bell>;
-    let markets = (0..SHAPE.matchers).map(|_| Box::new(()) as Box<_>).collect();
-    let (engine, mut ports) =
-        pipeline::run_threads(shards(&journal), vec![port_bell], markets, Default::default());
-    let mut port = ports.pop().unwrap();
-    for account in (0..ACCOUNTS).map(AccountId) {
-        submit(&mut port, Command::Open { account });
-        submit(&mut port, Command::Deposit { account, asset: AssetId(0), amount: Amount(10u128.pow(30)) });
-    }
+    let (mut port, end) = start(disk);
     let mut acked = BTreeSet::new();
     for number in 0.. {
         if acked.len() >= acks {
@@ -59,9 +78,28 @@ fn trade_until_the_power_fails(disk: &SimulatedDisk, acks: usize) -> (SimulatedD
     let after = disk.copy();
     after.restart(Survival::Some);
     drop(port);
-    engine.join();
-    journal.close().expect("everything is safe");
+    end();
     (after, acked)
+}
+
+/// A running exchange with funded accounts. Who drops the port may call the other to end it.
+fn start(disk: &SimulatedDisk) -> (Port, impl FnOnce()) {
+    let (shards, journal) = recover(disk);
+    let port_bell = Arc::new(ThreadBell::default()) as Arc<dyn Bell>;
+    let markets = (0..SHAPE.matchers).map(|_| Box::new(()) as Box<_>).collect();
+    let (engine, mut ports) = pipeline::run_threads(shards, vec![port_bell], markets, Default::default());
+    let mut port = ports.pop().unwrap();
+    for account in (0..ACCOUNTS).map(AccountId) {
+        submit(&mut port, Command::Open { account, name: None });
+        for asset in [AssetId(0), AssetId(2)] {
+            submit(&mut port, Command::Deposit { account, asset, amount: Amount(10u128.pow(30)) });
+        }
+    }
+    let end = move || {
+        engine.join();
+        journal.close().expect("everything is safe");
+    };
+    (port, end)
 }
 
 /// Tries until there is room.
@@ -81,35 +119,29 @@ fn sell(number: u32) -> Submit {
     Submit::limit(account, SymbolId(0), id, Side::Sell, Price(100 + u64::from(number % 50)), Quantity(1))
 }
 
-fn open(disk: &SimulatedDisk) -> Journal {
+/// The exchange that the disk holds, and the journal that its logs are in.
+fn recover(disk: &SimulatedDisk) -> (AtRest, Journal) {
     let shards = Shards { sequencers: SHAPE.sequencers, matchers: SHAPE.matchers };
     let options = Options { segment_bytes: 1 << 16, ..Options::new(shards) };
     let recovery = Recovery::open(Arc::new(disk.clone()), options).expect("no crash leaves what is refused");
-    recovery.start(Box::new(|error| panic!("{error}"))).expect("the disk takes it")
+    let fresh = pipeline::build(SHAPE, &market());
+    let on_failure = Box::new(|error: &JournalError| panic!("{error}"));
+    pipeline::recover(recovery, fresh, |_, _| {}, on_failure).expect("what is there fits together")
 }
 
-/// Empty shards whose logs are in the journal.
-fn shards(journal: &Journal) -> AtRest {
-    let mut shards = pipeline::build(SHAPE, &market());
-    for (i, shard) in shards.sequencers.iter_mut().enumerate() {
-        shard.log = Box::new(journal.sequencer_log(i));
+/// What the exchange on the disk knows: every order that was ever accepted, and all that can be compared.
+fn known(disk: &SimulatedDisk) -> (BTreeSet<String>, String) {
+    let (shards, journal) = recover(disk);
+    shards.check();
+    let mut orders = BTreeSet::new();
+    for account in (0..ACCOUNTS).map(AccountId) {
+        let machine = &shards.sequencers[account.0 as usize % SHAPE.sequencers].machine;
+        let of_account = machine.view(account).map_or(Vec::new(), |view| view.orders);
+        orders.extend(of_account.iter().map(|order| order.view.order_id.as_str().to_owned()));
     }
-    for (j, shard) in shards.matchers.iter_mut().enumerate() {
-        shard.log = Box::new(journal.matcher_log(j));
-    }
-    shards
-}
-
-/// The orders of an exchange that is built from what is on the disk.
-fn live_orders(disk: &SimulatedDisk) -> BTreeSet<String> {
-    let journal = open(disk);
-    let mut rebuilt = pipeline::build(SHAPE, &market());
-    pipeline::rebuild(&shards(&journal), &mut rebuilt);
-    rebuilt.sequencers.iter().for_each(|shard| shard.machine.check());
-    rebuilt.matchers.iter().for_each(|shard| shard.machine.check());
-    let view = |account: u32| {
-        let machine = &rebuilt.sequencers[account as usize % SHAPE.sequencers].machine;
-        machine.view(AccountId(account)).map_or(Vec::new(), |view| view.orders)
-    };
-    (0..ACCOUNTS).flat_map(view).map(|order| order.view.order_id.as_str().to_owned()).collect()
+    let counters: Vec<_> = shards.matchers.iter().flat_map(|shard| shard.machine.counters()).collect();
+    let state = format!("{counters:?} {:?}", shards.balances());
+    drop(shards);
+    journal.close().expect("everything is safe");
+    (orders, state)
 }
