@@ -231,7 +231,9 @@ pub fn start(
         threads.sequencers.push(spawn(format!("sequencer-{i}"), i, &manner, move |spins| thread.run(spins)));
     }
     let lanes = orders_out.into_iter().zip(settlements_in).zip(markets);
-    for (j, (mut shard, ((orders, settlements), market))) in shards.matchers.into_iter().zip(lanes).enumerate() {
+    for (j, (mut shard, ((orders, settlements), market))) in
+        shards.matchers.into_iter().zip(lanes).enumerate()
+    {
         shard.log.ring_when_durable(matcher_bells[j].clone());
         let thread = MatcherThread {
             orders,
