@@ -40,7 +40,7 @@ fn trade_until_the_power_fails(disk: &SimulatedDisk, acks: usize) -> (SimulatedD
         pipeline::run_threads(shards(&journal), vec![port_bell], markets, Default::default());
     let mut port = ports.pop().unwrap();
     for account in (0..ACCOUNTS).map(AccountId) {
-        submit(&mut port, Command::Open { account });
+        submit(&mut port, Command::Open { account, name: None });
         submit(&mut port, Command::Deposit { account, asset: AssetId(0), amount: Amount(10u128.pow(30)) });
     }
     let mut acked = BTreeSet::new();
@@ -103,8 +103,7 @@ fn shards(journal: &Journal) -> AtRest {
 /// The orders of an exchange that is built from what is on the disk.
 fn live_orders(disk: &SimulatedDisk) -> BTreeSet<String> {
     let journal = open(disk);
-    let mut rebuilt = pipeline::build(SHAPE, &market());
-    pipeline::rebuild(&shards(&journal), &mut rebuilt);
+    let rebuilt = pipeline::rebuild(&shards(&journal), pipeline::build(SHAPE, &market()));
     rebuilt.sequencers.iter().for_each(|shard| shard.machine.check());
     rebuilt.matchers.iter().for_each(|shard| shard.machine.check());
     let view = |account: u32| {
