@@ -271,9 +271,10 @@ impl Recovery {
         let mut again = vec![0; (segment.offset - segment.synced) as usize];
         file.read_at(&mut again, segment.synced).map_err(JournalError::io("read", name))?;
         file.write_at(&again, segment.synced).map_err(JournalError::io("write", name))?;
+        file.sync_data().map_err(JournalError::io("sync", name))?;
         match end {
             Found::Here { zero_to } => segment::zero(&**file, name, segment.offset..zero_to),
-            Found::Next => file.sync_data().map_err(JournalError::io("sync", name)),
+            Found::Next => Ok(()),
         }
     }
 

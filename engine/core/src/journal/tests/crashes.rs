@@ -112,7 +112,7 @@ fn what_is_seen_after_a_failed_sync_is_written_again() {
             println!("seed {seed}, sync fails at point {point}");
             // The process ends, the machine goes on.
             disk.restart_process();
-            let Ok(rig) = Rig::open(&disk, truth) else { panic!("nothing is refused") };
+            let rig = Rig::open(&disk, truth).expect("nothing is refused");
             let truth = rig.truth.clone();
             drop(rig);
             disk.restart(Survival::Nothing);
