@@ -131,7 +131,7 @@ fn run(directory: &Path, durability: Durability, entries: &[Entry<Input>], size:
     one_at_a_time(name, &mut log, &bell, &entries[..10_000 / size]);
     drop(log);
     journal.close().expect("everything is safe");
-    scan(directory, entries);
+    scan(directory, entries, 10_000 / size);
     std::fs::remove_dir_all(directory).expect("what was made can be removed");
 }
 
@@ -225,7 +225,8 @@ fn one_at_a_time(name: &str, log: &mut JournalLog<Input>, bell: &ThreadBell, ent
     println!("{name} one by one {speed:>7.0} commands/s, durable {}", percentiles(&times));
 }
 
-fn scan(directory: &Path, entries: &[Entry<Input>]) {
+/// Reads back what the three runs appended.
+fn scan(directory: &Path, entries: &[Entry<Input>], one_by_one: usize) {
     let disk = Disk::new(directory).expect("it is there");
     let begun = Instant::now();
     let mut recovery = Recovery::open(Arc::new(disk), Options::new(SHARDS)).expect("it is a journal");
@@ -238,9 +239,9 @@ fn scan(directory: &Path, entries: &[Entry<Input>]) {
     }
     let time = begun.elapsed();
     let (bytes, _) = recovery.progress();
-    let again = count - entries.len();
-    let expected = entries.iter().chain(&entries[..again]).map(checksum).fold(0, u64::wrapping_add);
-    assert_eq!((count, sum), (entries.len() + again, expected), "what came back is not what was appended");
+    let parts = [entries.len(), entries.len() / 2, one_by_one];
+    let expected = parts.iter().flat_map(|count| &entries[..*count]).map(checksum).fold(0, u64::wrapping_add);
+    assert_eq!((count, sum), (parts.iter().sum(), expected), "what came back is not what was appended");
     assert_eq!(recovery.positions(), &Positions { sequencers: vec![count as u64], matchers: vec![0] });
     println!(
         "scan            {:>6.2} M commands/s, {:.2} GB/s, checksum {sum:016x}",

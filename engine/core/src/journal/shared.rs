@@ -198,9 +198,14 @@ impl Shared {
         Work::Batch
     }
 
-    /// Makes `positions` the durable ones and `end` the readers' end, and rings the bells of those that moved.
+    /// Makes `positions` the durable ones and `end` the readers' end, and rings the bells of those that moved. After a failure
+    /// nothing moves, also when it was the other thread that met it.
     pub fn publish(&self, positions: &Positions, end: End) {
-        *self.end.lock().expect("nobody panics with it") = end;
+        let mut ends = self.end.lock().expect("nobody panics with it");
+        if self.has_failed() {
+            return;
+        }
+        *ends = end;
         for (place, (_, position)) in positions.iter().enumerate() {
             if self.durable[place].0.load(Ordering::Relaxed) < position {
                 self.durable[place].0.store(position, Ordering::Release);
@@ -246,10 +251,10 @@ impl Shared {
 
     /// The disk failed: nothing becomes durable any more.
     pub fn fail(&self, error: &JournalError) {
-        // With the lock, so that nobody goes to wait for room after having seen that all is well.
-        let staging = self.staging();
+        // With the locks, so that nobody goes to wait for room, or publishes, after having seen that all is well.
+        let (staging, end) = (self.staging(), self.end.lock().expect("nobody panics with it"));
         self.condition.fetch_or(FAILED, Ordering::AcqRel);
-        drop(staging);
+        drop((staging, end));
         self.room.notify_all();
         self.work.notify_one();
         let on_failure = self.on_failure.lock().expect("nobody panics with it").take();

@@ -7,7 +7,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 const BATCHES: usize = 25;
-const SEEDS: std::ops::Range<u64> = 0..3;
+const SEEDS: std::ops::Range<u64> = 0..12;
 
 /// A run from an empty disk that crashes at that point. Returns the truth at that time.
 fn run_until(disk: &SimulatedDisk, seed: u64, point: u64) -> Truth {

@@ -180,17 +180,18 @@ fn a_failed_sync_stops_the_journal() {
     disk.fail_sync_at(0);
     log.append(&entries[10..]);
     wait_until(|| watch.condition() == Condition::Failed && !failures.lock().unwrap().is_empty());
+    // The sync that failed may have been that of the next segment; then the second batch may be durable, or not.
+    let last = log.durable();
     // The disk would take the next ones, but nothing is durable any more, and nobody waits for it.
     for _ in 0..100 {
         log.append(&entries);
     }
-    assert_eq!(log.durable(), first);
-    let error = journal.close();
-    assert_eq!(log.durable(), first);
+    assert_eq!(log.durable(), last);
+    let _ = journal.close();
+    assert_eq!(log.durable(), last);
     let failures = failures.lock().unwrap();
     assert_eq!(failures.len(), 1, "it is told once: {failures:?}");
     assert!(failures[0].starts_with("cannot sync"), "{failures:?}");
-    drop(error);
 }
 
 #[test]
