@@ -73,9 +73,6 @@ impl Rows {
                 open_loop(shape, Sinks::Feeds, &draw(mix), 0.5e9 / best);
             }
         }
-        if let Some(best) = self.row("1×1, tied", shape(1, 1), Threads(Sinks::FeedsTied), mix) {
-            open_loop(shape(1, 1), Sinks::FeedsTied, &draw(mix), 0.5e9 / best);
-        }
         self.row("2×1, in order", shape(2, 1), fed, Mix { tickets: true, ..mix });
         for accounts in [10_000, 100_000, 1_000_000].map(many) {
             let name = format!("1×1, {accounts} accounts");
@@ -83,6 +80,10 @@ impl Rows {
         }
         for life in [20_000.0, 200_000.0] {
             self.row(&format!("1×1, rest {life}"), shape(1, 1), fed, Mix { life, ..mix });
+        }
+        // Last: this thread keeps its core.
+        if let Some(best) = self.row("1×1, tied", shape(1, 1), Threads(Sinks::FeedsTied), mix) {
+            open_loop(shape(1, 1), Sinks::FeedsTied, &draw(mix), 0.5e9 / best);
         }
     }
 
