@@ -73,7 +73,7 @@ impl Accounts {
     pub fn anonymous(&self) -> u32 {
         let number = |name: &str| name.strip_prefix(ANONYMOUS)?.parse::<u32>().ok();
         let numbers = self.by_name.iter().filter_map(|known| number(known.key()));
-        numbers.max().map_or(0, |last| last + 1)
+        numbers.max().map_or(0, |last| last.saturating_add(1))
     }
 
     /// The account of that name, made if there is none. `None` when the engine can have no more accounts.

@@ -112,9 +112,7 @@ impl<T> Sender<T> {
     /// Slots that can be pushed into now.
     pub fn free(&mut self) -> usize {
         let capacity = self.mask + 1;
-        if self.pushed - self.taken_seen == capacity {
-            self.taken_seen = self.shared.taken.0.load(Ordering::Acquire);
-        }
+        self.taken_seen = self.shared.taken.0.load(Ordering::Acquire);
         capacity - (self.pushed - self.taken_seen)
     }
 

@@ -19,7 +19,7 @@ use crate::executor::shadow::{Misfit, Shadow};
 use crate::executor::threads::{self, Manner, Port, Threads};
 use crate::executor::{AtRest, MarketSink, MatcherShard, SequencerShard};
 use crate::instrument::Market;
-use crate::journal::{Journal, JournalError, OnFailure, Recovery};
+use crate::journal::{Journal, JournalError, OnFailure, Positions, Recovery};
 use crate::limits::SHARDS_MAX;
 use crate::log::{Entry, MemoryLog, ShardLog};
 use crate::matcher::Matcher;
@@ -95,6 +95,8 @@ pub fn recover(
     on_failure: OnFailure,
 ) -> Result<(AtRest, Journal), RecoveryError> {
     let mut shadow = Shadow::new(shards);
+    // Shards without a past need all of it.
+    recovery.begin_at(&Positions::zero(recovery.positions().shards()))?;
     while let Some(record) = recovery.next_record()? {
         for logged in record.entries() {
             shadow.apply(&logged?, &mut |_: &Report| {}, &mut ())?;

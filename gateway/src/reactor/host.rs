@@ -80,6 +80,11 @@ impl Client<'_> {
 
     /// Opens the account, has its news come to this reactor, and asks for a look at it.
     fn enter(&mut self, name: &str, login: Login, request: u32) -> Result<(), Overloaded> {
+        // All of it or nothing: an account that is opened has its name and its money.
+        let needed = self.reactor.shared.venue.paper_funds.len() + OPENING;
+        if self.reactor.port.room(login.account()) < needed {
+            return Err(Overloaded);
+        }
         self.open_paper_account(name, login, request)?;
         let account = login.account();
         if !self.reactor.watchers.contains_key(&account) {
@@ -151,7 +156,7 @@ impl Host for Client<'_> {
             login.ok_or_else(|| Refusal::new(ErrorCode::Overloaded, "no more accounts can be opened"))?;
         if let Err(full) = self.enter(name, login, request) {
             if let Login::Created(_) = login {
-                shared.accounts.forget(name); // it may have a part of its money only
+                shared.accounts.forget(name); // nothing of it was opened
             }
             return Err(overloaded(full));
         }
@@ -180,6 +185,9 @@ impl Host for Client<'_> {
         anonymous_name(self.reactor.shared.anonymous.fetch_add(1, Ordering::Relaxed))
     }
 }
+
+/// What entering an account pushes besides its money: that it is opened, a watch and a look.
+const OPENING: usize = 3;
 
 /// Payload bytes of a typical private message: what room is left for its header is guessed from this.
 const EXPECTED_BYTES: usize = 200;

@@ -61,6 +61,12 @@ impl Port {
         self.index
     }
 
+    /// How many more inputs, watches and looks the account's sequencer takes now.
+    pub fn room(&mut self, account: AccountId) -> usize {
+        let to = account.0 as usize % self.ingress.len();
+        self.ingress[to].free()
+    }
+
     /// Hands an input to its sequencer, or to all; it travels with the next [`Port::flush`].
     pub fn submit(&mut self, input: Input) -> Result<(), Overloaded> {
         match input.command.route(self.ingress.len()) {
@@ -216,6 +222,7 @@ pub fn start(
             position: shard.log.durable(), // what is there at the start was read from what is durable
             shard,
             ingress,
+            first_port: 0,
             settlements,
             orders: outgoing(orders, &matcher_bells),
             reports: outgoing(reports, &port_bells),
@@ -350,6 +357,8 @@ struct SequencerThread {
     /// The log's end. What a look shows was caused by all before it, news or no news.
     position: Position,
     ingress: Vec<Receiver<Ingress>>,
+    /// The port whose inputs are taken first in the next turn.
+    first_port: usize,
     settlements: Vec<Receiver<Link<FromMatcher>>>,
     orders: Vec<Outgoing<Link<ToMatcher>, ThreadBell>>,
     reports: Vec<Outgoing<Report, dyn Bell>>,
@@ -435,13 +444,19 @@ impl SequencerThread {
 
     /// Takes inputs from all ports, until there is a batch of each or the orders that they reach are enough.
     fn gather_inputs(&mut self) {
-        let Self { shard: SequencerShard { machine, .. }, ingress, entries, looks, watchers, .. } = self;
+        let Self { shard, ingress, first_port, entries, looks, watchers, .. } = self;
+        let machine = &shard.machine;
         let (mut depth, mut reached) = (0, 0);
-        for (port, lane) in ingress.iter_mut().enumerate() {
+        let ports = ingress.len();
+        let begin = *first_port;
+        for port in (begin..ports).chain(0..begin) {
+            let lane = &mut ingress[port];
             for _ in 0..TURN_BATCH {
                 if reached >= ORDERS_REACHED_PER_TURN_MAX {
                     break;
                 }
+                // If it ends here, the next turn begins with the port after this one: nobody's large inputs starve others.
+                *first_port = (port + 1) % ports;
                 match lane.peek() {
                     None => break,
                     Some(Ingress::Input(input)) => {
@@ -672,8 +687,8 @@ impl MatcherThread {
         let news = exits.hand_on(out, log.durable());
         // Settlement first: money waits for nobody's market data.
         flush_all(&mut exits.settlements);
-        if let Some(trades) = news {
-            counters.trades.add(trades);
+        counters.trades.add(news.unwrap_or(0));
+        if news.is_some() || exits.market.wants_publish() {
             exits.market.publish();
         }
         worked

@@ -121,7 +121,10 @@ impl Writer {
 
     /// Seals the records of the batch that fit the current segment. Returns their bytes and the chain with them.
     fn seal_what_fits(&mut self) -> (usize, Chain) {
-        let Current { number, size, offset, synced, .. } = self.current;
+        let Current { number, size, offset, synced, ended, .. } = self.current;
+        if ended {
+            return (0, self.chain); // going on in the next one was tried before, and there was no space
+        }
         let room = (size - offset) as usize - record::HEADER;
         let salt = Salt::new(self.journal, number);
         let (mut bytes, mut chain) = (0, self.chain);
