@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// Something accounts hold.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Asset {
     /// Its place in [`Market::assets`].
     pub id: AssetId,
@@ -114,7 +114,7 @@ pub struct Step {
 }
 
 /// A tradable pair, checked.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Instrument {
     /// Its place in [`Market::instruments`].
     pub id: SymbolId,
@@ -163,7 +163,7 @@ impl fmt::Display for MarketError {
 impl std::error::Error for MarketError {}
 
 /// All assets and instruments of an exchange.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Market {
     /// By [`AssetId`].
     pub assets: Vec<Asset>,

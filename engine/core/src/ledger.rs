@@ -9,9 +9,10 @@
 
 use crate::message::Balance;
 use crate::units::{Amount, AssetId};
+use serde::{Deserialize, Serialize};
 
 /// What one account has. Accounts hold few assets, so this is a short list sorted by asset.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Balances(Vec<Balance>);
 
 /// The account has less available than asked for.
@@ -76,11 +77,11 @@ impl Balances {
 
 /// Money that came to and left one sequencer's accounts other than by trades, by asset: the other side of the
 /// conservation sum, and the bound that keeps every balance and every sum of balances within 128 bits.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Flows(Vec<Flow>);
 
 /// The flows of one asset.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Flow {
     /// From outside, ever.
     pub deposited: u128,

@@ -14,6 +14,7 @@
 //! - [`link`]: numbered messages between shards. [`log`]: the one thing that changes a shard's state;
 //!   [`journal`]: where logs outlive the process.
 //! - [`pipeline`]: the wiring of it all. [`executor`]: the two ways to run it, joined by [`lane`]s and [`bell`]s.
+//! - [`state`]: it all as bytes, for snapshots and to be compared.
 //! - [`limits`]: every bound, with its reason. [`counters`]: what is counted while it works.
 
 #![warn(missing_docs)]
@@ -34,5 +35,6 @@ pub mod matcher;
 pub mod message;
 pub mod pipeline;
 pub mod sequencer;
+pub mod state;
 mod sync;
 pub mod units;

@@ -5,13 +5,14 @@
 //! replayed, and any message sent again, without a second effect.
 
 use crate::message::Numbered;
+use serde::{Deserialize, Serialize};
 
 /// The sending side of one shard's links: the last number used on each.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Numbers(Vec<u64>);
 
 /// The receiving side: the last number applied from each.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Marks(Vec<u64>);
 
 /// A link lost a message: what follows must not be applied.

@@ -14,12 +14,13 @@
 //! leaves to the right and to the left passes a gate that opens when its cause is durable.
 
 use crate::bell::Bell;
+use crate::executor::follower::{Beginning, RecoveryError};
 use crate::executor::inline::Inline;
-use crate::executor::shadow::{Misfit, Shadow};
+use crate::executor::shadow::Shadow;
 use crate::executor::threads::{self, Manner, Port, Threads};
 use crate::executor::{AtRest, MarketSink, MatcherShard, SequencerShard};
 use crate::instrument::Market;
-use crate::journal::{Journal, JournalError, OnFailure, Positions, Recovery};
+use crate::journal::{Journal, JournalError, OnFailure, Recovery, Snapshot};
 use crate::limits::SHARDS_MAX;
 use crate::log::{Entry, MemoryLog, ShardLog};
 use crate::matcher::Matcher;
@@ -27,7 +28,6 @@ use crate::message::Report;
 use crate::sequencer::Sequencer;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use thiserror::Error;
 
 /// How many shards, and what they remember.
 #[derive(Clone, Copy, Debug)]
@@ -80,8 +80,20 @@ pub fn run_threads(
     threads::start(shards, port_bells, markets, manner)
 }
 
-/// The engine as `recovery`'s journal left it, with its logs in the journal, which goes on. `shards` are those the journal
-/// began with. Nothing is on the way: what was when the journal ended has arrived, and the journal says so.
+/// An engine that has a past.
+pub struct Recovered {
+    /// Nothing is on the way: what was when the journal ended has arrived, and the journal says so.
+    pub shards: AtRest,
+    /// It has their logs.
+    pub journal: Journal,
+    /// What did not have to be read again.
+    pub snapshot: Option<Snapshot>,
+    /// Newer snapshots that could not be read, and why. The journal has made up for them.
+    pub unreadable: Vec<JournalError>,
+}
+
+/// The engine as `recovery`'s journal left it: the newest snapshot that can be read, and what was logged since. `fresh` are
+/// the shards that the journal began with.
 ///
 /// `progress` hears how many bytes have been read, and of how many. `on_failure` is told if the disk fails later.
 ///
@@ -90,13 +102,16 @@ pub fn run_threads(
 /// except in the last case.
 pub fn recover(
     mut recovery: Recovery,
-    shards: AtRest,
+    fresh: AtRest,
     mut progress: impl FnMut(u64, u64),
     on_failure: OnFailure,
-) -> Result<(AtRest, Journal), RecoveryError> {
-    let mut shadow = Shadow::new(shards);
-    // Shards without a past need all of it.
-    recovery.begin_at(&Positions::zero(recovery.positions().shards()))?;
+) -> Result<Recovered, RecoveryError> {
+    let Beginning { mut shadow, positions, snapshot, mut unreadable } =
+        Beginning::find(&recovery.snapshots(), fresh, None)?;
+    if let Err(error) = recovery.begin_at(&positions) {
+        // What is missing was in a snapshot: what is wrong with that is what can be mended.
+        return Err(if unreadable.is_empty() { error } else { unreadable.swap_remove(0) }.into());
+    }
     while let Some(record) = recovery.next_record()? {
         for logged in record.entries() {
             shadow.apply(&logged?, &mut |_: &Report| {}, &mut ())?;
@@ -110,18 +125,7 @@ pub fn recover(
     let matchers = (0..m).map(|j| Box::new(journal.matcher_log(j)) as _).collect();
     let shards = shadow.settle((sequencers, matchers), &mut |_: &Report| {}, &mut ());
     shards.check();
-    Ok((shards, journal))
-}
-
-/// Why a journal does not give an engine back.
-#[derive(Debug, Error)]
-pub enum RecoveryError {
-    /// It cannot be read, or written.
-    #[error(transparent)]
-    Journal(#[from] JournalError),
-    /// It can be read, and what it says cannot have happened.
-    #[error("the journal does not fit together: {0}")]
-    Misfit(#[from] Misfit),
+    Ok(Recovered { shards, journal, snapshot, unreadable })
 }
 
 /// The state that `logged` reached, from its logs alone, in fresh `shards` with copies of these logs.

@@ -19,7 +19,7 @@
 //! - `take`: an incoming order meets the other side.
 //! - `would_fill`: whether it could trade whole.
 //! - `auction`: the price at which a crossed book trades, and the trades.
-//! - `check`: what always holds, written as a function.
+//! - `check`: what always holds, written as a function. `state`: a book as bytes.
 //!
 //! Costs. Taking from the best level touches the end of a vector and the head of a queue. An order that comes to a
 //! price with a level finds it by one look into the memo. A cancel is one cache line of the index and two links,
@@ -44,6 +44,7 @@ mod iceberg;
 mod index;
 mod ladder;
 mod slab;
+mod state;
 mod take;
 mod would_fill;
 

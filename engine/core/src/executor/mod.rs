@@ -2,10 +2,13 @@
 //!
 //! [`inline`] runs all of them in the caller's thread in a defined order: replay, tests. [`threads`] gives each its own
 //! thread and joins them by lanes: the live exchange. Neither adds to what a shard decides; they move messages.
-//! [`shadow`] does again what their logs say they did: recovery, snapshots.
+//! [`shadow`] does again what their logs say they did: recovery. [`follower`] has one follow a running engine: snapshots,
+//! history.
 
+pub mod follower;
 pub mod inline;
 pub mod shadow;
+mod state;
 pub mod threads;
 
 use crate::log::ShardLog;

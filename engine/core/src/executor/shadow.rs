@@ -15,19 +15,20 @@ use std::convert::Infallible;
 use thiserror::Error;
 
 /// The state of all shards, and what is on the way between them.
+#[derive(Default)]
 pub struct Shadow {
-    sequencers: Vec<Sequencer>,
-    matchers: Vec<Matcher>,
+    pub(super) sequencers: Vec<Sequencer>,
+    pub(super) matchers: Vec<Matcher>,
     /// From sequencer i to matcher j, at `i * matchers + j`.
-    orders: Vec<VecDeque<Numbered<ToMatcher>>>,
+    pub(super) orders: Vec<VecDeque<Numbered<ToMatcher>>>,
     /// From matcher j to sequencer i, at `j * sequencers + i`.
-    settlements: Vec<VecDeque<Numbered<FromMatcher>>>,
+    pub(super) settlements: Vec<VecDeque<Numbered<FromMatcher>>>,
     /// Commands for all sequencers that some have not got yet, in order.
-    common: VecDeque<Input>,
+    pub(super) common: VecDeque<Input>,
     /// By sequencer: how many of `common` it has got.
-    common_got: Vec<usize>,
-    sequencer_out: sequencer::Outbox,
-    matcher_out: matcher::Outbox,
+    pub(super) common_got: Vec<usize>,
+    pub(super) sequencer_out: sequencer::Outbox,
+    pub(super) matcher_out: matcher::Outbox,
 }
 
 /// An entry takes more messages of a link than were sent: logs that do not belong together.
@@ -51,10 +52,8 @@ impl Shadow {
             matchers: shards.matchers.into_iter().map(|shard| shard.machine).collect(),
             orders: (0..n * m).map(|_| VecDeque::new()).collect(),
             settlements: (0..n * m).map(|_| VecDeque::new()).collect(),
-            common: VecDeque::new(),
             common_got: vec![0; n],
-            sequencer_out: Default::default(),
-            matcher_out: Default::default(),
+            ..Self::default()
         }
     }
 

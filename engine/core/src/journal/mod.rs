@@ -22,6 +22,7 @@
 //! - `codec`: entries as bytes. `record`, `segment`, `identity`: what is in the files.
 //! - `shard_log`: a shard's end. `shared`: where all meet. `writer`, `spares`: what is done with it, step by step;
 //!   `running`: their threads.
+//! - `snapshot`: states that make what is before them needless.
 //! - `stream`: reading it back. `recovery`: opening, cutting, refusing. `reader`: following a running journal.
 
 mod codec;
@@ -35,6 +36,7 @@ mod running;
 mod segment;
 mod shard_log;
 mod shared;
+mod snapshot;
 mod spares;
 pub mod storage;
 mod stream;
@@ -50,6 +52,7 @@ pub use recovery::Recovery;
 pub use running::{Journal, Watch};
 pub use shard_log::JournalLog;
 pub use shared::{Condition, JournalCounters, OnFailure};
+pub use snapshot::{Snapshot, Snapshots};
 pub use stream::{Logged, Record};
 
 use crate::limits::{JOURNAL_SEGMENT_BYTES, JOURNAL_STAGING_BYTES};

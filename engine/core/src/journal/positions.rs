@@ -94,6 +94,24 @@ impl Positions {
         sequencers.chain((0..).map(ShardId::Matcher).zip(self.matchers.iter().copied()))
     }
 
+    /// Eight bytes each, little endian, in the order of [`Positions::iter`].
+    pub(super) fn put(&self, bytes: &mut Vec<u8>) {
+        self.iter().for_each(|(_, position)| bytes.extend(position.to_le_bytes()));
+    }
+
+    /// What [`Positions::put`] wrote at the beginning of `bytes`.
+    ///
+    /// # Panics
+    /// If there are too few.
+    pub(super) fn read(bytes: &[u8], shards: Shards) -> Self {
+        let mut eights =
+            bytes.chunks_exact(8).map(|eight| u64::from_le_bytes(eight.try_into().expect("8 bytes")));
+        let mut next = |count| -> Vec<Position> { eights.by_ref().take(count).collect() };
+        let positions = Self { sequencers: next(shards.sequencers), matchers: next(shards.matchers) };
+        assert_eq!(positions.shards(), shards, "bytes of all shards");
+        positions
+    }
+
     /// Whether no shard is further here than there.
     pub fn all_within(&self, other: &Positions) -> bool {
         self.iter().zip(other.iter()).all(|((_, here), (_, there))| here <= there)

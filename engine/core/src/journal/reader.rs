@@ -14,7 +14,7 @@ pub struct Reader {
 }
 
 impl Reader {
-    pub(super) fn new(watch: &Watch, journal: u128, from: &Positions) -> Result<Reader, JournalError> {
+    pub(super) fn new(watch: &Watch, from: &Positions) -> Result<Reader, JournalError> {
         // With the lock, so that nobody removes the segment before it is open.
         let segments = watch.segments();
         for ((shard, wanted), (_, first)) in from.iter().zip(segments[0].begin.iter()) {
@@ -23,7 +23,7 @@ impl Reader {
             }
         }
         let newest = segments.iter().rfind(|segment| segment.begin.all_within(from)).unwrap_or(&segments[0]);
-        let stream = Stream::open(watch.storage.clone(), journal, newest.number, from.clone())?;
+        let stream = Stream::open(watch.storage.clone(), watch.journal, newest.number, from.clone())?;
         drop(segments);
         Ok(Reader { watch: watch.clone(), stream, ahead: None })
     }
@@ -54,6 +54,16 @@ impl Reader {
                 Next::NoRecord(what) => return Err(self.stream.damaged(what)),
             }
         }
+    }
+
+    /// Makes safe what was read so far: a journal that is kept with [`super::Durability::Async`] may not yet have.
+    ///
+    /// # Errors
+    /// If it cannot be.
+    pub fn make_safe(&self) -> Result<(), JournalError> {
+        // The segments before this one are safe, or it would not be there.
+        let segment = &self.stream.segment;
+        segment.file.sync_data().map_err(JournalError::io("sync", &segment.name))
     }
 
     /// Of all shards, after what was read so far.

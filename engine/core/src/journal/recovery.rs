@@ -18,6 +18,7 @@ use super::record::{self, Chain, HEADER, Header, Salt};
 use super::running::{Journal, Parts};
 use super::segment::{self, SegmentHeader};
 use super::shared::{Begun, End, OnFailure, Shared};
+use super::snapshot::Snapshots;
 use super::spares::{Preparer, Spares};
 use super::storage::{Storage, StorageFile};
 use super::stream::{Next, Record, Stream, damaged};
@@ -95,6 +96,11 @@ impl Recovery {
         }
         self.stream.from = from.clone();
         self.skip_segments()
+    }
+
+    /// The journal's snapshots.
+    pub fn snapshots(&self) -> Snapshots {
+        Snapshots::new(self.storage.clone(), self.identity.id, self.options.shards)
     }
 
     /// The next record, in the order in which they were appended; `None` at the end of the journal.

@@ -7,6 +7,7 @@ use super::reader::Reader;
 use super::segment;
 use super::shard_log::JournalLog;
 use super::shared::{Begun, Condition, JournalCounters, Shared, Work};
+use super::snapshot::Snapshots;
 use super::spares::Preparer;
 use super::storage::Storage;
 use super::writer::{Stuck, Writer};
@@ -30,10 +31,15 @@ pub(super) struct Parts {
     pub lock: Box<dyn Any + Send + Sync>,
 }
 
+impl Parts {
+    pub fn watch(&self) -> Watch {
+        Watch { storage: self.storage.clone(), journal: self.journal, shared: self.shared.clone() }
+    }
+}
+
 /// The journal of a process. It hands each shard its log; clones of a [`Watch`] tell how it is.
 pub struct Journal {
     watch: Watch,
-    journal: u128,
     record_bytes_max: usize,
     threads: Option<Threads>,
     /// Goes when the threads have ended.
@@ -49,23 +55,19 @@ struct Threads {
 #[derive(Clone)]
 pub struct Watch {
     pub(super) storage: Arc<dyn Storage>,
+    /// The journal's id.
+    pub(super) journal: u128,
     pub(super) shared: Arc<Shared>,
 }
 
 impl Journal {
     pub(super) fn run(parts: Parts) -> Journal {
-        let Parts { storage, journal, record_bytes_max, shared, writer, preparer, lock } = parts;
+        let watch = parts.watch();
+        let Parts { record_bytes_max, writer, preparer, lock, .. } = parts;
         let named = |name: &str| std::thread::Builder::new().name(name.into());
         let writing = named("journal").spawn(|| write(writer)).expect("a thread can be started");
         let preparing = named("journal-spare").spawn(|| preparer.run()).expect("a thread can be started");
-        let watch = Watch { storage, shared };
-        Journal {
-            watch,
-            journal,
-            record_bytes_max,
-            threads: Some(Threads { writing, preparing }),
-            _lock: lock,
-        }
+        Journal { watch, record_bytes_max, threads: Some(Threads { writing, preparing }), _lock: lock }
     }
 
     /// The log of a sequencer, which goes on where the journal ends.
@@ -89,23 +91,6 @@ impl Journal {
         self.watch.clone()
     }
 
-    /// Reads what is durable, from `from` on, while the journal goes on.
-    ///
-    /// # Errors
-    /// If the journal does not reach back so far, or cannot be read.
-    pub fn reader(&self, from: &Positions) -> Result<Reader, JournalError> {
-        Reader::new(&self.watch, self.journal, from)
-    }
-
-    /// Forgets what is before `keep`, the positions of a snapshot that is safe: whole segments, oldest first, never the one
-    /// that is being written. The name of each is safely gone before the next one's turn, so a crash leaves no hole.
-    ///
-    /// # Errors
-    /// If a file cannot be removed. The journal is whole, and another call tries again.
-    pub fn truncate_before(&self, keep: &Positions) -> Result<(), JournalError> {
-        self.watch.truncate_before(keep)
-    }
-
     /// Writes what is staged, syncs, and ends the threads. Who appends must have ended before.
     ///
     /// # Errors
@@ -115,7 +100,7 @@ impl Journal {
     }
 
     fn log<I: Payload>(&self, shard: ShardId) -> JournalLog<I> {
-        JournalLog::new(self.watch(), self.journal, self.record_bytes_max, shard)
+        JournalLog::new(self.watch(), self.record_bytes_max, shard)
     }
 
     fn end(&mut self) -> Result<(), JournalError> {
@@ -150,7 +135,30 @@ impl Watch {
         &self.shared.counters
     }
 
-    pub(super) fn truncate_before(&self, keep: &Positions) -> Result<(), JournalError> {
+    /// Reads what is durable, from `from` on, while the journal goes on.
+    ///
+    /// # Errors
+    /// If the journal does not reach back so far, or cannot be read.
+    pub fn reader(&self, from: &Positions) -> Result<Reader, JournalError> {
+        Reader::new(self, from)
+    }
+
+    /// The journal's id, made by chance when it was made.
+    pub fn id(&self) -> u128 {
+        self.journal
+    }
+
+    /// The journal's snapshots.
+    pub fn snapshots(&self) -> Snapshots {
+        Snapshots::new(self.storage.clone(), self.journal, self.shared.shards)
+    }
+
+    /// Forgets what is before `keep`, the positions of a snapshot that is safe: whole segments, oldest first, never the one
+    /// that is being written. The name of each is safely gone before the next one's turn, so a crash leaves no hole.
+    ///
+    /// # Errors
+    /// If a file cannot be removed. The journal is whole, and another call tries again.
+    pub fn truncate_before(&self, keep: &Positions) -> Result<(), JournalError> {
         while let Some(oldest) = self.take_oldest_before(keep) {
             if let Err(error) = self.remove(&segment::name_of(oldest.number)) {
                 self.segments().push_front(oldest);

@@ -13,7 +13,7 @@
 
 use super::codec::FORMAT;
 use super::error::JournalError;
-use super::positions::{Positions, ShardId, Shards};
+use super::positions::{Positions, Shards};
 use super::record::{self, Chain};
 use super::storage::{Storage, StorageFile};
 use std::ops::Range;
@@ -64,7 +64,12 @@ pub(super) fn name_of(number: u64) -> String {
 
 /// The number in a segment's name; `None` for any other name.
 pub(super) fn number_of(name: &str) -> Option<u64> {
-    let digits = name.strip_prefix("segment-")?.strip_suffix(".journal")?;
+    number_between("segment-", name, ".journal")
+}
+
+/// The number in a name of these parts and 16 digits.
+pub(super) fn number_between(begin: &str, name: &str, end: &str) -> Option<u64> {
+    let digits = name.strip_prefix(begin)?.strip_suffix(end)?;
     (digits.len() == 16 && digits.bytes().all(|byte| byte.is_ascii_digit())).then(|| digits.parse().ok())?
 }
 
@@ -82,7 +87,7 @@ impl SegmentHeader {
         bytes.extend((shards.sequencers as u32).to_le_bytes());
         bytes.extend((shards.matchers as u32).to_le_bytes());
         assert_eq!(bytes.len(), FIXED);
-        self.begin.iter().for_each(|(_, position)| bytes.extend(position.to_le_bytes()));
+        self.begin.put(&mut bytes);
         bytes.resize(header_bytes(shards) - 4, 0);
         bytes.extend(crc32c::crc32c(&bytes).to_le_bytes());
         bytes
@@ -104,17 +109,12 @@ impl SegmentHeader {
         if crc32c::crc32c(body).to_le_bytes() != crc || !is_ours {
             return Err(NoHeader::Unreadable);
         }
-        let mut begin = Positions::zero(shards);
-        let places: Vec<ShardId> = begin.iter().map(|(shard, _)| shard).collect();
-        for (place, shard) in places.into_iter().enumerate() {
-            *begin.of_mut(shard) = u64_at(FIXED + 8 * place);
-        }
         Ok(SegmentHeader {
             journal: u128::from_le_bytes(body[16..32].try_into().expect("16 bytes")),
             number: u64_at(32),
             size: u64_at(40),
             chain: Chain(u64_at(48)),
-            begin,
+            begin: Positions::read(&body[FIXED..], shards),
         })
     }
 }

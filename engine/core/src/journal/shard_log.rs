@@ -17,7 +17,6 @@ use std::sync::Arc;
 /// allocated after the log was made.
 pub struct JournalLog<I> {
     watch: Watch,
-    journal: u128,
     shard: ShardId,
     place: usize,
     /// The position after the last entry that was appended.
@@ -30,12 +29,11 @@ pub struct JournalLog<I> {
 }
 
 impl<I: Payload> JournalLog<I> {
-    pub(super) fn new(watch: Watch, journal: u128, record_bytes_max: usize, shard: ShardId) -> Self {
+    pub(super) fn new(watch: Watch, record_bytes_max: usize, shard: ShardId) -> Self {
         let place = watch.shared.shards.place(shard).expect("a shard of the journal");
         Self {
             position: watch.shared.durable(place),
             watch,
-            journal,
             shard,
             place,
             payload: vec![0; record_bytes_max].into(),
@@ -62,7 +60,7 @@ impl<I: Payload> JournalLog<I> {
 
 impl<I: Payload> JournalLog<I> {
     fn read_from_disk(&self, from: &Positions, visit: &mut dyn FnMut(&Entry<I>)) -> Result<(), JournalError> {
-        let mut reader = Reader::new(&self.watch, self.journal, from)?;
+        let mut reader = Reader::new(&self.watch, from)?;
         while let Some(record) = reader.next_record()? {
             if record.shard == self.shard {
                 for entry in record.decoded(I::decode) {
@@ -106,7 +104,7 @@ impl<I: Payload> ShardLog<I> for JournalLog<I> {
     }
 
     /// Segments are shared: one goes once no shard needs it any more. A file that cannot be removed stays until the next
-    /// call; [`super::Journal::truncate_before`] tells why.
+    /// call; [`super::Watch::truncate_before`] tells why.
     fn truncate(&mut self, before: Position) {
         let keep = {
             let mut keep = self.watch.shared.keep.lock().expect("nobody panics with it");

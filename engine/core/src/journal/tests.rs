@@ -11,3 +11,4 @@ mod refusals;
 mod rig;
 mod round_trips;
 mod running;
+mod snapshots;

@@ -7,10 +7,11 @@
 //! - here: the shard, and what goes to which symbol
 //! - `symbol`: what a command does to one symbol; `phases`: states and auctions
 //! - `stops`: orders that wait for a trade at their trigger
-//! - `events`: what is told
+//! - `events`: what is told; `state`: it all as bytes
 
 mod events;
 mod phases;
+mod state;
 mod stops;
 mod symbol;
 
@@ -21,6 +22,7 @@ use crate::instrument::Market;
 use crate::link::{Gap, Marks, Numbers};
 use crate::message::*;
 use crate::units::*;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use symbol::{Applying, Outlet, Symbol};
 
@@ -36,7 +38,7 @@ pub struct Matcher {
 }
 
 /// The number lines of a symbol.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
     /// Of the last command that changed the book.
     pub sequence: Sequence,

@@ -11,10 +11,11 @@ mod crowd;
 
 use crate::units::{OrderKey, Price, Side};
 use crowd::{CrowdId, Crowds, best_before};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The waiting stops of a symbol.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Stops {
     waiting: BTreeMap<OrderKey, Waiting>,
     /// By side, of those with a trigger of their own: a rank that a trade's rank must reach, then the number of the order.
@@ -26,7 +27,7 @@ pub struct Stops {
     wave: u64,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Waiting {
     side: Side,
     /// The order's public number: who came first.
@@ -35,7 +36,7 @@ struct Waiting {
 }
 
 /// For what.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 enum Waits {
     For(Price),
     /// Its distance, and where it follows the market.

@@ -8,6 +8,7 @@ use crate::link::Numbers;
 use crate::message::*;
 use crate::sequencer::orders::shard_of;
 use crate::units::*;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A symbol's book and all the rest.
@@ -18,7 +19,7 @@ pub(super) struct Symbol {
 }
 
 /// All the rest: what the book's events are told to, and so not part of it.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Desk {
     pub id: SymbolId,
     pub counters: Counters,

@@ -3,7 +3,7 @@
 use super::*;
 
 /// A numbered message on a link between two shards. Numbers are dense from 1.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Numbered<T> {
     /// Its place on the link.
     pub number: u64,
@@ -12,7 +12,7 @@ pub struct Numbered<T> {
 }
 
 /// From a sequencer to a matcher.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct ToMatcher {
     /// The symbol it is about; any for [`MatcherOrder::Tick`] and [`MatcherOrder::Relay`].
     pub symbol: SymbolId,
@@ -25,7 +25,7 @@ pub struct ToMatcher {
 }
 
 /// What a sequencer asks of a matcher. Every order in it is funded.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub enum MatcherOrder {
     /// Match a funded order.
     Place(Place),
@@ -59,7 +59,7 @@ pub enum MatcherOrder {
 }
 
 /// A funded order on its way to the book.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Place {
     /// The sequencer's record of it.
     pub key: OrderKey,
@@ -86,7 +86,7 @@ pub struct Place {
 }
 
 /// A change on its way to the book.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct PlaceAmended {
     /// The sequencer's record of the order.
     pub key: OrderKey,
@@ -109,7 +109,7 @@ pub struct PlaceAmended {
 }
 
 /// Who wants an order out of the book.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CancelCause {
     /// Its owner, who waits for the answer.
     Asked(Origin),
@@ -120,7 +120,7 @@ pub enum CancelCause {
 }
 
 /// Money on its way from one account to another.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Transfer {
     /// Who gives.
     pub from: AccountId,
@@ -139,7 +139,7 @@ pub struct Transfer {
 }
 
 /// How far a transfer is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TransferStage {
     /// On the way to the one who gets; held by the one who gives.
     Offered,
@@ -150,7 +150,7 @@ pub enum TransferStage {
 }
 
 /// From a matcher to a sequencer.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub enum FromMatcher {
     /// Something happened to an order.
     Order(OrderNews),
@@ -166,7 +166,7 @@ pub enum FromMatcher {
 }
 
 /// Something happened to an order in the book.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct OrderNews {
     /// The sequencer's record of the order.
     pub key: OrderKey,
@@ -179,7 +179,7 @@ pub struct OrderNews {
 }
 
 /// What happened to an order in the book.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub enum MatcherOutcome {
     /// Accepted; fills and an end may follow in the same batch.
     Placed {
@@ -246,7 +246,7 @@ pub enum MatcherOutcome {
 }
 
 /// Which side of a trade an order was on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Liquidity {
     /// It was resting.
     Maker,
@@ -257,7 +257,7 @@ pub enum Liquidity {
 }
 
 /// Why an order ended without trading whole.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CloseReason {
     /// Cancelled by its owner or for its owner (timer, disconnect, suspension).
     Cancelled,

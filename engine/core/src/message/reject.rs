@@ -1,7 +1,9 @@
 //! Why the engine refuses.
 
+use serde::{Deserialize, Serialize};
+
 /// Why the engine refused. A refused command changes nothing but the memory of its order id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum Reject {
     /// No such symbol.

@@ -202,7 +202,7 @@ impl OrderView {
 }
 
 /// The state of an order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum OrderState {
     /// On its way to the matcher.
@@ -225,7 +225,7 @@ pub struct BalanceChange {
 }
 
 /// What an account has of an asset.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Balance {
     /// The asset.
     pub asset: AssetId,

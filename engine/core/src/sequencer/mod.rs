@@ -13,7 +13,7 @@
 //! - `news`: what the matcher says of an order
 //! - `money`: deposits, withdrawals, transfers; `operate`: listings, fees, states
 //! - `holds`: what orders hold and trades cost; `orders`: the slab of live orders; `order_ids`: the memory of ids
-//! - `audit`: what always holds
+//! - `audit`: what always holds; `state`: it all as bytes
 
 mod admit;
 mod audit;
@@ -24,6 +24,7 @@ mod news;
 mod operate;
 mod order_ids;
 pub(crate) mod orders;
+mod state;
 
 use crate::instrument::{Instrument, Market};
 use crate::ledger::{Balances, Flows};
@@ -32,6 +33,7 @@ use crate::message::*;
 use crate::units::*;
 use order_ids::OrderIds;
 use orders::{List, Order, Orders, Slot};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -72,7 +74,7 @@ pub struct Sequencer {
     audits: audit::Audits,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Account {
     open: bool,
     name: Option<Box<AccountName>>,
@@ -85,7 +87,7 @@ struct Account {
 }
 
 /// Money that is held, but not by an order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Parked {
     asset: AssetId,
     amount: Amount,

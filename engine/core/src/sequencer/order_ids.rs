@@ -14,17 +14,19 @@
 use crate::limits::{ORDER_ID_WINDOW_US, ORDER_IDS_MAX};
 use crate::message::{OrderKind, Reject, Submit, Terms};
 use crate::sequencer::orders::Slot;
+use crate::state::{StateError, StateReader, StateWriter};
 use crate::units::*;
 use hashbrown::HashTable;
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::hash::{Hash, Hasher};
 
 /// Where a record is: its number in order of arrival, wrapping. It changes only when a live order's record is renewed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordNumber(u32);
 
 /// What became of the first submit with an id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Answer {
     /// The matcher has not answered yet.
     Pending,
@@ -36,7 +38,7 @@ pub enum Answer {
     Replaced,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Record {
     pub order_id: ClientOrderId,
     pub answer: Answer,
@@ -54,7 +56,7 @@ pub struct Record {
 }
 
 /// A number below 2^48, in six bytes: a symbol reaches it after nine years of a million orders a second.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct U48([u8; 6]);
 
 impl U48 {
@@ -80,7 +82,7 @@ const _: () = assert!(ORDER_IDS_MAX.is_multiple_of(BLOCK) && ORDER_IDS_MAX < u32
 /// a whole block.
 const FORGOTTEN_AT_ONCE: usize = 2;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Block {
     records: Vec<Record>,
     /// When the newest of them came.
@@ -244,6 +246,30 @@ impl OrderIds {
                 self.forgotten = 0;
             }
         }
+    }
+
+    /// The records. The table is made again from them.
+    pub fn write<E>(&self, out: &mut StateWriter<'_, E>) -> Result<(), E> {
+        out.put(&(self.first, self.forgotten as u64, self.blocks.len() as u64))?;
+        self.blocks.iter().try_for_each(|block| out.put(block))
+    }
+
+    pub fn read<E: From<StateError>>(from: &mut StateReader<'_, E>) -> Result<Self, E> {
+        let (first, forgotten, count): (u32, u64, u64) = from.take()?;
+        let mut ids = Self { first, forgotten: forgotten as usize, ..Self::default() };
+        for _ in 0..count {
+            let mut block: Block = from.take()?;
+            block.records.reserve_exact(BLOCK.saturating_sub(block.records.len()));
+            ids.blocks.push_back(block);
+        }
+        ids.table = HashTable::with_capacity((ids.len() + ids.len() / 4).max(TABLE_MIN));
+        for number in (ids.forgotten..ids.len()).map(|at| first.wrapping_add(at as u32)) {
+            let record = ids.get(RecordNumber(number));
+            if record.answer != Answer::Replaced {
+                ids.insert(hash(record.account, &record.order_id), number);
+            }
+        }
+        Ok(ids)
     }
 
     /// Records, forgotten ones of the first block included.

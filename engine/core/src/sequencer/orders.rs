@@ -5,10 +5,13 @@
 
 use crate::message::{Fees, OrderKind, OrderState, Terms};
 use crate::sequencer::order_ids::RecordNumber;
+use crate::state::{StateError, StateReader, StateWriter};
 use crate::units::*;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 /// A place in the slab.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Slot(pub u32);
 
 impl Slot {
@@ -16,7 +19,7 @@ impl Slot {
 }
 
 /// A live order, and for as long as the matcher owes an answer about it, a dead one.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Order {
     /// The limit or protection price.
     pub price: Price,
@@ -51,7 +54,7 @@ pub struct Order {
 const _: () = assert!(size_of::<Order>() == 64);
 
 /// What only some orders have.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Detail {
     pub traded: Quantity,
     /// Quote atoms of the trades, without fees.
@@ -67,7 +70,7 @@ pub struct Detail {
 }
 
 /// A change on its way.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Amending {
     pub price: Price,
     /// Held for it beyond what the order holds as it is.
@@ -86,7 +89,7 @@ const NO_DETAIL: Detail = Detail {
 };
 
 /// The live orders of one account, oldest first.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct List {
     first: u32,
     last: u32,
@@ -260,6 +263,19 @@ impl Orders {
         })
     }
 
+    /// All of it, vacant places included: keys are made of places, and a place that is used again goes on counting.
+    pub fn write<E>(&self, out: &mut StateWriter<'_, E>) -> Result<(), E> {
+        out.put(&(self.vacant, &self.details_vacant))?;
+        self.slots.write(out)?;
+        self.details.write(out)
+    }
+
+    pub fn read<E: From<StateError>>(shard: usize, from: &mut StateReader<'_, E>) -> Result<Self, E> {
+        let (vacant, details_vacant) = from.take()?;
+        let (slots, details) = (Blocks::read(from)?, Blocks::read(from)?);
+        Ok(Self { slots, vacant, details, details_vacant, ..Self::new(shard) })
+    }
+
     fn new_detail(&mut self, detail: Detail) -> u32 {
         match self.details_vacant.pop() {
             Some(at) => {
@@ -300,6 +316,24 @@ const BLOCK: usize = 4096;
 impl<T> Default for Blocks<T> {
     fn default() -> Self {
         Self { blocks: Vec::new() }
+    }
+}
+
+impl<T: Serialize + DeserializeOwned> Blocks<T> {
+    fn write<E>(&self, out: &mut StateWriter<'_, E>) -> Result<(), E> {
+        out.put(&(self.blocks.len() as u64))?;
+        self.blocks.iter().try_for_each(|block| out.put(block))
+    }
+
+    fn read<E: From<StateError>>(from: &mut StateReader<'_, E>) -> Result<Self, E> {
+        let count: u64 = from.take()?;
+        let mut blocks = Self::default();
+        for _ in 0..count {
+            for value in from.take::<Vec<T>>()? {
+                blocks.push(value);
+            }
+        }
+        Ok(blocks)
     }
 }
 

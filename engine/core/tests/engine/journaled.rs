@@ -10,7 +10,7 @@ use engine_core::executor::threads::Port;
 use engine_core::journal::storage::{SimulatedDisk, Survival};
 use engine_core::journal::{Journal, JournalError, Options, Recovery, Shards};
 use engine_core::message::*;
-use engine_core::pipeline::{self, Shape};
+use engine_core::pipeline::{self, Recovered, Shape};
 use engine_core::units::*;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -126,7 +126,9 @@ fn recover(disk: &SimulatedDisk) -> (AtRest, Journal) {
     let recovery = Recovery::open(Arc::new(disk.clone()), options).expect("no crash leaves what is refused");
     let fresh = pipeline::build(SHAPE, &market());
     let on_failure = Box::new(|error: &JournalError| panic!("{error}"));
-    pipeline::recover(recovery, fresh, |_, _| {}, on_failure).expect("what is there fits together")
+    let recovered = pipeline::recover(recovery, fresh, |_, _| {}, on_failure);
+    let Recovered { shards, journal, .. } = recovered.expect("what is there fits together");
+    (shards, journal)
 }
 
 /// What the exchange on the disk knows: every order that was ever accepted, and all that can be compared.

@@ -19,7 +19,7 @@ fn a_full_disk_is_told_in_time_and_nothing_is_dropped() {
         while rig.prepare().unwrap() {
             assert!(rig.run(&mut random, 1));
         }
-        let watch = Watch { storage: rig.parts.storage.clone(), shared: rig.parts.shared.clone() };
+        let watch = rig.parts.watch();
         assert_eq!(watch.condition(), Condition::Full);
         assert!(
             disk.used() <= 10 * SEGMENT_BYTES + disk.used() / 2,

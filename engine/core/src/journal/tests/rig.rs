@@ -80,13 +80,14 @@ impl Rig {
         let parts = recovery.into_parts(Box::new(move |error: &JournalError| {
             heard.lock().unwrap().push(error.to_string())
         }))?;
-        let watch = Watch { storage: parts.storage.clone(), shared: parts.shared.clone() };
-        let (journal, most) = (parts.journal, parts.record_bytes_max);
+        let watch =
+            Watch { storage: parts.storage.clone(), journal: parts.journal, shared: parts.shared.clone() };
+        let most = parts.record_bytes_max;
         // What came back counts as durable from now on.
         truth.durable = parts.shared.positions();
         let sequencers =
-            (0..2).map(|i| JournalLog::new(watch.clone(), journal, most, ShardId::Sequencer(i))).collect();
-        let matcher = JournalLog::new(watch, journal, most, ShardId::Matcher(0));
+            (0..2).map(|i| JournalLog::new(watch.clone(), most, ShardId::Sequencer(i))).collect();
+        let matcher = JournalLog::new(watch, most, ShardId::Matcher(0));
         Ok(Rig { parts, truth, sequencers, matcher, failures })
     }
 

@@ -52,7 +52,7 @@ fn three_shards_append_at_once_and_a_reader_follows() {
         let disk = SimulatedDisk::new(1);
         // A staging buffer of one record: shards wait for room.
         let (journal, _) = start(&disk, Options { durability, staging_bytes: 4096, ..options() });
-        let mut reader = journal.reader(&Positions::zero(SHARDS)).unwrap();
+        let mut reader = journal.watch().reader(&Positions::zero(SHARDS)).unwrap();
         let all: [Vec<Entry<Input>>; 2] = [entries(1, 3000), entries(2, 3000)];
         let (one, other, matcher) =
             (journal.sequencer_log(0), journal.sequencer_log(1), journal.matcher_log(0));
@@ -131,9 +131,9 @@ fn a_log_reads_itself_and_forgets() {
     assert!(first.sequencers[1] > 0 && first.sequencers[1] <= 20, "{first:?}");
     assert_eq!(read(&one, 0), Err(first.sequencers[0]));
     assert_eq!(read(&one, first.sequencers[0]).unwrap(), expected[first.sequencers[0] as usize..]);
-    assert!(matches!(journal.reader(&Positions::zero(SHARDS)), Err(JournalError::Truncated { .. })));
+    assert!(matches!(journal.watch().reader(&Positions::zero(SHARDS)), Err(JournalError::Truncated { .. })));
 
-    journal.truncate_before(&Positions { sequencers: vec![400, 40], matchers: vec![0] }).unwrap();
+    journal.watch().truncate_before(&Positions { sequencers: vec![400, 40], matchers: vec![0] }).unwrap();
     assert_eq!(journal.watch().segments().len(), 1, "the one that is written stays");
     journal.close().unwrap();
     disk.restart(Survival::Some);

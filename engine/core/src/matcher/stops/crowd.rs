@@ -5,10 +5,11 @@
 //! distance is the first to be reached.
 
 use crate::units::{OrderKey, Price, Side};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A crowd's name, never used again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct CrowdId(u64);
 
 /// A stop in a crowd: its distance, the number and the key of its order.
@@ -18,7 +19,7 @@ pub type Member = (Price, u64, OrderKey);
 pub type Best = i128;
 
 /// The crowds of one side. Who asks says always the same side.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Crowds {
     crowds: BTreeMap<CrowdId, Crowd>,
     /// By the rank of the best price seen: the larger, the better for those who follow.
@@ -28,7 +29,7 @@ pub struct Crowds {
     next: u64,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Crowd {
     best: Best,
     members: BTreeSet<Member>,

@@ -6,12 +6,14 @@
 //! nobody remembers how far links had been carried, they begin again somewhere before that.
 
 use super::world::{Logged, World, empty_shards};
-use engine_core::executor::{MatcherShard, SequencerShard};
-use engine_core::log::{Entry, ShardLog};
+use engine_core::executor::shadow::Shadow;
+use engine_core::executor::{AtRest, MatcherShard, SequencerLog, SequencerShard};
+use engine_core::log::{Entry, MemoryLog, ShardLog};
 use engine_core::message::{Input, Route};
 use engine_core::pipeline;
+use engine_core::state::{StateError, StateReader, StateWriter};
 use rand::RngExt;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Debug;
 
 pub fn of_one_shard(world: &mut World) {
@@ -45,8 +47,9 @@ fn sequencer(world: &mut World, i: usize) {
         same("messages of a rebuilt sequencer", again, link.sent());
     }
     same("reports of a rebuilt sequencer", &out.reports, &world.reports[i]);
-    let lost = std::mem::replace(&mut world.shards.sequencers[i].machine, machine);
-    same("a rebuilt sequencer", &world.shards.sequencers[i].machine, &lost);
+    let before = world.shards.state_hash();
+    world.shards.sequencers[i].machine = machine;
+    assert_eq!(world.shards.state_hash(), before, "a rebuilt sequencer");
     rewind(world, |sequencer, _| sequencer == i);
 }
 
@@ -69,23 +72,54 @@ fn matcher(world: &mut World, j: usize) {
         same("messages of a rebuilt matcher", again, link.sent());
     }
     assert_eq!(out.market, world.market_events[j], "market events of a rebuilt matcher");
-    let before = books_of(world, j);
+    let before = world.shards.state_hash();
     world.shards.matchers[j].machine = machine;
-    assert_eq!(books_of(world, j), before, "a rebuilt matcher");
+    assert_eq!(world.shards.state_hash(), before, "a rebuilt matcher");
     rewind(world, |_, matcher| matcher == j);
 }
 
 pub fn of_all(world: &mut World) {
-    let before: Vec<_> = (0..world.plan.matchers).map(|j| books_of(world, j)).collect();
     let rebuilt = pipeline::rebuild(&world.shards, empty_shards(&world.plan));
     let lost = std::mem::replace(&mut world.shards, rebuilt);
+    assert_eq!(world.shards.state_hash(), lost.state_hash(), "what was rebuilt together");
     for (again, lost) in world.shards.sequencers.iter().zip(&lost.sequencers) {
-        same("a sequencer rebuilt with all others", &again.machine, &lost.machine);
         same("the log of a rebuilt sequencer", entries(&*again.log), entries(&*lost.log));
     }
-    let after: Vec<_> = (0..world.plan.matchers).map(|j| books_of(world, j)).collect();
-    assert_eq!(after, before, "matchers rebuilt with all others");
     rewind(world, |_, _| true);
+}
+
+/// All shards are written down and read again, in the middle of everything, and go on as what was read: which is what a
+/// restart does with a snapshot.
+pub fn to_a_snapshot(world: &mut World) {
+    let (n, m) = (world.plan.sequencers, world.plan.matchers);
+    let lost = std::mem::replace(&mut world.shards, empty_shards(&world.plan));
+    let hash = lost.state_hash();
+    let (sequencers, sequencer_logs): (Vec<_>, Vec<_>) = lost.sequencers.into_iter().map(apart).unzip();
+    let (matchers, matcher_logs): (Vec<_>, Vec<_>) = lost
+        .matchers
+        .into_iter()
+        .map(|MatcherShard { machine, log, out }| {
+            (MatcherShard { machine, log: Box::new(MemoryLog::new(0)), out }, log)
+        })
+        .unzip();
+    let shadow = Shadow::new(AtRest { sequencers, matchers });
+    let mut parts = VecDeque::new();
+    let mut sink = |part: &[u8]| {
+        parts.push_back(part.to_vec());
+        Ok::<_, StateError>(())
+    };
+    assert_eq!(shadow.write(&mut StateWriter::new(&mut sink)), Ok(hash));
+    let mut source =
+        |part: &mut Vec<u8>| Ok::<_, StateError>(parts.pop_front().map(|next| *part = next).is_some());
+    let (again, read) = Shadow::read((n, m), &mut StateReader::new(&mut source)).expect("it was written");
+    assert_eq!((read, again.state_hash()), (hash, hash), "what is read is what was written");
+    world.shards = again.into_shards((sequencer_logs, matcher_logs));
+    rewind(world, |_, _| true);
+}
+
+fn apart(shard: SequencerShard) -> (SequencerShard, Box<SequencerLog>) {
+    let SequencerShard { machine, log, out } = shard;
+    (SequencerShard { machine, log: Box::new(MemoryLog::new(0)), out }, log)
 }
 
 /// The power fails, and of what all logs say together only some beginning is on the disk. Another world begins from
@@ -135,16 +169,6 @@ fn entries<I: Copy>(log: &dyn ShardLog<I>) -> Vec<Entry<I>> {
     let mut entries = Vec::new();
     log.read(0, &mut |entry| entries.push(*entry)).expect("nothing was truncated");
     entries
-}
-
-/// Everything of a matcher's state that can be looked at.
-fn books_of(world: &World, j: usize) -> String {
-    let machine = &world.shards.matchers[j].machine;
-    let books: Vec<_> = machine
-        .counters()
-        .map(|(symbol, counters)| (symbol, counters, machine.state(symbol), machine.book(symbol)))
-        .collect();
-    format!("{books:?}")
 }
 
 /// Most of what travels cannot be compared, but all of it can be written down.

@@ -75,6 +75,7 @@ pub struct Seen {
     pub crashes: u64,
     pub blackouts: u64,
     pub power_losses: u64,
+    pub snapshots: u64,
     /// Trades that the auditor judged.
     pub audited: u64,
     /// Symbols that were compared with an engine of one sequencer and one matcher.
@@ -84,14 +85,14 @@ pub struct Seen {
 
 impl Seen {
     /// Everything that every long run must come across.
-    pub fn counts(&mut self) -> [&mut u64; 19] {
+    pub fn counts(&mut self) -> [&mut u64; 20] {
         let Seen { steps, inputs, stalls, repeats, gaps, naps, crashes, blackouts, .. } = self;
-        let Seen { power_losses, audited, alike, told, .. } = self;
+        let Seen { power_losses, snapshots, audited, alike, told, .. } = self;
         let ToldCounts { trades, auction_trades, triggered, amended, .. } = told;
         let ToldCounts { decremented, timed_out, self_trades, delisted, .. } = told;
         #[rustfmt::skip]
         let all = [
-            steps, inputs, stalls, repeats, gaps, naps, crashes, blackouts, power_losses, audited, alike,
+            steps, inputs, stalls, repeats, gaps, naps, crashes, blackouts, power_losses, snapshots, audited, alike,
             trades, auction_trades, triggered, amended, decremented, timed_out, self_trades, delisted,
         ];
         all
@@ -447,6 +448,10 @@ impl World {
         if self.seen.blackouts < u64::from(blackouts) && self.random.random_range(0..steps) < blackouts {
             self.seen.blackouts += 1;
             crash::of_all(self);
+        }
+        if self.seen.snapshots < u64::from(blackouts) && self.random.random_range(0..steps) < blackouts {
+            self.seen.snapshots += 1;
+            crash::to_a_snapshot(self);
         }
     }
 

@@ -1,0 +1,139 @@
+//! A shadow of the running engine that follows its journal: it cuts snapshots while trading goes on, and hears once more,
+//! and in order, everything that was reported.
+//!
+//! It reads what is durable, so it never knows more than a restart would.
+
+use super::shadow::{Misfit, Shadow};
+use super::{AtRest, MarketSink, ReportSink};
+use crate::journal::{JournalError, Positions, Reader, Snapshot, Snapshots, Watch};
+use thiserror::Error;
+
+/// Follows a journal.
+pub struct Follower {
+    shadow: Shadow,
+    reader: Reader,
+    snapshots: Snapshots,
+    watch: Watch,
+}
+
+/// A shadow to begin with, and where it stands.
+pub struct Beginning {
+    /// Its state.
+    pub shadow: Shadow,
+    /// Of all shards, the first entry that it has not done.
+    pub positions: Positions,
+    /// The snapshot it was read from; none if it is new.
+    pub snapshot: Option<Snapshot>,
+    /// Newer snapshots that could not be read, and why.
+    pub unreadable: Vec<JournalError>,
+}
+
+/// Why a journal does not give an engine back.
+#[derive(Debug, Error)]
+pub enum RecoveryError {
+    /// It cannot be read, or written.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// It can be read, and what it says cannot have happened.
+    #[error("the journal does not fit together: {0}")]
+    Misfit(#[from] Misfit),
+}
+
+impl Beginning {
+    /// From the newest snapshot that can be read and is not beyond `at_most`; from `fresh` shards, which have no past, if
+    /// there is none.
+    ///
+    /// # Errors
+    /// If the directory cannot be read, or a later version of the program wrote a snapshot: to begin with an older one
+    /// would be to do again, and differently, what was done since.
+    pub fn find(
+        snapshots: &Snapshots,
+        fresh: AtRest,
+        at_most: Option<&Positions>,
+    ) -> Result<Beginning, JournalError> {
+        let shards = snapshots.shards();
+        let mut unreadable = Vec::new();
+        for number in snapshots.numbers()? {
+            let is_wanted = |positions: Positions| at_most.is_none_or(|most| positions.all_within(most));
+            let found = snapshots.positions(number).map(is_wanted).and_then(|wanted| {
+                let read = || {
+                    snapshots.read(number, |from| Shadow::read((shards.sequencers, shards.matchers), from))
+                };
+                wanted.then(read).transpose()
+            });
+            match found {
+                Ok(Some((shadow, snapshot))) => {
+                    let positions = snapshot.positions.clone();
+                    return Ok(Beginning { shadow, positions, snapshot: Some(snapshot), unreadable });
+                }
+                Ok(None) => {}
+                Err(error @ JournalError::Newer { .. }) => return Err(error),
+                Err(error) => unreadable.push(error),
+            }
+        }
+        Ok(Beginning {
+            shadow: Shadow::new(fresh),
+            positions: Positions::zero(shards),
+            snapshot: None,
+            unreadable,
+        })
+    }
+}
+
+impl Follower {
+    /// Begins as [`Beginning::find`] says. `fresh` are the shards that the journal began with.
+    ///
+    /// # Errors
+    /// If the journal does not reach back to there, or cannot be read.
+    pub fn begin(
+        watch: &Watch,
+        fresh: AtRest,
+        at_most: Option<&Positions>,
+    ) -> Result<Follower, JournalError> {
+        let snapshots = watch.snapshots();
+        let Beginning { shadow, positions, .. } = Beginning::find(&snapshots, fresh, at_most)?;
+        let reader = watch.reader(&positions)?;
+        Ok(Follower { shadow, reader, snapshots, watch: watch.clone() })
+    }
+
+    /// Does what the next durable record says. Returns how many entries that were; `None` where nothing more is durable
+    /// now.
+    ///
+    /// # Errors
+    /// If the journal cannot be read, or is not what was written.
+    pub fn follow(
+        &mut self,
+        reports: &mut impl ReportSink,
+        market: &mut impl MarketSink,
+    ) -> Result<Option<u32>, RecoveryError> {
+        let Some(record) = self.reader.next_record()? else { return Ok(None) };
+        for logged in record.entries() {
+            self.shadow.apply(&logged?, reports, market)?;
+        }
+        Ok(Some(record.count))
+    }
+
+    /// Of all shards, the first entry that it has not done.
+    pub fn positions(&self) -> &Positions {
+        self.reader.positions()
+    }
+
+    /// The state it has reached.
+    pub fn shadow(&self) -> &Shadow {
+        &self.shadow
+    }
+
+    /// Writes its state as a snapshot, and has the journal forget what the older of the two that are kept does without.
+    ///
+    /// # Errors
+    /// If it cannot be written. The journal and older snapshots are whole, and another call tries again.
+    pub fn snapshot(&mut self) -> Result<Snapshot, JournalError> {
+        // No snapshot outlives a piece of the journal that it goes beyond.
+        self.reader.make_safe()?;
+        let snapshot = self.snapshots.write(self.reader.positions(), |out| self.shadow.write(out))?;
+        if let Some(oldest) = self.snapshots.oldest()? {
+            self.watch.truncate_before(&oldest)?;
+        }
+        Ok(snapshot)
+    }
+}
