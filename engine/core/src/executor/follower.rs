@@ -5,7 +5,7 @@
 
 use super::shadow::{Misfit, Shadow};
 use super::{AtRest, MarketSink, ReportSink};
-use crate::journal::{JournalError, Positions, Reader, Snapshot, Snapshots, Watch};
+use crate::journal::{JournalError, Positions, Reader, Shards, Snapshot, Snapshots, Watch};
 use thiserror::Error;
 
 /// Follows a journal.
@@ -26,6 +26,15 @@ pub struct Beginning {
     pub snapshot: Option<Snapshot>,
     /// Newer snapshots that could not be read, and why.
     pub unreadable: Vec<JournalError>,
+}
+
+/// A record that was followed.
+#[derive(Clone, Copy, Debug)]
+pub struct Followed {
+    /// Its entries.
+    pub entries: u32,
+    /// Its bytes in the journal.
+    pub bytes: u64,
 }
 
 /// Why a journal does not give an engine back.
@@ -55,12 +64,10 @@ impl Beginning {
         let mut unreadable = Vec::new();
         for number in snapshots.numbers()? {
             let is_wanted = |positions: Positions| at_most.is_none_or(|most| positions.all_within(most));
-            let found = snapshots.positions(number).map(is_wanted).and_then(|wanted| {
-                let read = || {
-                    snapshots.read(number, |from| Shadow::read((shards.sequencers, shards.matchers), from))
-                };
-                wanted.then(read).transpose()
-            });
+            let found = snapshots
+                .positions(number)
+                .map(is_wanted)
+                .and_then(|wanted| wanted.then(|| read_snapshot(snapshots, number)).transpose());
             match found {
                 Ok(Some((shadow, snapshot))) => {
                     let positions = snapshot.positions.clone();
@@ -80,6 +87,12 @@ impl Beginning {
     }
 }
 
+/// A snapshot's state; all of it is checked.
+pub(super) fn read_snapshot(snapshots: &Snapshots, number: u64) -> Result<(Shadow, Snapshot), JournalError> {
+    let Shards { sequencers, matchers } = snapshots.shards();
+    snapshots.read(number, |from| Shadow::read((sequencers, matchers), from))
+}
+
 impl Follower {
     /// Begins as [`Beginning::find`] says. `fresh` are the shards that the journal began with.
     ///
@@ -96,8 +109,7 @@ impl Follower {
         Ok(Follower { shadow, reader, snapshots, watch: watch.clone() })
     }
 
-    /// Does what the next durable record says. Returns how many entries that were; `None` where nothing more is durable
-    /// now.
+    /// Does what the next durable record says; `None` where nothing more is durable now.
     ///
     /// # Errors
     /// If the journal cannot be read, or is not what was written.
@@ -105,12 +117,12 @@ impl Follower {
         &mut self,
         reports: &mut impl ReportSink,
         market: &mut impl MarketSink,
-    ) -> Result<Option<u32>, RecoveryError> {
+    ) -> Result<Option<Followed>, RecoveryError> {
         let Some(record) = self.reader.next_record()? else { return Ok(None) };
         for logged in record.entries() {
             self.shadow.apply(&logged?, reports, market)?;
         }
-        Ok(Some(record.count))
+        Ok(Some(Followed { entries: record.count, bytes: record.bytes() as u64 }))
     }
 
     /// Of all shards, the first entry that it has not done.

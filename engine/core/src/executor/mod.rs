@@ -3,13 +3,14 @@
 //! [`inline`] runs all of them in the caller's thread in a defined order: replay, tests. [`threads`] gives each its own
 //! thread and joins them by lanes: the live exchange. Neither adds to what a shard decides; they move messages.
 //! [`shadow`] does again what their logs say they did: recovery. [`follower`] has one follow a running engine: snapshots,
-//! history.
+//! history. [`verify`] looks whether a journal and its snapshots say the same.
 
 pub mod follower;
 pub mod inline;
 pub mod shadow;
 mod state;
 pub mod threads;
+pub mod verify;
 
 use crate::log::ShardLog;
 use crate::matcher::{self, MarketEvent, Matcher};

@@ -23,6 +23,12 @@ pub enum JournalError {
         /// The directory.
         directory: String,
     },
+    /// There is no journal to be read. Name the directory that has one.
+    #[error("there is no journal in {directory}")]
+    Missing {
+        /// The directory.
+        directory: String,
+    },
     /// A later version of the program wrote it. Start that version.
     #[error("{file} has format {found}, this program knows format {known}: start the version that wrote it")]
     Newer {

@@ -31,16 +31,12 @@ pub(super) struct Identity {
 }
 
 impl Identity {
-    /// Reads it, and checks that it is for `wanted`.
-    pub fn read(storage: &dyn Storage, wanted: Shards) -> Result<Identity, JournalError> {
+    /// Reads it.
+    pub fn read(storage: &dyn Storage) -> Result<Identity, JournalError> {
         let mut bytes = [0; BYTES_MAX];
         let file = storage.open(IDENTITY).map_err(JournalError::io("open", IDENTITY))?;
         let count = file.read_at(&mut bytes, 0).map_err(JournalError::io("read", IDENTITY))?;
-        let found = parse(&bytes[..count])?;
-        if found.shards != wanted {
-            return Err(JournalError::Shape { found: found.shards, wanted });
-        }
-        Ok(found)
+        parse(&bytes[..count])
     }
 
     /// Writes it under the name that says that the journal is being made.

@@ -13,7 +13,7 @@
 
 use super::error::JournalError;
 use super::identity::{CREATING, IDENTITY, Identity};
-use super::positions::Positions;
+use super::positions::{Positions, Shards};
 use super::record::{self, Chain, HEADER, Header, Salt};
 use super::running::{Journal, Parts};
 use super::segment::{self, SegmentHeader};
@@ -42,8 +42,10 @@ pub struct Recovery {
     /// Bytes in segments before the current one.
     bytes_before: u64,
     end: Option<Found>,
-    lock: Box<dyn Any + Send + Sync>,
+    lock: Lock,
 }
+
+type Lock = Box<dyn Any + Send + Sync>;
 
 /// How the journal ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,21 +63,60 @@ impl Recovery {
     /// If it is in use, or cannot be read, or is for other shards or of a later format.
     pub fn open(storage: Arc<dyn Storage>, options: Options) -> Result<Recovery, JournalError> {
         options.check()?;
-        let lock = storage.lock("lock").map_err(JournalError::io("lock", &storage.name()))?;
-        let lock = lock.ok_or_else(|| JournalError::InUse { directory: storage.name() })?;
-        let names = storage.list().map_err(JournalError::io("list", &storage.name()))?;
-        let mut segments: Vec<u64> = names.iter().filter_map(|name| segment::number_of(name)).collect();
-        segments.sort_unstable();
+        let (lock, names) = lock(&*storage)?;
+        let mut segments = segments_among(&names);
         if !names.iter().any(|name| name == IDENTITY) {
             let creating = names.iter().any(|name| name == CREATING);
             segments = create(&*storage, &options, creating, &segments)?;
         }
-        let identity = Identity::read(&*storage, options.shards)?;
+        let identity = Identity::read(&*storage)?;
+        let (found, wanted) = (identity.shards, options.shards);
+        if found != wanted {
+            return Err(JournalError::Shape { found, wanted });
+        }
+        Self::of(storage, options, identity, segments, lock)
+    }
+
+    /// Opens a journal that is there, whatever shards it is for, to be read.
+    ///
+    /// # Errors
+    /// As [`Recovery::open`], and if there is none.
+    pub fn open_existing(storage: Arc<dyn Storage>) -> Result<Recovery, JournalError> {
+        let (lock, names) = lock(&*storage)?;
+        if !names.iter().any(|name| name == IDENTITY) {
+            return Err(JournalError::Missing { directory: storage.name() });
+        }
+        let identity = Identity::read(&*storage)?;
+        Self::of(storage, Options::new(identity.shards), identity, segments_among(&names), lock)
+    }
+
+    fn of(
+        storage: Arc<dyn Storage>,
+        options: Options,
+        identity: Identity,
+        segments: Vec<u64>,
+        lock: Lock,
+    ) -> Result<Recovery, JournalError> {
         check_dense(&segments, &storage.name())?;
         let from = Positions::zero(options.shards);
         let stream = Stream::open(storage.clone(), identity.id, segments[0], from)?;
         let begun = VecDeque::from([Begun { number: segments[0], begin: stream.positions.clone() }]);
         Ok(Recovery { storage, options, identity, segments, stream, begun, bytes_before: 0, end: None, lock })
+    }
+
+    /// The journal's id, made by chance when it was made.
+    pub fn id(&self) -> u128 {
+        self.identity.id
+    }
+
+    /// Whose logs it keeps.
+    pub fn shards(&self) -> Shards {
+        self.identity.shards
+    }
+
+    /// How many segments there are, and the bytes of each.
+    pub fn segments(&self) -> (usize, u64) {
+        (self.segments.len(), self.stream.segment.size)
     }
 
     /// Of all shards, the first entry that the journal still has.
@@ -309,6 +350,20 @@ impl Recovery {
         }
         Ok(())
     }
+}
+
+/// Locks the directory, and lists what is in it.
+fn lock(storage: &dyn Storage) -> Result<(Lock, Vec<String>), JournalError> {
+    let lock = storage.lock("lock").map_err(JournalError::io("lock", &storage.name()))?;
+    let lock = lock.ok_or_else(|| JournalError::InUse { directory: storage.name() })?;
+    Ok((lock, storage.list().map_err(JournalError::io("list", &storage.name()))?))
+}
+
+/// The numbers of the segments, in order.
+fn segments_among(names: &[String]) -> Vec<u64> {
+    let mut segments: Vec<u64> = names.iter().filter_map(|name| segment::number_of(name)).collect();
+    segments.sort_unstable();
+    segments
 }
 
 /// Makes a journal where there is none. Returns the numbers of its segments.

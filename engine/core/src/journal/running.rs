@@ -11,6 +11,7 @@ use super::snapshot::Snapshots;
 use super::spares::Preparer;
 use super::storage::Storage;
 use super::writer::{Stuck, Writer};
+use crate::bell::Bell;
 use crate::message::Input;
 use std::any::Any;
 use std::collections::VecDeque;
@@ -128,6 +129,11 @@ impl Watch {
     /// Of all shards, what is durable.
     pub fn positions(&self) -> Positions {
         self.shared.positions()
+    }
+
+    /// Has `bell`, of one who follows the journal, rung whenever more is durable. There is one such bell.
+    pub fn ring_when_durable(&self, bell: Arc<dyn Bell>) {
+        self.shared.set_follower(bell);
     }
 
     /// What the writer counts.

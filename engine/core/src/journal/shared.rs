@@ -76,6 +76,8 @@ pub(super) struct Shared {
     room: Condvar,
     durable: Box<[Durable]>,
     bells: Box<[Mutex<Option<DurableBell>>]>,
+    /// Of one who follows them all.
+    follower: Mutex<Option<DurableBell>>,
     /// `FAILED`, `NO_SPARE`, `NO_SPACE`.
     condition: AtomicU8,
     on_failure: Mutex<Option<OnFailure>>,
@@ -133,6 +135,7 @@ impl Shared {
             room: Condvar::new(),
             durable: durable.collect(),
             bells: positions.iter().map(|_| Mutex::new(None)).collect(),
+            follower: Mutex::new(None),
             condition: AtomicU8::new(0),
             on_failure: Mutex::new(Some(on_failure)),
             keep: Mutex::new(segments[0].begin.clone()),
@@ -170,6 +173,10 @@ impl Shared {
 
     pub fn set_bell(&self, place: usize, bell: Arc<dyn Bell>) {
         *self.bells[place].lock().expect("nobody panics with it") = Some(bell);
+    }
+
+    pub fn set_follower(&self, bell: Arc<dyn Bell>) {
+        *self.follower.lock().expect("nobody panics with it") = Some(bell);
     }
 
     // ---- the writer's side
@@ -213,6 +220,9 @@ impl Shared {
                     bell.ring();
                 }
             }
+        }
+        if let Some(bell) = &*self.follower.lock().expect("nobody panics with it") {
+            bell.ring();
         }
     }
 

@@ -6,7 +6,7 @@
 use super::codec::{FORMAT, Payload};
 use super::error::JournalError;
 use super::positions::{Positions, ShardId, Shards};
-use super::record::{Chain, HEADER, Header, Kind, Salt};
+use super::record::{Chain, HEADER, Header, Kind, Salt, record_bytes};
 use super::segment::{self, NoHeader, SegmentHeader};
 use super::storage::{Storage, StorageFile};
 use crate::limits::JOURNAL_RECORD_BYTES_MAX;
@@ -48,6 +48,11 @@ pub struct Record<'a> {
 }
 
 impl<'a> Record<'a> {
+    /// Its bytes in the journal.
+    pub fn bytes(&self) -> usize {
+        record_bytes(self.payload.len())
+    }
+
     /// The entries, in order, from the position on that was asked for.
     ///
     /// An error says that the bytes, which are as they were written, are no entries.

@@ -1,0 +1,92 @@
+//! Does everything once more that a journal still has, and compares it with what its snapshots say.
+
+use super::follower::{Beginning, RecoveryError, read_snapshot};
+use super::{AtRest, SequencerLog};
+use crate::journal::{JournalError, Positions, Recovery, Snapshot};
+use crate::log::MemoryLog;
+use crate::message::Report;
+use crate::state::StateHash;
+
+/// What a journal holds, once all of it was done again.
+pub struct Verified {
+    /// The state at its end, with what was on the way. Its invariants have not been checked.
+    pub shards: AtRest,
+    /// The snapshot that was begun with, if the journal does not have its beginning any more.
+    pub begun: Option<Snapshot>,
+    /// Snapshots whose state was reached again, and the hash that it has.
+    pub reached: Vec<(Snapshot, StateHash)>,
+    /// Snapshots that cannot be read, and why.
+    pub unreadable: Vec<JournalError>,
+    /// Records read, and entries done.
+    pub records: u64,
+    /// Entries in them, of all shards.
+    pub entries: u64,
+    /// Of all shards, after the last entry.
+    pub end: Positions,
+}
+
+/// Does what the journal says, from its beginning or from the oldest snapshot on. `fresh` are the shards that it began with;
+/// `progress` hears how many bytes have been read, and of how many. Nothing on the disk is changed.
+///
+/// # Errors
+/// If the journal cannot be read, or does not fit together. A snapshot that is spoilt or has another state than the
+/// journal is no error here; the answer says so.
+pub fn verify(
+    mut recovery: Recovery,
+    fresh: AtRest,
+    mut progress: impl FnMut(u64, u64),
+) -> Result<Verified, RecoveryError> {
+    let snapshots = recovery.snapshots();
+    let first = recovery.first().clone();
+    let has_its_beginning = first == Positions::zero(first.shards());
+    // One that is no further than nothing at all is none.
+    let at_most = if has_its_beginning { Some(first) } else { oldest(&recovery)? };
+    let Beginning { mut shadow, positions, snapshot: begun, .. } =
+        Beginning::find(&snapshots, fresh, at_most.as_ref())?;
+    let (mut ahead, unreadable) = whole(&recovery, &positions)?;
+    recovery.begin_at(&positions)?;
+    let (mut reached, mut records, mut entries) = (Vec::new(), 0, 0);
+    loop {
+        if let Some(snapshot) = ahead.pop_if(|snapshot| snapshot.positions == *recovery.positions()) {
+            let hash = shadow.state_hash();
+            reached.push((snapshot, hash));
+        }
+        let Some(record) = recovery.next_record()? else { break };
+        for logged in record.entries() {
+            shadow.apply(&logged?, &mut |_: &Report| {}, &mut ())?;
+            entries += 1;
+        }
+        records += 1;
+        let (read, all) = recovery.progress();
+        progress(read, all);
+    }
+    let end = recovery.positions().clone();
+    let (n, m) = (shadow.sequencers().len(), shadow.matchers().len());
+    let logs = (
+        (0..n).map(|_| Box::new(MemoryLog::new(0)) as Box<SequencerLog>).collect(),
+        (0..m).map(|_| Box::new(MemoryLog::new(0)) as _).collect(),
+    );
+    let shards = shadow.settle(logs, &mut |_: &Report| {}, &mut ());
+    Ok(Verified { shards, begun, reached, unreadable, records, entries, end })
+}
+
+/// Where the oldest snapshot stands whose header can be read.
+fn oldest(recovery: &Recovery) -> Result<Option<Positions>, JournalError> {
+    let snapshots = recovery.snapshots();
+    let numbers = snapshots.numbers()?;
+    Ok(numbers.into_iter().rev().find_map(|number| snapshots.positions(number).ok()))
+}
+
+/// The snapshots from `from` on that can be read whole, the newest first, and what is wrong with the others.
+fn whole(recovery: &Recovery, from: &Positions) -> Result<(Vec<Snapshot>, Vec<JournalError>), JournalError> {
+    let snapshots = recovery.snapshots();
+    let (mut ahead, mut unreadable) = (Vec::new(), Vec::new());
+    for number in snapshots.numbers()? {
+        match read_snapshot(&snapshots, number) {
+            Ok((_, snapshot)) if from.all_within(&snapshot.positions) => ahead.push(snapshot),
+            Ok(_) => {}
+            Err(error) => unreadable.push(error),
+        }
+    }
+    Ok((ahead, unreadable))
+}

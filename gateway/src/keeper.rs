@@ -1,0 +1,174 @@
+//! The keeper: follows the journal with a shadow of the engine, so that a restart is short and the journal does not grow
+//! for ever.
+//!
+//! It is a thread of its own that reads what is durable and does it again. Trading never waits for it; where all cores are
+//! busy it waits for trading, and is behind for as long. What it costs: the memory of a second engine state, and the time of
+//! an engine thread, at the lowest priority but one.
+//!
+//! If what it reads is not what was written, the disk is losing the journal while the exchange still adds to it: nothing more
+//! can be promised, and the process stops as it does after a failed sync.
+
+use crate::recovery::give_up;
+use engine_core::bell::{Bell, ThreadBell};
+use engine_core::counters::Counter;
+use engine_core::executor::AtRest;
+use engine_core::executor::follower::{Follower, RecoveryError};
+use engine_core::journal::{JournalError, Snapshot, Watch};
+use engine_core::message::Report;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// Once there is something to follow, it is left to gather for so long: a wake-up for each sync would cost more than the
+/// work.
+const GATHER: Duration = Duration::from_millis(20);
+
+/// After a snapshot could not be written. It can be written again at any time, so this only keeps the log readable.
+const RETRY: Duration = Duration::from_secs(30);
+
+/// How long the end of the process waits for a keeper that is behind. What it has not followed is followed by the next start.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Of the bytes between two snapshots, how many make one worth the while when the process ends.
+const WORTH_A_LAST_ONE: u64 = 16;
+
+/// Below the exchange's own threads: see nice(1).
+const NICE: i32 = 10;
+
+/// Counted by the keeper's thread.
+#[derive(Default)]
+#[repr(align(128))]
+pub struct KeeperCounters {
+    /// Entries it has done again.
+    pub entries: Counter,
+    /// Snapshots written, and those that could not be.
+    pub snapshots: Counter,
+    pub snapshots_failed: Counter,
+    /// Of the newest snapshot: its bytes, and how long it took.
+    pub snapshot_bytes: Counter,
+    pub snapshot_us: Counter,
+}
+
+/// A keeper at work.
+pub struct Keeper {
+    pub counters: Arc<KeeperCounters>,
+    stopping: Arc<AtomicBool>,
+    bell: Arc<ThreadBell>,
+    thread: JoinHandle<()>,
+}
+
+impl Keeper {
+    /// Follows the journal of `watch`, which began with `fresh` shards, and writes a snapshot for every `snapshot_bytes` of it.
+    pub fn start(watch: Watch, fresh: AtRest, snapshot_bytes: u64) -> std::io::Result<Keeper> {
+        let (counters, stopping) = (Arc::<KeeperCounters>::default(), Arc::<AtomicBool>::default());
+        let bell = Arc::<ThreadBell>::default();
+        watch.ring_when_durable(bell.clone());
+        let keeping = Keeping {
+            watch,
+            bell: bell.clone(),
+            stopping: stopping.clone(),
+            counters: counters.clone(),
+            snapshot_bytes,
+            since_snapshot: 0,
+            not_before: None,
+        };
+        let thread = std::thread::Builder::new().name("keeper".into()).spawn(move || {
+            if let Err(error) = keeping.run(fresh) {
+                give_up(&anyhow::Error::from(error).context("the journal cannot be read while it is written"));
+            }
+        })?;
+        Ok(Keeper { counters, stopping, bell, thread })
+    }
+
+    /// Ends it, after what there is to follow if that is not much.
+    pub fn stop(self) {
+        self.stopping.store(true, Ordering::Release);
+        self.bell.ring();
+        self.thread.thread().unpark(); // from its gathering
+        self.thread.join().expect("the keeper does not panic");
+    }
+}
+
+struct Keeping {
+    watch: Watch,
+    bell: Arc<ThreadBell>,
+    stopping: Arc<AtomicBool>,
+    counters: Arc<KeeperCounters>,
+    snapshot_bytes: u64,
+    /// Bytes of journal followed since the newest snapshot.
+    since_snapshot: u64,
+    /// When the next snapshot may be tried, after one that failed.
+    not_before: Option<Instant>,
+}
+
+impl Keeping {
+    fn run(mut self, fresh: AtRest) -> Result<(), RecoveryError> {
+        self.bell.attach();
+        if let Err(error) = rustix::process::nice(NICE) {
+            tracing::warn!(%error, "the keeper has the priority of all others");
+        }
+        let mut follower = Follower::begin(&self.watch, fresh, None)?;
+        while !self.stopping.load(Ordering::Acquire) {
+            self.follow(&mut follower, None)?;
+            let Self { bell, stopping, watch, .. } = &self;
+            let news = || *follower.positions() != watch.positions() || stopping.load(Ordering::Acquire);
+            bell.wait(None, news);
+            if !stopping.load(Ordering::Acquire) {
+                std::thread::park_timeout(GATHER);
+            }
+        }
+        self.follow(&mut follower, Some(Instant::now() + PATIENCE))?;
+        if self.since_snapshot > self.snapshot_bytes / WORTH_A_LAST_ONE {
+            self.snapshot(&mut follower);
+        }
+        Ok(())
+    }
+
+    /// Follows to where the journal is durable now, or until it is time to stop.
+    fn follow(&mut self, follower: &mut Follower, until: Option<Instant>) -> Result<(), RecoveryError> {
+        while let Some(followed) = follower.follow(&mut |_: &Report| {}, &mut ())? {
+            self.counters.entries.add(followed.entries.into());
+            self.since_snapshot += followed.bytes;
+            if self.since_snapshot >= self.snapshot_bytes {
+                self.snapshot(follower);
+            }
+            let is_over = match until {
+                None => self.stopping.load(Ordering::Acquire),
+                Some(until) => Instant::now() >= until,
+            };
+            if is_over {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn snapshot(&mut self, follower: &mut Follower) {
+        if self.not_before.is_some_and(|time| Instant::now() < time) {
+            return;
+        }
+        let begun = Instant::now();
+        match follower.snapshot() {
+            Ok(snapshot) => self.written(&snapshot, begun.elapsed()),
+            Err(error) => self.failed(error),
+        }
+    }
+
+    fn written(&mut self, snapshot: &Snapshot, took: Duration) {
+        let Snapshot { number, bytes, hash, .. } = snapshot;
+        tracing::info!(number, bytes, %hash, ?took, "snapshot");
+        (self.since_snapshot, self.not_before) = (0, None);
+        self.counters.snapshots.add(1);
+        self.counters.snapshot_bytes.set(*bytes);
+        self.counters.snapshot_us.set(took.as_micros() as u64);
+    }
+
+    /// The journal is whole, and longer than it needs to be.
+    fn failed(&mut self, error: JournalError) {
+        let error = anyhow::Error::from(error);
+        tracing::warn!("a snapshot could not be written, the journal grows: {error:#}");
+        self.not_before = Some(Instant::now() + RETRY);
+        self.counters.snapshots_failed.add(1);
+    }
+}
