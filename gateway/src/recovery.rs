@@ -10,7 +10,6 @@ use engine_core::executor::AtRest;
 use engine_core::instrument::{Asset, AssetListing, Instrument, Listing, Market};
 use engine_core::journal::storage::Disk;
 use engine_core::journal::{Durability, Journal, JournalError, Options, Recovery, Shards};
-use engine_core::limits::FEE_TIERS;
 use engine_core::message::{Command, Input, Origin, Report, ReportBody};
 use engine_core::pipeline::{self, Shape};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -96,7 +95,7 @@ fn list(shards: AtRest, configured: &Market) -> anyhow::Result<AtRest> {
         );
     }
     let assets = configured.assets.iter().skip(listed.assets.len()).map(asset_listing);
-    let instruments = configured.instruments.iter().skip(listed.instruments.len()).flat_map(listing);
+    let instruments = configured.instruments.iter().skip(listed.instruments.len()).map(listing);
     let mut engine = pipeline::run_inline(shards);
     let mut refused = None;
     for command in assets.chain(instruments) {
@@ -128,25 +127,9 @@ fn asset_listing(asset: &Asset) -> Command {
     Command::ListAsset(listing.expect("a name that was checked is short enough"))
 }
 
-/// The listing of an instrument, and the fees of the tiers that have their own.
-fn listing(instrument: &Instrument) -> Vec<Command> {
-    let Instrument { id, base, quote, tick, lot, min_notional, quantity_max, band, fees, .. } =
-        instrument.clone();
-    let all = fees[0];
-    let mut commands = vec![Command::List(Listing {
-        id,
-        base,
-        quote,
-        tick,
-        lot,
-        min_notional,
-        quantity_max,
-        band,
-        fees: all,
-    })];
-    let own = (0..FEE_TIERS).filter(|tier| fees[*tier] != all);
-    commands.extend(own.map(|tier| Command::SetFees { symbol: id, tier: tier as u8, fees: fees[tier] }));
-    commands
+fn listing(instrument: &Instrument) -> Command {
+    let &Instrument { id, base, quote, tick, lot, min_notional, quantity_max, band, fees, .. } = instrument;
+    Command::List(Listing { id, base, quote, tick, lot, min_notional, quantity_max, band, fees })
 }
 
 /// Shown on a terminal only.
