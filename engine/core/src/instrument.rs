@@ -86,7 +86,7 @@ mod padded_text {
 /// Packed, because an `Amount` would have it begin at a multiple of 16 bytes, and what that leaves empty would make every
 /// input 16 bytes larger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[repr(packed(8))]
+#[repr(Rust, packed(8))]
 pub struct Listing {
     /// The id it gets: the next one that is free.
     pub id: SymbolId,

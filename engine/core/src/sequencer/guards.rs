@@ -33,4 +33,12 @@ impl Sequencer {
     pub fn guards(&self) -> impl Iterator<Item = (AccountId, Guard)> + '_ {
         self.guards.iter().map(|(&(account, _), &guard)| (account, guard))
     }
+
+    /// The greatest number of a guard that stands or a group of a live order, if there is any: who hands numbers out goes
+    /// on above. Costs a pass over all orders.
+    pub fn last_group(&self) -> Option<u32> {
+        let guards = self.guards.values().map(|guard| guard.group);
+        let live = self.accounts.iter().flat_map(|account| self.orders.of(&account.live));
+        guards.chain(live.map(|(_, order)| order.group)).max()
+    }
 }
