@@ -43,11 +43,18 @@ impl Login {
     }
 }
 
-const ANONYMOUS: &str = "connection-";
+/// How the names begin that [`anonymous_name`] gives. No client may log in by such a name: one who knew the number of a
+/// connection would have its account.
+pub const ANONYMOUS: &str = "connection-";
 
 /// The name of the account of a connection that did not log in.
 pub fn anonymous_name(number: u32) -> String {
     format!("{ANONYMOUS}{number}")
+}
+
+/// Whether a name is, or could be, that of a connection that did not log in.
+pub fn is_anonymous(name: &str) -> bool {
+    name.starts_with(ANONYMOUS)
 }
 
 impl Accounts {

@@ -7,7 +7,7 @@ use crate::reactor::Limits;
 use crate::reactor::blaster::Backend;
 use crate::session::SessionLimits;
 use anyhow::{Context, anyhow, bail, ensure};
-use engine_core::decimal::parse_scaled;
+use engine_core::decimal::{parse_scaled, scaled_to_string};
 use engine_core::instrument::{Instrument, InstrumentSpec, Market};
 use engine_core::limits::FEE_TIERS;
 use engine_core::message::Fees;
@@ -255,18 +255,22 @@ impl Config {
         }
     }
 
-    /// What the reactors are bound by.
-    pub fn reactor_limits(&self, reactors: usize) -> Limits {
-        let keys = &self.limits;
-        let open_login = match self.open_login {
+    /// Whether an account is opened for whoever names it.
+    pub fn opens_login(&self) -> bool {
+        match self.open_login {
             OpenLogin::Yes => true,
             OpenLogin::No => false,
             OpenLogin::Loopback => self.ws_listen.ip().is_loopback(),
-        };
+        }
+    }
+
+    /// What the reactors are bound by.
+    pub fn reactor_limits(&self, reactors: usize) -> Limits {
+        let keys = &self.limits;
         Limits {
             session: SessionLimits {
                 channels_max: keys.channels_max,
-                open_login,
+                open_login: self.opens_login(),
                 control_per_second: keys.control_per_second,
                 control_burst: keys.control_burst,
                 orders_per_second: keys.orders_per_second,
@@ -328,6 +332,12 @@ pub fn basis_points(text: &str) -> Result<i16, &'static str> {
         Some(tenths) => Ok(if is_rebate { -tenths } else { tenths }),
         None => Err("must be basis points with at most one decimal, from -3000 to 3000, such as \"2.5\""),
     }
+}
+
+/// The same the other way round.
+pub fn basis_points_text(tenths: i16) -> String {
+    let sign = if tenths < 0 { "-" } else { "" };
+    format!("{sign}{}", scaled_to_string(tenths.unsigned_abs() as u128, 1))
 }
 
 #[cfg(test)]

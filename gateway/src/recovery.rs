@@ -1,16 +1,33 @@
 //! The engine a process begins with: a new one, or what its journal says.
 //!
-//! With a journal the market is in the log like everything else: what is configured and not listed yet is listed by commands,
-//! as it would be at run time. So a symbol can be added by a restart, and none can silently become another.
+//! What survives a crash, if it was acknowledged (`durability` says what that means):
+//! - accounts with their names, states, tiers, balances and histories; withdrawals and transfers under way
+//! - orders, in the book and waiting, with their places, numbers and what has traded; ids of orders for 24 hours
+//! - dead-man timers, which go on; guards (`cancel_on_disconnect`), which end, since a crash ends every connection
+//! - the market: assets, symbols, their fees and states, last prices, numbers of trades and of market data
+//!
+//! What does not: connections, subscriptions and logins; who had come back to a guarded account; the accounts of
+//! connections that did not log in stay, but nobody has their names; rings, candles and the trades of the past that REST tells;
+//! counters. Answers that were on their way are not sent again: a client asks again, by the same order id.
+//!
+//! - here: the steps, and how the exchange speaks to its engine before anybody else does
+//! - [`market`]: what is configured and not listed yet is listed; what differs is told
+//! - [`accounts`]: money that a crash has kept from a new account; guards whose connections are gone
+
+mod accounts;
+mod market;
+
+pub use accounts::Bereft;
 
 use crate::config::{Config, DurabilityKey};
 use crate::reactor;
-use anyhow::{Context, bail, ensure};
+use crate::start::Exchange;
+use anyhow::{Context, bail};
 use engine_core::executor::AtRest;
-use engine_core::instrument::{Asset, AssetListing, Instrument, Listing, Market};
+use engine_core::executor::inline::Inline;
+use engine_core::instrument::Market;
 use engine_core::journal::storage::Disk;
 use engine_core::journal::{Durability, Journal, JournalError, Options, Recovery, Shards};
-use engine_core::limits::FEE_TIERS;
 use engine_core::message::{Command, Input, Origin, Report, ReportBody};
 use engine_core::pipeline::{self, Shape};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -24,13 +41,16 @@ const SYNC_EVERY: Duration = Duration::from_millis(10);
 pub struct Recovered {
     pub shards: AtRest,
     pub journal: Option<Journal>,
+    /// Guards that have a grace, which begins when clients can come back.
+    pub bereft: Vec<Bereft>,
 }
 
 /// A new engine in memory, or the one that the configured directory holds.
 ///
 /// # Errors
 /// If the directory cannot be used or is damaged, or was written for another market: the text says what can be done.
-pub fn recover(config: &Config, shape: Shape, market: &Arc<Market>) -> anyhow::Result<Recovered> {
+pub fn recover(config: &Config, shape: Shape, exchange: &Exchange) -> anyhow::Result<Recovered> {
+    let market = &exchange.market;
     let durability = match config.durability {
         DurabilityKey::Fsync => Durability::Fsync,
         DurabilityKey::Async => Durability::Async { sync_every: SYNC_EVERY },
@@ -52,15 +72,37 @@ pub fn recover(config: &Config, shape: Shape, market: &Arc<Market>) -> anyhow::R
     };
     let (shards, journal) = pipeline::recover(recovery, fresh, progress, Box::new(stop))?;
     bar.finish_and_clear();
-    let shards = list(shards, market)?;
+    let mut engine = pipeline::run_inline(shards);
+    market::list(&mut engine, market)?;
+    if config.opens_login() {
+        accounts::fund(&mut engine, &exchange.paper_funds);
+    }
+    let bereft = accounts::end_guards(&mut engine);
+    let shards = engine.into_rest();
     let accounts: usize = shards.sequencers.iter().map(|shard| shard.machine.accounts().count()).sum();
     tracing::info!(accounts, took = ?started.elapsed(), directory = %directory.display(), "recovered");
-    Ok(Recovered { shards, journal: Some(journal) })
+    Ok(Recovered { shards, journal: Some(journal), bereft })
 }
 
 fn in_memory(shape: Shape, market: &Arc<Market>, why: &str) -> Recovered {
     tracing::info!("nothing outlives this process: {why}");
-    Recovered { shards: pipeline::build(shape, market), journal: None }
+    Recovered { shards: pipeline::build(shape, market), journal: None, bereft: Vec::new() }
+}
+
+/// Has the engine do what only the exchange itself asks for.
+fn carry_out(engine: &mut Inline, command: Command) -> anyhow::Result<()> {
+    let input = Input { origin: Origin::default(), at: reactor::clock(), ticket: 0, command };
+    let mut refused = None;
+    let mut hear = |report: &Report| {
+        if let ReportBody::Refused { reason } = report.body {
+            refused = Some(reason);
+        }
+    };
+    engine.apply(&input, &mut hear, &mut ());
+    match refused {
+        None => Ok(()),
+        Some(reason) => bail!("the engine does not take {command:?}: {reason:?}"),
+    }
 }
 
 /// What is on the disk is unknown after a failed sync, so nothing more may be promised.
@@ -70,83 +112,6 @@ fn stop(error: &JournalError) {
         anyhow::Error::msg(error.to_string())
     );
     std::process::abort();
-}
-
-/// Lists what is configured and not listed yet.
-fn list(shards: AtRest, configured: &Market) -> anyhow::Result<AtRest> {
-    let listed = shards.sequencers[0].machine.market().clone();
-    for (asset, known) in configured.assets.iter().zip(&listed.assets) {
-        ensure!(
-            same_asset(asset, known),
-            "assets: {} with {} decimals is in the place of {} with {}, which the journal knows: keep their order, add at \
-             the end",
-            asset.name,
-            asset.decimals,
-            known.name,
-            known.decimals
-        );
-    }
-    for (instrument, known) in configured.instruments.iter().zip(&listed.instruments) {
-        ensure!(
-            same_symbol(instrument, known),
-            "symbols: {} is in the place of {}, which the journal knows, or has another tick or lot: keep their order and \
-             steps, add at the end",
-            instrument.symbol,
-            known.symbol
-        );
-    }
-    let assets = configured.assets.iter().skip(listed.assets.len()).map(asset_listing);
-    let instruments = configured.instruments.iter().skip(listed.instruments.len()).flat_map(listing);
-    let mut engine = pipeline::run_inline(shards);
-    let mut refused = None;
-    for command in assets.chain(instruments) {
-        let input = Input { origin: Origin::default(), at: reactor::clock(), ticket: 0, command };
-        let mut hear = |report: &Report| {
-            if let ReportBody::Refused { reason } = report.body {
-                refused = Some(reason);
-            }
-        };
-        engine.apply(&input, &mut hear, &mut ());
-        if let Some(reason) = refused {
-            bail!("the engine does not take {command:?}: {reason:?}");
-        }
-    }
-    Ok(engine.into_rest())
-}
-
-fn same_asset(asset: &Asset, known: &Asset) -> bool {
-    (&asset.name, asset.decimals) == (&known.name, known.decimals)
-}
-
-fn same_symbol(instrument: &Instrument, known: &Instrument) -> bool {
-    let terms = |of: &Instrument| (of.symbol.clone(), of.tick, of.lot);
-    terms(instrument) == terms(known)
-}
-
-fn asset_listing(asset: &Asset) -> Command {
-    let listing = AssetListing::new(asset.id, &asset.name, asset.decimals);
-    Command::ListAsset(listing.expect("a name that was checked is short enough"))
-}
-
-/// The listing of an instrument, and the fees of the tiers that have their own.
-fn listing(instrument: &Instrument) -> Vec<Command> {
-    let Instrument { id, base, quote, tick, lot, min_notional, quantity_max, band, fees, .. } =
-        instrument.clone();
-    let all = fees[0];
-    let mut commands = vec![Command::List(Listing {
-        id,
-        base,
-        quote,
-        tick,
-        lot,
-        min_notional,
-        quantity_max,
-        band,
-        fees: all,
-    })];
-    let own = (0..FEE_TIERS).filter(|tier| fees[*tier] != all);
-    commands.extend(own.map(|tier| Command::SetFees { symbol: id, tier: tier as u8, fees: fees[tier] }));
-    commands
 }
 
 /// Shown on a terminal only.

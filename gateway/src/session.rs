@@ -11,6 +11,7 @@ pub mod order;
 mod rate;
 mod trading;
 
+use crate::accounts::{ANONYMOUS, is_anonymous};
 use crate::rooms::view::{Channel, View};
 use crate::venue::Venue;
 use crate::wire::code::{ErrorCode, Refusal};
@@ -21,7 +22,7 @@ use crate::wire::name::{CancelScope, OnSlow};
 use crate::wire::request::{
     self, Action, AmendOrder, Auth, Buffers, CancelOnDisconnect, CancelOrder, Credentials, Streams, Subscribe,
 };
-use engine_core::message::{AccountView, Command, Reject};
+use engine_core::message::{AccountView, Command, Guard, GuardScope, Reject};
 use engine_core::units::*;
 use rate::Bucket;
 use std::collections::VecDeque;
@@ -42,10 +43,10 @@ pub trait Host {
     /// Hands a command to the engine; its answer will carry `request`.
     fn submit(&mut self, command: Command, request: u32) -> Result<(), Refusal>;
     /// The account of that name, opened and funded if it is new; its news come to this session from now on, and
-    /// an [`AccountView`] with `request`. `guards` says that something is to be done when the connection ends.
-    fn login(&mut self, name: &str, request: u32, guards: Option<CancelScope>) -> Result<LoggedIn, Refusal>;
-    /// The account's news do not come to this session any more; nor is anything to be done when it ends.
-    fn logout(&mut self, account: AccountId, guarded: bool);
+    /// an [`AccountView`] with `request`. By the time that comes `guard` stands, however the connection ends.
+    fn login(&mut self, name: &str, request: u32, guard: Option<Guard>) -> Result<LoggedIn, Refusal>;
+    /// The account's news do not come to this session any more, and its guard ends without a consequence.
+    fn logout(&mut self, account: AccountId, guard: Option<Guard>);
     /// A number for the orders of this connection.
     fn new_group(&mut self) -> u32;
     /// Asks for an [`AccountView`] with `request`.
@@ -84,8 +85,8 @@ const PENDING_MAX: usize = 16_384;
 pub struct Session {
     account: Option<Login>,
     /// What is to be done when the connection ends.
-    guard: Option<Guard>,
-    /// The number of this connection's orders, once there are any.
+    guarding: Option<Guarding>,
+    /// The number of this connection's orders and of its guard, once there are any.
     group: Option<u32>,
     subscriptions: Vec<Subscription>,
     /// Requests whose answer comes from the engine, by the number it will carry.
@@ -109,8 +110,8 @@ pub struct Login {
 
 /// What a session wants done when it has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Guard {
-    pub wish: CancelOnDisconnect,
+pub struct Guarding {
+    pub guard: Guard,
     /// As in [`LoggedIn::guards`].
     pub number: u32,
 }
@@ -185,9 +186,9 @@ impl Session {
         }
     }
 
-    /// What is to be done now that the connection has ended: for whom, and the number of its orders.
-    pub fn farewell(&self) -> Option<(Guard, &Login, Option<u32>)> {
-        Some((self.guard?, self.account.as_ref()?, self.group))
+    /// What is to be done now that the connection has ended, and for whom.
+    pub fn farewell(&self) -> Option<(Guarding, &Login)> {
+        Some((self.guarding?, self.account.as_ref()?))
     }
 
     /// The engine refuses something that is not about an order: money for a new account, or the dead-man timer.
@@ -203,7 +204,7 @@ impl Session {
             && let Some(login) = self.account.take()
         {
             tracing::warn!(account = &*login.name, ?reason, "a new account was not opened or funded");
-            host.logout(login.id, self.guard.take().is_some());
+            host.logout(login.id, self.guarding.take().map(|guarding| guarding.guard));
         }
         let refusal = &crate::reports::refusal(reason);
         let (id, action, channel, retry_after_ms) = (id.as_ref(), Some(action), None, None);
@@ -418,6 +419,7 @@ impl Session {
             }
         };
         require_open_login(limits)?;
+        not_reserved(name)?;
         if let Some(login) = &self.account
             && login.named
         {
@@ -425,15 +427,28 @@ impl Session {
             return Err(Refusal::of_field(ErrorCode::BadValue, "account", message));
         }
         let request = self.expect(Pending::Auth(id.copied()))?;
-        let scope = auth.cancel_on_disconnect.map(|wish| wish.scope);
+        let guard = auth.cancel_on_disconnect.map(|wish| self.guard(wish, host));
         let LoggedIn { account, guards } =
-            host.login(name, request, scope).inspect_err(|_| self.forget(request))?;
-        self.guard = auth.cancel_on_disconnect.map(|wish| Guard { wish, number: guards });
+            host.login(name, request, guard).inspect_err(|_| self.forget(request))?;
+        self.guarding = guard.map(|guard| Guarding { guard, number: guards });
         let login = Login { id: account, since: None, name: name.into(), named: true };
         if let Some(anonymous) = self.account.replace(login) {
-            host.logout(anonymous.id, false);
+            host.logout(anonymous.id, None);
         }
         Ok(())
+    }
+
+    /// A client's wish in the engine's words.
+    fn guard(&mut self, wish: CancelOnDisconnect, host: &mut impl Host) -> Guard {
+        let scope = match wish.scope {
+            CancelScope::Connection => GuardScope::Group,
+            CancelScope::Account => GuardScope::Account,
+        };
+        Guard { group: self.group(host), scope, grace_us: wish.grace_ms as u64 * 1000 }
+    }
+
+    fn group(&mut self, host: &mut impl Host) -> u32 {
+        *self.group.get_or_insert_with(|| host.new_group())
     }
 
     /// The account of the session; without a login, a paper account of its own.
@@ -553,6 +568,15 @@ fn already(message: String) -> Refusal {
 
 fn unknown_symbol(symbol: &str) -> Refusal {
     Refusal::of_field(ErrorCode::UnknownSymbol, "symbol", format!("symbol {symbol:?} is not listed"))
+}
+
+/// What connections that do not log in are called is nobody's to log in to.
+fn not_reserved(name: &str) -> Result<(), Refusal> {
+    if !is_anonymous(name) {
+        return Ok(());
+    }
+    let message = format!("account: names that begin with {ANONYMOUS} are given by the exchange");
+    Err(Refusal::of_field(ErrorCode::BadValue, "account", message))
 }
 
 fn require_open_login(limits: &SessionLimits) -> Result<(), Refusal> {

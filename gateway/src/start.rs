@@ -87,11 +87,13 @@ pub fn run<Stop: Future<Output = ()>>(
         matchers: shape.matchers,
         log_entries_max: LOG_ENTRIES_MAX,
     };
-    let Recovered { shards, journal } = recovery::recover(config, engine_shape, &exchange.market)?;
+    let Recovered { shards, journal, bereft } = recovery::recover(config, engine_shape, &exchange)?;
     let market = shards.sequencers[0].machine.market().clone();
     let venue = Arc::new(Venue::new(market, exchange.paper_funds, config.market_band_bps));
     let accounts = Arc::new(Accounts::starting_at(exchange.first_account));
     accounts.restore(&shards);
+    let groups = shards.sequencers.iter().filter_map(|shard| shard.machine.last_group());
+    let next_group = groups.max().map_or(1, |last| last.wrapping_add(1));
 
     // Doors and bells: how each thread is woken.
     let mut sleepers = Vec::new();
@@ -137,13 +139,14 @@ pub fn run<Stop: Future<Output = ()>>(
         doors,
         limits: config.reactor_limits(shape.reactors),
         addresses: DashMap::new(),
-        groups: AtomicU32::new((reactor::clock().0 / 1_000_000) as u32),
+        groups: AtomicU32::new(next_group),
         stopping: AtomicBool::new(false),
     });
     let reactor_counters: Vec<Arc<ReactorCounters>> = (0..shape.reactors).map(|_| Arc::default()).collect();
     let listeners = listen(config.ws_listen, shape.reactors)?;
     let ws = listeners[0].local_addr()?;
     let mut reactors = Vec::new();
+    let mut bereft = Some(bereft); // for the first
     let (started, starts) = mpsc::channel();
     for (index, (listener, sleeper)) in listeners.into_iter().zip(sleepers).enumerate() {
         let parts = reactor::Parts {
@@ -154,6 +157,7 @@ pub fn run<Stop: Future<Output = ()>>(
             blaster_backend: config.backend,
             listener,
             sleeper,
+            bereft: bereft.take().unwrap_or_default(),
         };
         let started = started.clone();
         let cores = cores.clone();

@@ -82,7 +82,11 @@ mod padded_text {
 }
 
 /// A new symbol, as a command carries it. It is named after its assets, "BASE-QUOTE".
+///
+/// Packed, because an `Amount` would have it begin at a multiple of 16 bytes, and what that leaves empty would make every
+/// input 16 bytes larger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[repr(Rust, packed(8))]
 pub struct Listing {
     /// The id it gets: the next one that is free.
     pub id: SymbolId,
@@ -100,8 +104,8 @@ pub struct Listing {
     pub quantity_max: Quantity,
     /// How far from the last trade a price may be, in basis points; 0 for any distance.
     pub band: u16,
-    /// Of all tiers, to begin with.
-    pub fees: Fees,
+    /// By tier, to begin with.
+    pub fees: [Fees; FEE_TIERS],
 }
 
 /// Decimals and step of a price or a quantity: `count × step / 10^decimals` units.
@@ -214,7 +218,7 @@ impl Market {
             min_notional: Amount(min_notional),
             quantity_max: Quantity::ZERO,
             band: 0,
-            fees: Fees::default(),
+            fees: [Fees::default(); FEE_TIERS],
         })
     }
 
@@ -244,7 +248,7 @@ impl Market {
         if self.instrument(&symbol).is_some() {
             return Err(fail("listed twice".into()));
         }
-        if !listing.fees.are_valid() {
+        if !listing.fees.iter().all(|fees| fees.are_valid()) {
             return Err(fail("a fee is beyond 30 %".into()));
         }
         let instrument = instrument(listing, symbol.clone(), base, quote).map_err(fail)?;
@@ -320,7 +324,7 @@ fn instrument(listing: &Listing, symbol: String, base: &Asset, quote: &Asset) ->
         price_max: Price(price_max as u64),
         quantity_max: Quantity(quantity_max as u64),
         band: listing.band,
-        fees: [listing.fees; FEE_TIERS],
+        fees: listing.fees,
     })
 }
 

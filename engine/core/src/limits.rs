@@ -66,6 +66,10 @@ pub const SPECIALS_PER_ACCOUNT_MAX: u32 = 1000;
 /// that makes more: a taker through thousands of orders, an auction, a symbol that is delisted.
 pub const OUTBOX_MAX: usize = 2 * LINK_LANE;
 
+/// Guards that stand at one sequencer: more than a process has connections, of which Linux allows a million files. At the
+/// bound a login that wants one is refused OVERLOADED.
+pub const GUARDS_MAX: usize = 1 << 20;
+
 /// Live orders that the inputs of one turn may reach, by cancel-alls and timers, before a sequencer takes no more of them
 /// into the turn. One input may reach [`OPEN_ORDERS_PER_ACCOUNT_MAX`] by itself, so the backlog for matchers is at
 /// most the sum of both.

@@ -2,6 +2,7 @@
 
 use super::Control;
 use super::query::{Keys, Refused, bad};
+use crate::config::basis_points_text;
 use crate::feed::{Depth, FeedRequest};
 use crate::reactor::clock;
 use crate::wire::code::ErrorCode;
@@ -152,11 +153,8 @@ fn rows(field: &'static str, text: Option<&str>, most: usize) -> Result<usize, R
 
 /// What a tier pays, in basis points.
 pub fn fees_row(tier: u8, fees: Fees) -> Value {
-    let points = |tenths: i16| {
-        let sign = if tenths < 0 { "-" } else { "" };
-        format!("{sign}{}", scaled_to_string(tenths.unsigned_abs() as u128, 1))
-    };
-    json!({"tier": tier, "maker_bps": points(fees.maker), "taker_bps": points(fees.taker)})
+    let [maker, taker] = [fees.maker, fees.taker].map(basis_points_text);
+    json!({"tier": tier, "maker_bps": maker, "taker_bps": taker})
 }
 
 fn step(step: Step) -> String {

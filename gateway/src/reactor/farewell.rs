@@ -1,19 +1,24 @@
 //! `cancel_on_disconnect`: what is done for a client when its connection has ended, however it ended.
 //!
-//! A farewell waits for its grace and then has the engine cancel the orders of the connection or of the account. It
-//! lives in the reactor of the connection that ended; that the account has come back, maybe at another reactor, is read
-//! from [`Accounts`](crate::accounts::Accounts) when the grace is over. A farewell for the account is called off
+//! The wish is a guard in the engine's log from the login on ([`Command::Guard`]); a farewell is how it ends there. A
+//! farewell waits for its grace and then has the engine end the guard, and cancel what it guards: the orders of the
+//! connection or of the account. It lives in the reactor of the connection that ended; that the account has come back,
+//! maybe at another reactor, is read from [`Accounts`](crate::accounts::Accounts) when the grace is over. A farewell for the
+//! account is called off, which means that the guard ends and nothing else happens,
 //! - at the end of the connection, if a later login took the guard over: a client that lost its connection without either
 //!   side noticing is back long before the server sees the old connection end;
 //! - at the end of the grace, if anybody has logged in to the account since.
 //!
 //! One for the connection is never called off: its orders are the connection's, and it does not come back.
+//!
+//! A crash ends every connection. The guards that a recovery finds get their farewells at the first reactor, whose grace
+//! begins when clients can come back; those without a grace the recovery has ended itself.
 
 use super::{Reactor, Shell};
-use crate::session::Session;
+use crate::recovery::Bereft;
+use crate::session::{Guarding, Session};
 use crate::wire::code::{ErrorCode, Refusal};
-use crate::wire::name::CancelScope;
-use engine_core::message::{Canceller, Command, Input, Origin};
+use engine_core::message::{Command, Guard, GuardScope, Input, Origin};
 use engine_core::units::AccountId;
 use std::time::Duration;
 
@@ -27,14 +32,21 @@ const RETRY: Duration = Duration::from_millis(1);
 /// The engine answers a farewell to nobody: no connection has this number.
 const NOBODY: u32 = u32::MAX;
 
-/// What is to be done.
+/// How a guard ends.
 pub(super) struct Farewell {
     account: AccountId,
-    /// Only the orders with this number.
-    group: Option<u32>,
-    /// It is called off unless the account of that name has had so many logins still.
-    unless_back: Option<(Box<str>, u32)>,
+    /// The guard's number.
+    group: u32,
     grace: Duration,
+    end: End,
+}
+
+/// Whether what is guarded is cancelled.
+enum End {
+    Cancels,
+    /// Unless the account of that name has had other than so many logins by then.
+    CancelsUnlessBack(Box<str>, u32),
+    CalledOff,
 }
 
 impl Reactor {
@@ -52,21 +64,36 @@ impl Reactor {
         if let Some(account) = session.account() {
             self.unwatch(account, at);
         }
-        let Some((guard, login, group)) = session.farewell() else { return };
-        let grace = Duration::from_millis(guard.wish.grace_ms as u64);
-        let (group, unless_back) = match guard.wish.scope {
-            CancelScope::Connection => (group, None),
-            CancelScope::Account => {
-                let presence = self.shared.accounts.presence(&login.name);
-                let is_taken_over = presence.guards != guard.number;
-                (None, (!is_taken_over).then(|| (login.name.clone(), presence.logins)))
-            }
-        };
-        if group.is_none() && unless_back.is_none() {
-            self.guards -= 1; // it sent no orders, or somebody else looks after them
-            return;
+        let Some((Guarding { guard, number }, login)) = session.farewell() else { return };
+        if guard.scope == GuardScope::Group {
+            return self.begin(login.id, &guard, End::Cancels);
         }
-        let key = self.farewells.insert(Farewell { account: login.id, group, unless_back, grace });
+        let presence = self.shared.accounts.presence(&login.name);
+        if presence.guards == number {
+            self.begin(login.id, &guard, End::CancelsUnlessBack(login.name.clone(), presence.logins));
+        } else {
+            self.call_off(login.id, &guard); // somebody else looks after them
+        }
+    }
+
+    /// A guard ends without a consequence.
+    pub(super) fn call_off(&mut self, account: AccountId, guard: &Guard) {
+        self.begin(account, &Guard { grace_us: 0, ..*guard }, End::CalledOff);
+    }
+
+    /// A guard has outlived its connection by a crash. Nobody has logged in since.
+    pub(super) fn begin_bereft(&mut self, Bereft { account, name, guard }: Bereft) {
+        self.guards += 1;
+        let end = match (guard.scope, name) {
+            (GuardScope::Account, Some(name)) => End::CancelsUnlessBack(name.as_str().into(), 0),
+            _ => End::Cancels,
+        };
+        self.begin(account, &guard, end);
+    }
+
+    fn begin(&mut self, account: AccountId, guard: &Guard, end: End) {
+        let grace = Duration::from_micros(guard.grace_us);
+        let key = self.farewells.insert(Farewell { account, group: guard.group, grace, end });
         self.new_farewells.push(key);
         self.want_turn();
     }
@@ -74,7 +101,10 @@ impl Reactor {
     /// Starts the clocks of the farewells that have begun since.
     pub(super) fn spawn_farewells(&mut self, shell: &Shell) {
         for key in self.new_farewells.drain(..) {
-            monoio::spawn(farewell(shell.clone(), key, self.farewells[key].grace));
+            // A server that stops may have said it already.
+            if let Some(Farewell { grace, .. }) = self.farewells.get(key) {
+                monoio::spawn(farewell(shell.clone(), key, *grace));
+            }
         }
     }
 
@@ -87,26 +117,21 @@ impl Reactor {
         self.port.flush();
     }
 
-    /// Says it, unless it was called off. False if the engine had no room for it.
+    /// Ends the guard, which takes its orders along unless it was called off. False if the engine had no room for it.
     fn say_farewell(&mut self, key: usize) -> bool {
-        let Some(Farewell { account, group, unless_back, .. }) = self.farewells.get(key) else { return true };
-        let is_back = unless_back
-            .as_ref()
-            .is_some_and(|(name, logins)| self.shared.accounts.presence(name).logins != *logins);
-        if !is_back {
-            let command = Command::CancelAll {
-                account: *account,
-                symbol: None,
-                group: *group,
-                by: Canceller::Exchange,
-            };
-            let origin = Origin { port: self.port.index(), session: NOBODY, request: 0 };
-            let input = Input { origin, at: super::clock(), ticket: 0, command };
-            if self.port.submit(input).is_err() {
-                return false;
-            }
-            self.want_turn(); // which flushes the port
+        let Some(Farewell { account, group, end, .. }) = self.farewells.get(key) else { return true };
+        let cancels = match end {
+            End::Cancels => true,
+            End::CancelsUnlessBack(name, logins) => self.shared.accounts.presence(name).logins == *logins,
+            End::CalledOff => false,
+        };
+        let command = Command::EndGuard { account: *account, group: *group, cancels };
+        let origin = Origin { port: self.port.index(), session: NOBODY, request: 0 };
+        let input = Input { origin, at: super::clock(), ticket: 0, command };
+        if self.port.submit(input).is_err() {
+            return false;
         }
+        self.want_turn(); // which flushes the port
         self.farewells.remove(key);
         self.guards -= 1;
         true

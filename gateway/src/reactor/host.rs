@@ -7,10 +7,9 @@ use crate::rooms::view::View;
 use crate::session::{Host, LoggedIn};
 use crate::venue::Venue;
 use crate::wire::code::{ErrorCode, Refusal};
-use crate::wire::name::CancelScope;
 use crate::ws::{self, Opcode};
 use engine_core::executor::threads::Overloaded;
-use engine_core::message::{Command, Input, Origin};
+use engine_core::message::{Command, Guard, GuardScope, Input, Origin};
 use engine_core::units::*;
 use std::sync::atomic::Ordering;
 
@@ -78,8 +77,15 @@ impl Client<'_> {
         Ok(())
     }
 
-    /// Opens the account, has its news come to this reactor, and asks for a look at it.
-    fn enter(&mut self, name: &str, login: Login, request: u32) -> Result<(), Overloaded> {
+    /// Opens the account, has its news come to this reactor, sets the guard, and asks for a look at it. The look is last:
+    /// what it shows is told when all before it is durable.
+    fn enter(
+        &mut self,
+        name: &str,
+        login: Login,
+        request: u32,
+        guard: Option<Guard>,
+    ) -> Result<(), Overloaded> {
         // All of it or nothing: an account that is opened has its name and its money.
         let needed = self.reactor.shared.venue.paper_funds.len() + OPENING;
         if self.reactor.port.room(login.account()) < needed {
@@ -90,6 +96,9 @@ impl Client<'_> {
         if !self.reactor.watchers.contains_key(&account) {
             // If the rest fails it stays watched by nobody here, which is harmless.
             self.reactor.port.watch(account, true)?;
+        }
+        if let Some(guard) = guard {
+            self.input(Command::Guard { account, guard }, request)?;
         }
         let asker = self.origin(request);
         self.reactor.port.look(account, asker)
@@ -146,15 +155,15 @@ impl Host for Client<'_> {
         self.input(command, request).map_err(overloaded)
     }
 
-    fn login(&mut self, name: &str, request: u32, guards: Option<CancelScope>) -> Result<LoggedIn, Refusal> {
-        if guards.is_some() {
+    fn login(&mut self, name: &str, request: u32, guard: Option<Guard>) -> Result<LoggedIn, Refusal> {
+        if guard.is_some() {
             self.reactor.check_guards()?;
         }
         let shared = self.reactor.shared.clone();
         let login = shared.accounts.login(name);
         let login =
             login.ok_or_else(|| Refusal::new(ErrorCode::Overloaded, "no more accounts can be opened"))?;
-        if let Err(full) = self.enter(name, login, request) {
+        if let Err(full) = self.enter(name, login, request, guard) {
             if let Login::Created(_) = login {
                 shared.accounts.forget(name); // nothing of it was opened
             }
@@ -162,14 +171,19 @@ impl Host for Client<'_> {
         }
         let account = login.account();
         self.reactor.watchers.entry(account).or_default().push(self.at);
-        self.reactor.guards += guards.is_some() as usize;
-        let guards = if guards == Some(CancelScope::Account) { shared.accounts.guard(name) } else { 0 };
+        self.reactor.guards += guard.is_some() as usize;
+        let guards = match guard {
+            Some(Guard { scope: GuardScope::Account, .. }) => shared.accounts.guard(name),
+            _ => 0,
+        };
         Ok(LoggedIn { account, guards })
     }
 
-    fn logout(&mut self, account: AccountId, guarded: bool) {
+    fn logout(&mut self, account: AccountId, guard: Option<Guard>) {
         self.reactor.unwatch(account, self.at);
-        self.reactor.guards -= guarded as usize;
+        if let Some(guard) = guard {
+            self.reactor.call_off(account, &guard);
+        }
     }
 
     fn new_group(&mut self) -> u32 {
@@ -186,8 +200,8 @@ impl Host for Client<'_> {
     }
 }
 
-/// What entering an account pushes besides its money: that it is opened, a watch and a look.
-const OPENING: usize = 3;
+/// What entering an account pushes besides its money: that it is opened, a watch, a guard and a look.
+const OPENING: usize = 4;
 
 /// Payload bytes of a typical private message: what room is left for its header is guessed from this.
 const EXPECTED_BYTES: usize = 200;

@@ -19,6 +19,7 @@ mod turn;
 pub use host::CONNECTIONS_MAX;
 
 use crate::accounts::Accounts;
+use crate::recovery::Bereft;
 use crate::rooms::wake::Sleeper;
 use crate::rooms::{ReactorDoor, Registry};
 use crate::session::SessionLimits;
@@ -59,8 +60,8 @@ pub struct Shared {
     pub addresses: DashMap<IpAddr, u32>,
     /// Numbers anonymous accounts.
     pub anonymous: AtomicU32,
-    /// Numbers connections that send orders. Starts at the second of the start, so that the orders an earlier run left
-    /// in the engine are not taken for those of a new connection.
+    /// Numbers connections that send orders or guard some. Starts above the numbers of orders and guards that an earlier
+    /// run has left in the engine, so that they are not taken for those of a new connection.
     pub groups: AtomicU32,
     pub stopping: AtomicBool,
 }
@@ -170,14 +171,16 @@ pub struct Parts {
     pub blaster_backend: blaster::Backend,
     pub listener: std::net::TcpListener,
     pub sleeper: Sleeper,
+    /// Guards whose connections a crash has ended.
+    pub bereft: Vec<Bereft>,
 }
 
 /// Runs a reactor on the calling thread until [`Shared::stopping`]. `started` learns which backends it uses.
 pub fn run(parts: Parts, started: impl FnOnce(String)) -> anyhow::Result<()> {
-    let Parts { index, shared, port, counters, blaster_backend, listener, sleeper } = parts;
+    let Parts { index, shared, port, counters, blaster_backend, listener, sleeper, bereft } = parts;
     let (blaster, why) = blaster::choose(blaster_backend)?;
     let mut runtime = monoio::RuntimeBuilder::<monoio::FusionDriver>::new().enable_timer().build()?;
-    let reactor = Reactor {
+    let mut reactor = Reactor {
         index,
         shared,
         port,
@@ -202,6 +205,7 @@ pub fn run(parts: Parts, started: impl FnOnce(String)) -> anyhow::Result<()> {
         pump_wanted: false,
         pump: None,
     };
+    bereft.into_iter().for_each(|guard| reactor.begin_bereft(guard));
     started(why);
     runtime.block_on(async move {
         let shell = Rc::new(RefCell::new(reactor));

@@ -19,7 +19,7 @@ impl Session {
         // Who it is comes last: a wrong order opens no account.
         let submit = submit_of(order, host.venue())?;
         let account = self.require_account(limits, host)?;
-        let group = *self.group.get_or_insert_with(|| host.new_group());
+        let group = self.group(host);
         self.send(Command::Submit(Submit { account, group, ..submit }), id, host)
     }
 

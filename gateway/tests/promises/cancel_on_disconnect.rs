@@ -1,16 +1,21 @@
 //! A client that is gone leaves no orders behind, if it asked for that when it logged in: those of its connection or all
-//! of its account, at once or after a grace in which it may come back.
+//! of its account, at once or after a grace in which it may come back. A crash of the exchange ends every connection, too.
 
 use crate::client::{Client, time_in_ms};
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, fresh_directory};
+use std::fs;
 
 const BID: &str = r#""side":"buy","price":"20000","quantity":"0.1""#;
 
 /// Logged in to alice's account with that wish.
 fn guarded(exchange: &Exchange, scope: &str, grace_ms: u64) -> Client {
+    guarded_account(exchange, "alice", scope, grace_ms)
+}
+
+fn guarded_account(exchange: &Exchange, account: &str, scope: &str, grace_ms: u64) -> Client {
     let mut client = Client::connect(&exchange.ws);
     let wish = format!(r#"{{"scope":"{scope}","grace_ms":{grace_ms}}}"#);
-    let auth = format!(r#"{{"action":"auth","account":"alice","cancel_on_disconnect":{wish}}}"#);
+    let auth = format!(r#"{{"action":"auth","account":"{account}","cancel_on_disconnect":{wish}}}"#);
     assert_eq!(client.ask(&auth)["type"], "auth_ack");
     client
 }
@@ -107,6 +112,140 @@ fn is_nobodys_without_the_wish() {
     let mut back = Client::log_in(&exchange.ws, "alice");
     let_pass(&mut back, 300);
     assert_eq!(back.open_orders(), ["a"]);
+}
+
+// ---- when the exchange crashes ------------------------------------------------------------------------------------------
+
+/// An exchange that is killed and begins again with what it has kept.
+struct Crashing {
+    exchange: Exchange,
+    data: String,
+}
+
+impl Crashing {
+    fn start() -> Self {
+        let data = fresh_directory("guarded").to_str().expect("our own path").to_owned();
+        Self { exchange: Self::begin(&data), data }
+    }
+
+    fn begin(data: &str) -> Exchange {
+        Exchange::start_with(&["serve", "--no-demo-flow", "--data-dir", data])
+    }
+
+    fn crash(&mut self) {
+        self.exchange.kill();
+        self.exchange = Self::begin(&self.data);
+    }
+}
+
+impl Drop for Crashing {
+    fn drop(&mut self) {
+        self.exchange.kill();
+        let _ = fs::remove_dir_all(&self.data);
+    }
+}
+
+#[test]
+fn outlives_a_crash_for_all_orders_of_the_account() {
+    let mut life = Crashing::start();
+    let mut client = guarded(&life.exchange, "account", 0);
+    let money = client.balances();
+    client.order(&format!(r#""order_id":"own",{BID}"#));
+    Client::log_in(&life.exchange.ws, "alice").order(&format!(r#""order_id":"other",{BID}"#));
+    let mut stranger = Client::log_in(&life.exchange.ws, "bob");
+    stranger.order(&format!(r#""order_id":"bobs",{BID}"#));
+    let strangers_money = stranger.balances();
+    life.crash();
+    let mut back = Client::log_in(&life.exchange.ws, "alice");
+    assert_eq!(back.open_orders(), [] as [&str; 0]);
+    assert_eq!(back.balances(), money, "what the orders held is free again");
+    let mut stranger = Client::log_in(&life.exchange.ws, "bob");
+    assert_eq!((stranger.open_orders(), stranger.balances()), (vec!["bobs".to_owned()], strangers_money));
+    // It ended with that: the next crash cancels nothing.
+    back.order(&format!(r#""order_id":"later",{BID}"#));
+    life.crash();
+    assert_eq!(Client::log_in(&life.exchange.ws, "alice").open_orders(), ["later"]);
+}
+
+#[test]
+fn outlives_a_crash_for_the_orders_of_the_connection() {
+    let mut life = Crashing::start();
+    let mut client = guarded(&life.exchange, "connection", 0);
+    client.order(&format!(r#""order_id":"own",{BID}"#));
+    Client::log_in(&life.exchange.ws, "alice").order(&format!(r#""order_id":"other",{BID}"#));
+    life.crash();
+    assert_eq!(Client::log_in(&life.exchange.ws, "alice").open_orders(), ["other"]);
+}
+
+/// A market maker with a grace has that long after the crash to come back, too.
+#[test]
+fn begins_its_grace_when_the_exchange_is_back() {
+    let mut life = Crashing::start();
+    let mut clients = Vec::new();
+    for (account, scope, price) in
+        [("alice", "account", 20_001), ("bob", "account", 20_002), ("carol", "connection", 20_003)]
+    {
+        let mut client = guarded_account(&life.exchange, account, scope, 2_000);
+        client.order(&format!(r#""order_id":"a","side":"buy","price":"{price}","quantity":"0.1""#));
+        clients.push(client);
+    }
+    life.crash();
+    let mut alice = Client::log_in(&life.exchange.ws, "alice");
+    let mut carol = Client::log_in(&life.exchange.ws, "carol");
+    assert_eq!((alice.open_orders(), carol.open_orders()), (vec!["a".to_owned()], vec!["a".to_owned()]));
+    let mut market = Client::connect(&life.exchange.ws);
+    market.send(r#"{"action":"subscribe","channel":"BTC-USDT@depth"}"#);
+    let book = market.until("depth_snapshot");
+    assert_eq!(book["data"]["bids"].as_array().expect("a list").len(), 3, "nobody's grace is over: {book}");
+    carol.report("a", "canceled"); // coming back does not help the orders of a connection
+    let mut gone = Vec::new();
+    while gone.len() < 2 {
+        let update = market.until("depth_update");
+        let bids = update["data"]["bids"].as_array().expect("a list").iter();
+        gone.extend(bids.map(|level| level[0].as_str().expect("a price").to_owned()));
+    }
+    gone.sort();
+    assert_eq!(gone, ["20002", "20003"], "those who did not come back");
+    assert_eq!(alice.open_orders(), ["a"]);
+}
+
+/// What ended before the crash is not found after it.
+#[test]
+fn has_ended_for_good_when_it_has_ended() {
+    let mut life = Crashing::start();
+    let mut other = Client::log_in(&life.exchange.ws, "alice");
+    for scope in ["connection", "account"] {
+        let mut client = guarded(&life.exchange, scope, 0);
+        client.order(&format!(r#""order_id":"{scope}",{BID}"#));
+        client.break_off();
+        other.report(scope, "canceled");
+    }
+    other.order(&format!(r#""order_id":"later",{BID}"#));
+    life.crash();
+    assert_eq!(Client::log_in(&life.exchange.ws, "alice").open_orders(), ["later"]);
+}
+
+/// A stop is an end of the connection like any other, and no grace outlives it.
+#[test]
+fn takes_the_orders_when_the_exchange_stops() {
+    let mut life = Crashing::start();
+    let mut clients = Vec::new();
+    for (account, scope, grace_ms) in
+        [("alice", "account", 0), ("bob", "account", 60_000), ("carol", "connection", 60_000)]
+    {
+        let mut client = guarded_account(&life.exchange, account, scope, grace_ms);
+        client.order(&format!(r#""order_id":"a",{BID}"#));
+        clients.push(client);
+    }
+    life.exchange.terminate();
+    for client in &mut clients {
+        assert_eq!(client.until_closed(), Some(1001));
+    }
+    assert!(life.exchange.wait().success());
+    life.exchange = Crashing::begin(&life.data);
+    for account in ["alice", "bob", "carol"] {
+        assert_eq!(Client::log_in(&life.exchange.ws, account).open_orders(), [] as [&str; 0], "{account}");
+    }
 }
 
 #[test]

@@ -85,14 +85,25 @@ impl Client {
         answer
     }
 
-    /// The ids of the account's open orders.
-    pub fn open_orders(&mut self) -> Vec<String> {
+    /// The account as it stands.
+    pub fn account(&mut self) -> Value {
         self.send(r#"{"action":"subscribe","channel":"user"}"#);
         let account = self.until("account_snapshot");
         self.send(r#"{"action":"unsubscribe","channel":"user"}"#);
         self.until("unsubscription_ack");
-        let orders = account["data"]["orders"].as_array().expect("a list").iter();
+        account["data"].clone()
+    }
+
+    /// The ids of the account's open orders.
+    pub fn open_orders(&mut self) -> Vec<String> {
+        let account = self.account();
+        let orders = account["orders"].as_array().expect("a list").iter();
         orders.map(|order| order["order_id"].as_str().expect("a name").to_owned()).collect()
+    }
+
+    /// What the account has.
+    pub fn balances(&mut self) -> Value {
+        self.account()["balances"].clone()
     }
 
     /// Ends the connection as a machine does that loses its network: with a reset, without a word.

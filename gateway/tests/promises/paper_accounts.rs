@@ -29,6 +29,22 @@ fn money_that_cannot_be_given_is_told() {
     assert_eq!(second.ask(r#"{"action":"ping","id":2}"#)["type"], "pong", "the connection goes on");
 }
 
+/// Numbers of connections can be guessed.
+#[test]
+fn the_account_of_a_connection_is_nobody_elses() {
+    let exchange = Exchange::start_with(&["serve", "--no-demo-flow"]);
+    let mut anonymous = Client::connect(&exchange.ws);
+    anonymous.order(r#""order_id":"a","side":"buy","price":"20000","quantity":"1""#);
+    let mut other = Client::connect(&exchange.ws);
+    for name in ["connection-0", "connection-99", "connection-"] {
+        let answer = other.ask(&format!(r#"{{"action":"auth","id":1,"account":"{name}"}}"#));
+        assert_eq!((&answer["action"], &answer["code"]), (&"auth".into(), &"BAD_VALUE".into()), "{answer}");
+        let message = answer["message"].as_str().expect("a message");
+        assert!(message.contains("account") && message.contains("connection-"), "{answer}");
+    }
+    assert_eq!(other.ask(r#"{"action":"auth","account":"connection"}"#)["type"], "auth_ack");
+}
+
 #[test]
 fn news_of_an_account_that_was_left_do_not_come() {
     let exchange = Exchange::start_with(&["serve", "--no-demo-flow"]);

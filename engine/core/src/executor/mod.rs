@@ -110,7 +110,7 @@ impl AtRest {
     /// # Panics
     /// If it is not.
     pub fn check(&self) {
-        self.sequencers.iter().for_each(|shard| shard.machine.check());
+        self.sequencers.iter().for_each(|shard| shard.machine.check_at_rest());
         self.matchers.iter().for_each(|shard| shard.machine.check());
         for (asset, money) in self.money().into_iter().enumerate() {
             assert_eq!(money.transferred_in, money.transferred_out, "what was sent of {asset} has arrived");

@@ -210,8 +210,9 @@ fn is_common(input: &Input) -> bool {
 
 /// Sequencer `i` gets a common command: one that others have got, or a new one.
 fn note_common(common: &mut VecDeque<Input>, got: &mut [usize], i: usize, input: &Input) {
-    if got[i] == common.len() {
-        common.push_back(*input);
+    match common.get(got[i]) {
+        Some(known) => assert_eq!(input.command, known.command, "all sequencers get the same in one order"),
+        None => common.push_back(*input),
     }
     got[i] += 1;
     while got.iter().all(|got| *got > 0) {

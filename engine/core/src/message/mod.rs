@@ -36,7 +36,7 @@ pub struct Origin {
 }
 
 /// One external input.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Input {
     /// Where answers go.
     pub origin: Origin,
@@ -54,7 +54,7 @@ pub struct Input {
 /// Commands of an account go to its sequencer. Those of the operator that every sequencer must know
 /// ([`Command::Tick`], [`Command::ListAsset`], [`Command::List`], [`Command::SetFees`]) go to all of them; to keep
 /// them in one order everywhere, they must come through one port.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Command {
     /// Makes the account known; repeating it changes nothing.
@@ -144,6 +144,23 @@ pub enum Command {
         /// The account.
         account: AccountId,
     },
+    /// From now on a guard stands over orders of the account, until it is ended. The engine remembers it, and that is all:
+    /// whoever guards says when it ends, and one that a recovery finds has been forgotten by whoever it was.
+    Guard {
+        /// The account.
+        account: AccountId,
+        /// What is guarded; one with the same number stands in the place of the one before.
+        guard: Guard,
+    },
+    /// A guard ends. One that does not stand changes nothing, and nobody is answered.
+    EndGuard {
+        /// The account.
+        account: AccountId,
+        /// As in [`Guard::group`].
+        group: u32,
+        /// Whether the exchange cancels what it guards ([`Canceller::Exchange`]).
+        cancels: bool,
+    },
     /// Suspends an account or lets it trade again.
     SetAccount {
         /// The account.
@@ -198,8 +215,8 @@ impl Command {
 
     /// Whether the one who asks hears of it, once.
     pub fn is_answered(&self) -> bool {
-        let farewell = matches!(self, Command::CancelAll { by: Canceller::Exchange, .. });
-        !farewell && !matches!(self, Command::Tick | Command::TimeOut { .. })
+        let of_exchange = matches!(self, Command::CancelAll { by: Canceller::Exchange, .. });
+        !of_exchange && !matches!(self, Command::Tick | Command::TimeOut { .. } | Command::EndGuard { .. })
     }
 
     /// The account whose command it is; none for what concerns the whole exchange.
@@ -210,6 +227,7 @@ impl Command {
             Command::Transfer { account, .. } | Command::SetAccount { account, .. } => Some(account),
             Command::Cancel { account, .. } | Command::CancelAll { account, .. } => Some(account),
             Command::CancelAllAfter { account, .. } | Command::TimeOut { account } => Some(account),
+            Command::Guard { account, .. } | Command::EndGuard { account, .. } => Some(account),
             Command::Submit(Submit { account, .. }) | Command::Amend(Amend { account, .. }) => Some(account),
             Command::SetSymbol { .. } | Command::Tick => None,
             Command::ListAsset(_) | Command::List(_) | Command::SetFees { .. } => None,
@@ -394,6 +412,28 @@ pub enum Canceller {
     Owner = 0,
     /// The exchange for an owner who has left: also where the owner could not, in a halted symbol. Nobody is answered.
     Exchange = 1,
+}
+
+/// The wish that orders of an account are cancelled should whoever guards them be gone: `cancel_on_disconnect`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Guard {
+    /// Its number among the account's guards, and that of the orders that came with it ([`Submit::group`]).
+    pub group: u32,
+    /// Which orders it is about.
+    pub scope: GuardScope,
+    /// How long whoever guards may be away first. The engine has it for the one who finds the guard after a crash.
+    pub grace_us: u64,
+}
+
+/// Which orders of an account a guard is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[repr(u8)]
+pub enum GuardScope {
+    /// Those with the guard's number.
+    Group = 0,
+    /// All.
+    Account = 1,
 }
 
 /// What an account may do.

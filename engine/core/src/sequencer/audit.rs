@@ -52,6 +52,15 @@ impl Sequencer {
         }
     }
 
+    /// Checks what must be true besides when nothing is on the way.
+    ///
+    /// # Panics
+    /// If somebody waits for an answer that no message will bring.
+    pub(crate) fn check_at_rest(&self) {
+        self.check();
+        assert!(self.repeats_waiting.is_empty(), "every repeat is answered: {:?}", self.repeats_waiting);
+    }
+
     fn check_account(&self, account: AccountId, owner: &Account) {
         for balance in owner.balances.iter() {
             let orders = self.orders.of(&owner.live).map(|(slot, _)| self.hold(slot));

@@ -274,6 +274,7 @@ impl Sequencer {
         let Some(account) = input.command.account() else { return 0 };
         let all = match input.command {
             Command::CancelAll { .. } | Command::TimeOut { .. } => true,
+            Command::EndGuard { cancels, .. } => cancels,
             Command::SetAccount { state, .. } => state == AccountState::Suspended,
             _ => self.is_due(account, self.now.max(input.at)),
         };

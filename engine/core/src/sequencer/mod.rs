@@ -10,6 +10,7 @@
 //!
 //! - here: the state, and what goes where
 //! - `admit`: a new order; `change`: cancels, amends and timers
+//! - `guards`: what is to be cancelled should somebody be gone
 //! - `news`: what the matcher says of an order
 //! - `money`: deposits, withdrawals, transfers; `operate`: listings, fees, states
 //! - `holds`: what orders hold and trades cost; `orders`: the slab of live orders; `order_ids`: the memory of ids
@@ -18,6 +19,7 @@
 mod admit;
 mod audit;
 mod change;
+mod guards;
 mod holds;
 mod money;
 mod news;
@@ -67,6 +69,8 @@ pub struct Sequencer {
     /// Dead-man timers, by account and by time.
     deadlines: BTreeMap<AccountId, Timestamp>,
     timers: BTreeSet<(Timestamp, AccountId)>,
+    /// Guards that stand, by account and number.
+    guards: BTreeMap<(AccountId, u32), Guard>,
     marks: Marks,
     numbers: Numbers,
     /// Repeats of submits that the matcher has not answered yet, by the order they wait for.
@@ -117,6 +121,7 @@ impl Sequencer {
             parked: BTreeMap::new(),
             deadlines: BTreeMap::new(),
             timers: BTreeSet::new(),
+            guards: BTreeMap::new(),
             marks: Marks::new(matchers),
             numbers: Numbers::new(matchers),
             repeats_waiting: Vec::new(),
@@ -150,6 +155,7 @@ impl Sequencer {
                 self.cancel_all_after(input.origin, account, timeout_us, out)
             }
             Command::TimeOut { .. } => {} // has been seen to
+            Command::EndGuard { account, group, cancels } => self.end_guard(account, group, cancels, out),
             other => self.operate(input, other, out),
         }
         if let Some(account) = input.command.account() {

@@ -27,6 +27,7 @@ impl Sequencer {
                 }
             }
             Command::SetAccount { account, state, tier } => self.set_account(account, state, tier, out),
+            Command::Guard { account, guard } => self.guard(account, guard),
             Command::SetSymbol { symbol, state } => {
                 if (symbol.0 as usize) < self.market.instruments.len() {
                     return self.send(symbol, 0, MatcherOrder::SetState { state, asker }, out);
@@ -42,7 +43,8 @@ impl Sequencer {
             | Command::CancelAll { .. }
             | Command::Amend(_)
             | Command::CancelAllAfter { .. }
-            | Command::TimeOut { .. } => unreachable!("orders do not come here"),
+            | Command::TimeOut { .. }
+            | Command::EndGuard { .. } => unreachable!("orders do not come here"),
         };
         if first || matches!(command.route(self.sequencers), Route::One(_)) {
             self.answer_operator(asker, result, out);

@@ -250,6 +250,44 @@ fn who_has_left_is_cancelled_even_in_a_halt_and_nobody_is_answered() {
 }
 
 #[test]
+fn a_guard_that_leaves_takes_its_orders_along() {
+    check(
+        "fund ann 100 USD
+         fund bob 100 USD
+         ann guards 1             => done
+         ann guards 2             => done
+         ann guards 3 all         => done
+         bob guards 1             => done
+         ann buy a 5 @ 1 group 1  => ann ack a #1
+         ann buy b 5 @ 1 group 2  => ann ack b #2
+         ann buy c 5 @ 1 group 9  => ann ack c #3
+         bob buy d 5 @ 1 group 1  => bob ack d #4
+         ann guard 2 ends         =>
+         ann guard 2 leaves       =>
+         ann guard 9 leaves       =>
+         halt                     => done
+         ann guard 1 leaves       => ann cancelled a 5
+         ann guard 1 leaves       =>
+         ann guard 3 leaves       => ann cancelled b 5 | ann cancelled c 5
+         eve guards 1             => refused UnknownAccount
+         eve guard 1 leaves       =>
+         money ann                => USD 100
+         money bob                => USD 95 held 5",
+    );
+}
+
+#[test]
+fn a_guard_may_stand_in_another_ones_place() {
+    check(
+        "fund ann 100 USD
+         ann guards 1             => done
+         ann guards 1 all         => done
+         ann buy a 5 @ 1          => ann ack a #1
+         ann guard 1 leaves       => ann cancelled a 5",
+    );
+}
+
+#[test]
 fn another_symbol_goes_on() {
     check(
         "fund ann 100 USD
@@ -474,7 +512,7 @@ fn an_order_that_overtakes_its_listing_is_refused_and_so_is_what_its_owner_wants
         min_notional: Amount(0),
         quantity_max: Quantity(0),
         band: 0,
-        fees: Fees::default(),
+        fees: Default::default(),
     };
     let order = Submit::limit(account, symbol, order_id, Side::Buy, Price(1), Quantity(2));
     let (price, quantity) = (None, Some(Quantity(1)));

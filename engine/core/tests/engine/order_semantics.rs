@@ -10,6 +10,8 @@
 //!                                      `stp oldest`, `group 3`, `on GOLD-USD`
 //! ann cancel a | ann cancel all        also: `on GOLD-USD`, `cancel group 3`
 //! ann amend a to 5 at 7                one or both
+//! ann guards 3                         orders of group 3; `ann guards 3 all` all orders; then `ann guard 3 leaves`,
+//!                                      which cancels them, or `ann guard 3 ends`
 //! ann timer 100                        the dead-man timer; 0 is off
 //! ann withdraw 5 USD as 1              then `ann paid 1` or `ann keeps 1`; `ann gives bob 5 USD as 2`
 //! wait 3 | tick                        microseconds of log time; the engine hears of them with the next command

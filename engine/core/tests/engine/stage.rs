@@ -140,6 +140,14 @@ impl Stage {
             }
             ["timer", timeout] => Command::CancelAllAfter { account, timeout_us: number(timeout) },
             ["leaves"] => Command::CancelAll { account, symbol: None, group: None, by: Canceller::Exchange },
+            ["guards", group, ref rest @ ..] => {
+                let scope = if rest == ["all"] { GuardScope::Account } else { GuardScope::Group };
+                let guard = Guard { group: number(group) as u32, scope, grace_us: 0 };
+                Command::Guard { account, guard }
+            }
+            ["guard", group, how @ ("leaves" | "ends")] => {
+                Command::EndGuard { account, group: number(group) as u32, cancels: how == "leaves" }
+            }
             ["cancel", "all"] => {
                 Command::CancelAll { account, symbol: None, group: None, by: Canceller::Owner }
             }
@@ -193,7 +201,7 @@ impl Stage {
             min_notional: Amount(0),
             quantity_max: Quantity(1000),
             band: band.parse().expect("basis points"),
-            fees: Fees::default(),
+            fees: Default::default(),
         };
         let _ = self.market.list(&listing);
         Command::List(listing)

@@ -8,7 +8,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 /// Kinds of commands.
-pub const KINDS: u32 = 17;
+pub const KINDS: u32 = 19;
 
 /// Kinds of terms.
 pub const TERMS: u32 = 6;
@@ -152,7 +152,7 @@ impl Draw {
             min_notional: self.amount(),
             quantity_max: Quantity(self.number()),
             band: self.number() as u16,
-            fees: self.fees(),
+            fees: std::array::from_fn(|_| self.fees()),
         }
     }
 
@@ -206,8 +206,17 @@ impl Draw {
                 Command::ListAsset(AssetListing::new(asset, name, id as u8).unwrap())
             }
             15 => Command::List(self.listing()),
+            16 => Command::SetFees { symbol: self.symbol(), tier: id as u8, fees: self.fees() },
+            17 => Command::Guard {
+                account,
+                guard: Guard {
+                    group: self.number() as u32,
+                    scope: self.one_of(&[GuardScope::Group, GuardScope::Account]),
+                    grace_us: id,
+                },
+            },
             KINDS.. => unreachable!(),
-            _ => Command::SetFees { symbol: self.symbol(), tier: id as u8, fees: self.fees() },
+            _ => Command::EndGuard { account, group: self.number() as u32, cancels: self.0.random() },
         }
     }
 }
@@ -235,5 +244,7 @@ pub fn kind_of(command: &Command) -> u32 {
         Command::ListAsset(_) => 14,
         Command::List(_) => 15,
         Command::SetFees { .. } => 16,
+        Command::Guard { .. } => 17,
+        Command::EndGuard { .. } => 18,
     }
 }

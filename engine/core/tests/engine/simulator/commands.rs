@@ -34,6 +34,8 @@ enum Kind {
     CancelAll,
     Amend,
     DeadMan,
+    Guard,
+    EndGuard,
     OpenAgain,
     SetAccount,
     SetSymbol,
@@ -44,7 +46,7 @@ enum Kind {
 
 /// How often each kind comes compared with the others: a seed takes one of the choices. A choice of 0 leaves the
 /// kind out, which makes room for rarer meetings of the rest.
-const TABLE: [(Kind, [u32; 4]); 24] = [
+const TABLE: [(Kind, [u32; 4]); 26] = [
     (Kind::Deposit, [0, 2, 4, 10]),
     (Kind::Withdraw, [0, 0, 2, 5]),
     (Kind::EndWithdrawal, [0, 1, 3, 5]),
@@ -63,6 +65,8 @@ const TABLE: [(Kind, [u32; 4]); 24] = [
     (Kind::CancelAll, [0, 0, 1, 8]),
     (Kind::Amend, [0, 0, 15, 50]),
     (Kind::DeadMan, [0, 0, 0, 3]),
+    (Kind::Guard, [0, 0, 1, 8]),
+    (Kind::EndGuard, [0, 0, 1, 8]),
     (Kind::OpenAgain, [0, 0, 0, 1]),
     (Kind::SetAccount, [0, 0, 1, 3]),
     (Kind::SetSymbol, [0, 0, 0, 5]),
@@ -275,6 +279,15 @@ impl Script {
             }
             Kind::Amend => self.amend(account, plan, random),
             Kind::DeadMan => Command::CancelAllAfter { account, timeout_us: random.random_range(0..3_000) },
+            Kind::Guard => {
+                let scope = if random.random_bool(0.3) { GuardScope::Account } else { GuardScope::Group };
+                let guard = Guard { group: random.random_range(0..3), scope, grace_us: 0 };
+                Command::Guard { account, guard }
+            }
+            Kind::EndGuard => {
+                let (group, cancels) = (random.random_range(0..3), random.random_bool(0.7));
+                Command::EndGuard { account, group, cancels }
+            }
             Kind::OpenAgain => Command::Open { account, name: None },
             Kind::SetAccount => {
                 let is_suspended = random.random_bool(0.2);

@@ -132,7 +132,7 @@ pub fn listing(market: &Market, base: AssetId, quote: AssetId, random: &mut impl
         min_notional: Amount(pick(&[0, 0, 200], random)),
         quantity_max: Quantity(0),
         band: pick(&[0, 0, 0, 0, 1_000, 5_000], random),
-        fees: fees(random),
+        fees: std::array::from_fn(|_| fees(random)),
     }
 }
 
