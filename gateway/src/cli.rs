@@ -92,6 +92,10 @@ pub struct KeyFlags {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     durability: Option<DurabilityKey>,
+    /// Bytes of journal between two snapshots.
+    #[arg(long, value_name = "BYTES")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    snapshot_bytes: Option<u64>,
     /// Cores for sequencers, matchers and reactors, one each in this order, such as 0,1,2.
     #[arg(long, value_name = "CORES", value_delimiter = ',')]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -36,6 +36,7 @@ pub struct Config {
     pub cores: Vec<usize>,
     pub data_dir: PathBuf,
     pub durability: DurabilityKey,
+    pub snapshot_bytes: u64,
     pub backend: Backend,
     pub demo_flow: bool,
     pub demo_seed: u64,

@@ -75,7 +75,8 @@ impl Keeper {
         };
         let thread = std::thread::Builder::new().name("keeper".into()).spawn(move || {
             if let Err(error) = keeping.run(fresh) {
-                give_up(&anyhow::Error::from(error).context("the journal cannot be read while it is written"));
+                let error = anyhow::Error::from(error).context("it cannot be read while it is written");
+                give_up(&format!("{error:#}"));
             }
         })?;
         Ok(Keeper { counters, stopping, bell, thread })

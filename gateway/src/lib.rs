@@ -2,7 +2,7 @@
 //!
 //! In reading order:
 //! - [`start`]: the wiring of the process. [`cli`] and [`config`]: what can be said about it. [`cores`]: which core runs what.
-//! - [`recovery`]: the engine a process begins with.
+//! - [`recovery`]: the engine a process begins with. [`keeper`]: what keeps the next one's beginning short.
 //! - [`ws`]: RFC 6455. [`wire`]: our messages. [`session`]: one client. None of them sees a socket.
 //! - [`venue`] and [`accounts`]: names and numbers of what is traded and of who trades. [`reports`]: the engine's
 //!   reports in the protocol's words.
@@ -17,6 +17,7 @@ pub mod control;
 pub mod cores;
 pub mod demo;
 pub mod feed;
+pub mod keeper;
 pub mod reactor;
 pub mod recovery;
 pub mod replay;

@@ -65,13 +65,21 @@ pub fn recover(config: &Config, shape: Shape, exchange: &Exchange) -> anyhow::Re
     let shards = Shards { sequencers: shape.sequencers, matchers: shape.matchers };
     let recovery = Recovery::open(Arc::new(disk), Options { durability, ..Options::new(shards) })?;
     let bar = bar();
-    let fresh = pipeline::build(shape, &Arc::new(Market::default()));
     let progress = |read, all| {
         bar.set_length(all);
         bar.set_position(read);
     };
-    let (shards, journal) = pipeline::recover(recovery, fresh, progress, Box::new(stop))?;
+    let pipeline::Recovered { shards, journal, snapshot, unreadable } =
+        pipeline::recover(recovery, fresh(shape), progress, Box::new(stop))?;
     bar.finish_and_clear();
+    for error in unreadable {
+        let error = anyhow::Error::from(error);
+        tracing::warn!(
+            "a snapshot cannot be read, an older one and more of the journal replace it: {error:#}"
+        );
+    }
+    let (snapshot, hash) = (snapshot.map(|snapshot| snapshot.number), shards.state_hash());
+    tracing::info!(snapshot, %hash, took = ?started.elapsed(), "the journal has been followed to its end");
     let mut engine = pipeline::run_inline(shards);
     market::list(&mut engine, market)?;
     if config.opens_login() {
@@ -87,6 +95,11 @@ pub fn recover(config: &Config, shape: Shape, exchange: &Exchange) -> anyhow::Re
 fn in_memory(shape: Shape, market: &Arc<Market>, why: &str) -> Recovered {
     tracing::info!("nothing outlives this process: {why}");
     Recovered { shards: pipeline::build(shape, market), journal: None, bereft: Vec::new() }
+}
+
+/// The shards that a journal begins with: they do not even know a market.
+pub fn fresh(shape: Shape) -> AtRest {
+    pipeline::build(shape, &Arc::new(Market::default()))
 }
 
 /// Has the engine do what only the exchange itself asks for.
@@ -107,10 +120,12 @@ fn carry_out(engine: &mut Inline, command: Command) -> anyhow::Result<()> {
 
 /// What is on the disk is unknown after a failed sync, so nothing more may be promised.
 fn stop(error: &JournalError) {
-    tracing::error!(
-        "the journal cannot go on, and so cannot the exchange: {:#}",
-        anyhow::Error::msg(error.to_string())
-    );
+    give_up(&format!("{error}"));
+}
+
+/// Ends the process at once: to go on would be to promise what cannot be kept.
+pub fn give_up(why: &str) -> ! {
+    tracing::error!("the journal cannot go on, and so cannot the exchange: {why}");
     std::process::abort();
 }
 

@@ -17,6 +17,7 @@ use crate::control::operator::{OperatorBell, operator};
 use crate::control::{self, Control, Info};
 use crate::cores::Cores;
 use crate::feed::{self, FeedCounters};
+use crate::keeper::Keeper;
 use crate::reactor::{self, ReactorCounters, Shared};
 use crate::recovery::{self, Recovered};
 use crate::rooms::wake::wake;
@@ -124,6 +125,10 @@ pub fn run<Stop: Future<Output = ()>>(
         Box::new(feed) as _
     });
     let sinks = sinks.collect();
+    let keeper = journal
+        .as_ref()
+        .map(|journal| Keeper::start(journal.watch(), recovery::fresh(engine_shape), config.snapshot_bytes));
+    let keeper = keeper.transpose().context("the keeper's thread")?;
     let (engine, ports) = pipeline::run_threads(shards, bells, sinks, manner);
     let mut ports = ports.into_iter();
     let registry = Arc::new(Registry::new(config.limits.rooms_max));
@@ -249,6 +254,9 @@ pub fn run<Stop: Future<Output = ()>>(
         reactor.join().map_err(|_| anyhow!("a reactor panicked"))??;
     }
     let at_rest = engine.join();
+    if let Some(keeper) = keeper {
+        keeper.stop();
+    }
     if let Some(journal) = journal {
         journal.close().context("the journal's end")?;
     }

@@ -3,7 +3,7 @@
 //! Two accounts trade with each other as fast as they are answered, somebody watches the market, and at a chance moment
 //! comes SIGKILL. In the next life every order that was acknowledged is known and acknowledged again as the same order,
 //! one that nobody heard of is there once or not at all, no number is used twice, every line of numbers goes on, and all
-//! money is there.
+//! money is there. Lives begin with snapshots of earlier ones, which are cut all the time.
 //!
 //! `KILLS=50 cargo test --release -p gateway --test promises killed -- --nocapture` kills fifty times and prints how long
 //! each life took to begin.
@@ -18,6 +18,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 use tungstenite::Message;
+
+/// Journal between two snapshots: some in every life.
+const SNAPSHOT_BYTES: &str = "16384";
 
 /// Orders a trader has on the way at a time.
 const WINDOW: usize = 16;
@@ -35,7 +38,14 @@ fn what_was_said_stays_true() {
     let (mut begins, mut given) = (Vec::new(), None);
     for life in 0..=lives {
         let begun = Instant::now();
-        let mut exchange = Exchange::start_with(&["serve", "--no-demo-flow", "--data-dir", data]);
+        let mut exchange = Exchange::start_with(&[
+            "serve",
+            "--no-demo-flow",
+            "--data-dir",
+            data,
+            "--snapshot-bytes",
+            SNAPSHOT_BYTES,
+        ]);
         begins.push(begun.elapsed());
         let mut sessions = traders.each_mut().map(|trader| trader.begin(&exchange.ws));
         market.begin(&exchange.ws);

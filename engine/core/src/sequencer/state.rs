@@ -18,6 +18,7 @@ impl Sequencer {
         out.put(&self.flows)?;
         out.put(&self.parked)?;
         out.put(&self.deadlines)?;
+        out.put(&self.guards)?;
         out.put(&(&self.marks, &self.numbers))?;
         out.put(&self.repeats_waiting)
     }
@@ -41,6 +42,7 @@ impl Sequencer {
         let (flows, parked) = (from.take()?, from.take()?);
         let deadlines: std::collections::BTreeMap<_, _> = from.take()?;
         let timers = deadlines.iter().map(|(account, at)| (*at, *account)).collect();
+        let guards = from.take()?;
         let (marks, numbers) = from.take()?;
         Ok(Self {
             index,
@@ -55,6 +57,7 @@ impl Sequencer {
             parked,
             deadlines,
             timers,
+            guards,
             marks,
             numbers,
             repeats_waiting: from.take()?,
