@@ -1,6 +1,7 @@
 //! The command line.
 
 use crate::config::{DurabilityKey, OpenLogin};
+use crate::journal::JournalCommand;
 use crate::reactor::blaster::Backend;
 use crate::replay::ReplayArgs;
 use clap::{Args, Parser, Subcommand};
@@ -25,6 +26,9 @@ pub enum Command {
     Serve(ServeArgs),
     /// Run recorded order flow through the engine and compare what comes out with the record.
     Replay(ReplayCommand),
+    /// Look at the journal of an exchange that is not running.
+    #[command(subcommand)]
+    Journal(JournalCommand),
 }
 
 #[derive(Debug, Args)]

@@ -9,6 +9,7 @@
 //! - [`rooms`]: what subscribers share. [`feed`]: from the matcher's events to frames in the rooms.
 //! - [`reactor`]: sockets, turns and fan-out.
 //! - [`control`]: HTTP. [`demo`]: the flow that a new exchange shows. [`replay`]: recorded order flow, and its judge.
+//!   [`journal`]: what an operator asks of a journal.
 
 pub mod accounts;
 pub mod cli;
@@ -17,6 +18,7 @@ pub mod control;
 pub mod cores;
 pub mod demo;
 pub mod feed;
+pub mod journal;
 pub mod keeper;
 pub mod reactor;
 pub mod recovery;

@@ -2,6 +2,7 @@ use clap::Parser;
 use gateway::cli::{Cli, Command, ReplayCommand, ServeArgs};
 use gateway::config::Config;
 use gateway::demo;
+use gateway::journal::{self, JournalCommand};
 use gateway::replay::{self, Clock, ReplayArgs};
 use gateway::start::{self, Addresses, Driver, Exchange, Seat};
 use serde_json::json;
@@ -22,6 +23,14 @@ fn main() -> ExitCode {
         Command::Serve(args) => serve(&args),
         Command::Replay(args) if args.replay.serve => serve_replay(&args),
         Command::Replay(args) => replay(&args.replay),
+        Command::Journal(command) => journal(&command),
+    }
+}
+
+fn journal(command: &JournalCommand) -> ExitCode {
+    match journal::run(command, &mut std::io::stdout().lock()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(&error),
     }
 }
 
@@ -108,11 +117,13 @@ fn run(config: &Config, exchange: Exchange, json: bool) -> ExitCode {
             tracing::info!("stopped: every client was told, all money accounted for");
             ExitCode::SUCCESS
         }
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
+        Err(error) => failed(&error),
     }
+}
+
+fn failed(error: &anyhow::Error) -> ExitCode {
+    eprintln!("error: {error:#}");
+    ExitCode::FAILURE
 }
 
 fn wrong_usage(error: anyhow::Error) -> ExitCode {

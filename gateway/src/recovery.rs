@@ -65,10 +65,7 @@ pub fn recover(config: &Config, shape: Shape, exchange: &Exchange) -> anyhow::Re
     let shards = Shards { sequencers: shape.sequencers, matchers: shape.matchers };
     let recovery = Recovery::open(Arc::new(disk), Options { durability, ..Options::new(shards) })?;
     let bar = bar();
-    let progress = |read, all| {
-        bar.set_length(all);
-        bar.set_position(read);
-    };
+    let progress = |read, all| show(&bar, (read, all));
     let pipeline::Recovered { shards, journal, snapshot, unreadable } =
         pipeline::recover(recovery, fresh(shape), progress, Box::new(stop))?;
     bar.finish_and_clear();
@@ -129,8 +126,14 @@ pub fn give_up(why: &str) -> ! {
     std::process::abort();
 }
 
+/// Shows how many bytes of a journal have been read, and of how many.
+pub fn show(bar: &ProgressBar, (read, all): (u64, u64)) {
+    bar.set_length(all);
+    bar.set_position(read);
+}
+
 /// Shown on a terminal only.
-fn bar() -> ProgressBar {
+pub fn bar() -> ProgressBar {
     let style = ProgressStyle::with_template("journal {bar:40} {bytes}/{total_bytes} {bytes_per_sec} {eta}");
     ProgressBar::new(0).with_style(style.expect("a template that works"))
 }

@@ -14,6 +14,7 @@ mod echo;
 mod followed;
 mod halt_and_auction;
 mod http_queries;
+mod journal_tool;
 mod killed;
 mod limits;
 mod order_life;
