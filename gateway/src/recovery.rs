@@ -11,8 +11,8 @@
 //! counters. Answers that were on their way are not sent again: a client asks again, by the same order id.
 //!
 //! - here: the steps, and how the exchange speaks to its engine before anybody else does
-//! - [`market`]: what is configured and not listed yet is listed; what differs is told
-//! - [`accounts`]: money that a crash has kept from a new account; guards whose connections are gone
+//! - `market`: what is configured and not listed yet is listed; what differs is told
+//! - `accounts`: money that a crash has kept from a new account; guards whose connections are gone
 
 mod accounts;
 mod market;

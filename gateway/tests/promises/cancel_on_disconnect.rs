@@ -2,8 +2,7 @@
 //! of its account, at once or after a grace in which it may come back. A crash of the exchange ends every connection, too.
 
 use crate::client::{Client, time_in_ms};
-use crate::exchange::{Exchange, fresh_directory};
-use std::fs;
+use crate::exchange::{Exchange, Lasting};
 
 const BID: &str = r#""side":"buy","price":"20000","quantity":"0.1""#;
 
@@ -116,38 +115,9 @@ fn is_nobodys_without_the_wish() {
 
 // ---- when the exchange crashes ------------------------------------------------------------------------------------------
 
-/// An exchange that is killed and begins again with what it has kept.
-struct Crashing {
-    exchange: Exchange,
-    data: String,
-}
-
-impl Crashing {
-    fn start() -> Self {
-        let data = fresh_directory("guarded").to_str().expect("our own path").to_owned();
-        Self { exchange: Self::begin(&data), data }
-    }
-
-    fn begin(data: &str) -> Exchange {
-        Exchange::start_with(&["serve", "--no-demo-flow", "--data-dir", data])
-    }
-
-    fn crash(&mut self) {
-        self.exchange.kill();
-        self.exchange = Self::begin(&self.data);
-    }
-}
-
-impl Drop for Crashing {
-    fn drop(&mut self) {
-        self.exchange.kill();
-        let _ = fs::remove_dir_all(&self.data);
-    }
-}
-
 #[test]
 fn outlives_a_crash_for_all_orders_of_the_account() {
-    let mut life = Crashing::start();
+    let mut life = Lasting::start();
     let mut client = guarded(&life.exchange, "account", 0);
     let money = client.balances();
     client.order(&format!(r#""order_id":"own",{BID}"#));
@@ -169,7 +139,7 @@ fn outlives_a_crash_for_all_orders_of_the_account() {
 
 #[test]
 fn outlives_a_crash_for_the_orders_of_the_connection() {
-    let mut life = Crashing::start();
+    let mut life = Lasting::start();
     let mut client = guarded(&life.exchange, "connection", 0);
     client.order(&format!(r#""order_id":"own",{BID}"#));
     Client::log_in(&life.exchange.ws, "alice").order(&format!(r#""order_id":"other",{BID}"#));
@@ -180,7 +150,7 @@ fn outlives_a_crash_for_the_orders_of_the_connection() {
 /// A market maker with a grace has that long after the crash to come back, too.
 #[test]
 fn begins_its_grace_when_the_exchange_is_back() {
-    let mut life = Crashing::start();
+    let mut life = Lasting::start();
     let mut clients = Vec::new();
     for (account, scope, price) in
         [("alice", "account", 20_001), ("bob", "account", 20_002), ("carol", "connection", 20_003)]
@@ -212,7 +182,7 @@ fn begins_its_grace_when_the_exchange_is_back() {
 /// What ended before the crash is not found after it.
 #[test]
 fn has_ended_for_good_when_it_has_ended() {
-    let mut life = Crashing::start();
+    let mut life = Lasting::start();
     let mut other = Client::log_in(&life.exchange.ws, "alice");
     for scope in ["connection", "account"] {
         let mut client = guarded(&life.exchange, scope, 0);
@@ -228,7 +198,7 @@ fn has_ended_for_good_when_it_has_ended() {
 /// A stop is an end of the connection like any other, and no grace outlives it.
 #[test]
 fn takes_the_orders_when_the_exchange_stops() {
-    let mut life = Crashing::start();
+    let mut life = Lasting::start();
     let mut clients = Vec::new();
     for (account, scope, grace_ms) in
         [("alice", "account", 0), ("bob", "account", 60_000), ("carol", "connection", 60_000)]
@@ -242,7 +212,7 @@ fn takes_the_orders_when_the_exchange_stops() {
         assert_eq!(client.until_closed(), Some(1001));
     }
     assert!(life.exchange.wait().success());
-    life.exchange = Crashing::begin(&life.data);
+    life.begin_again();
     for account in ["alice", "bob", "carol"] {
         assert_eq!(Client::log_in(&life.exchange.ws, account).open_orders(), [] as [&str; 0], "{account}");
     }

@@ -20,6 +20,12 @@ pub fn time_in_ms(milliseconds: u64) -> u64 {
     now.as_micros() as u64 + milliseconds * 1000
 }
 
+/// A decimal text in units of 10^-18.
+pub fn atoms(text: &str) -> u128 {
+    let (units, decimals) = text.split_once('.').unwrap_or((text, ""));
+    format!("{units}{decimals:0<18}").parse().expect("a number")
+}
+
 pub struct Client {
     pub socket: WebSocket<TcpStream>,
 }

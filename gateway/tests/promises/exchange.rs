@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio, id};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -47,6 +47,7 @@ impl Exchange {
         let mut process = Command::new(env!("CARGO_BIN_EXE_ringside"))
             .args(arguments)
             .args(["--ws-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--json"])
+            .env("NO_COLOR", "1") // so that tests can read what it says
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(stderr)
@@ -73,6 +74,11 @@ impl Exchange {
         self.wait();
     }
 
+    /// What it has said on standard error.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.directory.join("stderr.log")).expect("it was made at the start")
+    }
+
     /// Waits until it has.
     pub fn wait(&mut self) -> std::process::ExitStatus {
         self.process.wait().expect("it is our child")
@@ -97,8 +103,53 @@ impl Exchange {
     }
 
     fn never_ready(&self, error: RecvTimeoutError) -> ! {
-        let stderr = fs::read_to_string(self.directory.join("stderr.log")).unwrap_or_default();
-        panic!("the exchange did not get ready ({error}); it said:\n{stderr}");
+        panic!("the exchange did not get ready ({error}); it said:\n{}", self.log());
+    }
+}
+
+/// An exchange that keeps what it has in a directory, without a demo flow. It ends with the test, and the directory, too.
+pub struct Lasting {
+    pub exchange: Exchange,
+    pub data: PathBuf,
+    more: Vec<String>,
+}
+
+impl Lasting {
+    pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// With more arguments.
+    pub fn start_with(more: &[&str]) -> Self {
+        let data = fresh_directory("lasting");
+        let more: Vec<String> = more.iter().map(ToString::to_string).collect();
+        Self { exchange: Self::begin(&data, &more), data, more }
+    }
+
+    fn begin(data: &Path, more: &[String]) -> Exchange {
+        let mut arguments =
+            vec!["serve", "--no-demo-flow", "--data-dir", data.to_str().expect("our own path")];
+        arguments.extend(more.iter().map(String::as_str));
+        Exchange::start_with(&arguments)
+    }
+
+    /// Begins the next life; the last one has ended.
+    pub fn begin_again(&mut self) {
+        self.exchange = Self::begin(&self.data, &self.more);
+    }
+
+    pub fn crash(&mut self) {
+        self.exchange.kill();
+        self.begin_again();
+    }
+}
+
+impl Drop for Lasting {
+    fn drop(&mut self) {
+        self.exchange.kill();
+        if !thread::panicking() {
+            let _ = fs::remove_dir_all(&self.data);
+        }
     }
 }
 

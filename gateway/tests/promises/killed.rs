@@ -8,7 +8,7 @@
 //! `KILLS=50 cargo test --release -p gateway --test promises killed -- --nocapture` kills fifty times and prints how long
 //! each life took to begin.
 
-use crate::client::Client;
+use crate::client::{Client, atoms};
 use crate::exchange::{Exchange, fresh_directory};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -278,10 +278,4 @@ fn sums(traders: &mut [Trader; 2], clients: &mut [Client; 2]) -> HashMap<String,
     }
     assert!(sums.contains_key("BTC") && sums.contains_key("USDT"));
     sums
-}
-
-/// A decimal text in units of 10^-18.
-fn atoms(text: &str) -> u128 {
-    let (units, decimals) = text.split_once('.').unwrap_or((text, ""));
-    format!("{units}{decimals:0<18}").parse().expect("a number")
 }

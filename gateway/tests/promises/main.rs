@@ -20,5 +20,7 @@ mod limits;
 mod order_life;
 mod orders_of_every_kind;
 mod paper_accounts;
+mod repeated;
 mod replay;
+mod restarted_differently;
 mod slow_reader_does_not_stall_others;
