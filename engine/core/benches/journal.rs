@@ -15,7 +15,6 @@
 //!
 //! The checksum is over all entries as they came back, and must be that of what went in.
 
-#[allow(dead_code)] // the market and the opening are for who applies the commands
 mod mix;
 
 use engine_core::bell::ThreadBell;
@@ -46,7 +45,7 @@ fn main() {
         life: 2_000.0,
         tickets: false,
     });
-    let entries: Vec<Entry<Input>> = stream.timed.into_iter().map(live).map(Entry::Input).collect();
+    let entries: Vec<Entry<Input>> = stream.into_iter().map(live).map(Entry::Input).collect();
     println!("seed {SEED}, {} commands, {}{}", entries.len(), disk.name(), if full { "" } else { ", tiny" });
     codec(&entries);
     bare_disk(&disk, 2_000 / size);

@@ -1,6 +1,6 @@
 //! Drives an engine with a stream: as fast as it goes, and at a rate.
 
-use crate::mix::Stream;
+use crate::venue;
 use engine_core::bell::{Bell, ThreadBell};
 use engine_core::executor::threads::{Manner, Port, Threads};
 use engine_core::executor::{AtRest, MarketSink};
@@ -30,6 +30,13 @@ pub enum Sinks {
     Feeds,
     /// The same; sequencers share a core, matchers and the port another.
     FeedsTied,
+}
+
+/// What is applied.
+pub struct Stream {
+    /// Opens and funds the accounts.
+    pub opening: Vec<Input>,
+    pub timed: Vec<Input>,
 }
 
 pub struct Run {
@@ -75,7 +82,7 @@ pub fn on_threads(shards: AtRest, stream: &Stream, sinks: Sinks) -> Run {
 
 /// The stream at `rate` commands a second, each at its time. Prints how long answers take.
 pub fn open_loop(shape: Shape, sinks: Sinks, stream: &Stream, rate: f64) {
-    let shards = pipeline::build(shape, &crate::mix::market());
+    let shards = pipeline::build(shape, &venue::market());
     let (engine, mut port, heard) = start(shards, stream, sinks);
     let mut latencies = Histogram::<u64>::new(3).expect("three digits are allowed");
     let apart = 1e9 / rate;
@@ -150,7 +157,7 @@ fn start(shards: AtRest, stream: &Stream, sinks: Sinks) -> (Threads, Port, Heard
 }
 
 fn with_feeds(shards: AtRest, bells: Vec<Arc<dyn Bell>>, manner: Manner) -> (Threads, Vec<Port>) {
-    let market: Arc<Market> = crate::mix::market();
+    let market: Arc<Market> = venue::market();
     let venue = Arc::new(Venue::new(market.clone(), Vec::new(), 500));
     let feeds = shards.matchers.iter().map(|_| feed(venue.clone(), Vec::new(), Arc::default()));
     let (feeds, doors): (Vec<_>, Vec<_>) = feeds.unzip();

@@ -21,11 +21,13 @@
 mod drive;
 #[path = "../../../engine/core/benches/mix/mod.rs"]
 mod mix;
+mod venue;
 
-use drive::{Run, Sinks, inline, on_threads, open_loop};
+use drive::{Run, Sinks, Stream, inline, on_threads, open_loop};
 use engine_core::executor::AtRest;
 use engine_core::pipeline::{self, Shape};
-use mix::{Mix, SEED, draw, market};
+use mix::{Mix, SEED, draw};
+use venue::market;
 
 fn main() {
     let tiny = std::env::var("RINGSIDE_BENCH").is_ok_and(|size| size == "tiny");
@@ -70,7 +72,7 @@ impl Rows {
         for (sequencers, matchers) in [(1, 1), (2, 1), (1, 2), (2, 2)] {
             let shape = shape(sequencers, matchers);
             if let Some(best) = self.row(&format!("{sequencers}×{matchers}"), shape, fed, mix) {
-                open_loop(shape, Sinks::Feeds, &draw(mix), 0.5e9 / best);
+                open_loop(shape, Sinks::Feeds, &stream(mix), 0.5e9 / best);
             }
         }
         self.row("2×1, in order", shape(2, 1), fed, Mix { tickets: true, ..mix });
@@ -83,7 +85,7 @@ impl Rows {
         }
         // Last: this thread keeps its core.
         if let Some(best) = self.row("1×1, tied", shape(1, 1), Threads(Sinks::FeedsTied), mix) {
-            open_loop(shape(1, 1), Sinks::FeedsTied, &draw(mix), 0.5e9 / best);
+            open_loop(shape(1, 1), Sinks::FeedsTied, &stream(mix), 0.5e9 / best);
         }
     }
 
@@ -92,7 +94,7 @@ impl Rows {
         if !name.contains(&self.wanted) {
             return None;
         }
-        let stream = draw(mix);
+        let stream = stream(mix);
         let (mut times, mut cpu) = (Vec::new(), Vec::new());
         let (mut reports, mut live, mut checksum) = (0, 0, 0);
         let each = |time: std::time::Duration| time.as_nanos() as f64 / mix.commands as f64;
@@ -121,6 +123,11 @@ impl Rows {
         );
         Some(best)
     }
+}
+
+/// The commands, and what makes the accounts ready for them.
+fn stream(mix: Mix) -> Stream {
+    Stream { opening: venue::opening(mix.accounts), timed: draw(mix) }
 }
 
 fn shape(sequencers: usize, matchers: usize) -> Shape {

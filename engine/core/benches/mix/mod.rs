@@ -3,17 +3,17 @@
 //! 15 % of the orders are IOC, 20 % of the messages amend, an order rests for a number of messages that is given (2,000 are
 //! 0.4 ms at 5 million a second) in the middle, and nearly all end cancelled; two symbols, prices near the touch.
 
-use engine_core::instrument::{InstrumentSpec, Market};
 use engine_core::message::*;
 use engine_core::units::*;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::sync::Arc;
 
 pub const SEED: u64 = 1;
 const SYMBOLS: u32 = 2;
+/// Inputs that open and fund an account; the stream is numbered after them.
+pub const OPENING_EACH: u32 = 4;
 
 /// What may differ.
 #[derive(Clone, Copy, Debug)]
@@ -26,34 +26,14 @@ pub struct Mix {
     pub tickets: bool,
 }
 
-pub struct Stream {
-    /// Opens and funds the accounts.
-    pub opening: Vec<Input>,
-    pub timed: Vec<Input>,
-}
-
-/// What is traded.
-pub fn market() -> Arc<Market> {
-    let mut market = Market::default();
-    for (asset, decimals) in [("BTC", 8), ("ETH", 8), ("USDT", 6)] {
-        market.add_asset(asset, decimals).expect("a fresh asset");
-    }
-    for base in ["BTC", "ETH"] {
-        let symbol = &format!("{base}-USDT");
-        let spec =
-            InstrumentSpec { symbol, base, quote: "USDT", tick: "0.01", lot: "0.0001", min_notional: "1" };
-        market.add_instrument(&spec).expect("a fresh symbol");
-    }
-    Arc::new(market)
-}
-
-pub fn draw(mix: Mix) -> Stream {
+/// The commands. Whoever applies them opens and funds the accounts before, with [`OPENING_EACH`] inputs for each.
+pub fn draw(mix: Mix) -> Vec<Input> {
     let Mix { commands, accounts, life, tickets: with_tickets } = mix;
     let mut random = ChaCha8Rng::seed_from_u64(SEED);
     let mut tickets = [0; SYMBOLS as usize];
-    let mut at = 0;
+    let mut number = accounts * OPENING_EACH;
     let mut input = |command| {
-        at += 2;
+        number += 1;
         let ticket = match command {
             Command::Submit(Submit { symbol, .. })
             | Command::Amend(Amend { symbol, .. })
@@ -66,17 +46,8 @@ pub fn draw(mix: Mix) -> Stream {
             }
             _ => 0,
         };
-        let origin = Origin { port: 0, session: 0, request: at as u32 };
-        Input { origin, at: Timestamp(at), ticket, command }
+        Input { ticket, ..numbered(number, command) }
     };
-    let mut opening = Vec::new();
-    for account in (0..accounts).map(AccountId) {
-        opening.push(input(Command::Open { account, name: None }));
-        // Plenty, so that nothing depends on which settlement a sequencer saw first.
-        let deposit =
-            |asset| Command::Deposit { account, asset: AssetId(asset), amount: Amount(10u128.pow(30)) };
-        opening.extend((0..3).map(|asset| input(deposit(asset))));
-    }
     let mut resting = Resting::default();
     let mut timed = Vec::with_capacity(commands);
     for number in 0..commands {
@@ -93,7 +64,14 @@ pub fn draw(mix: Mix) -> Stream {
         };
         timed.push(input(command));
     }
-    Stream { opening, timed }
+    timed
+}
+
+/// The input of that number in the stream, counted from 1: its time and its request say which it is.
+pub fn numbered(number: u32, command: Command) -> Input {
+    let at = 2 * u64::from(number);
+    let origin = Origin { port: 0, session: 0, request: at as u32 };
+    Input { origin, at: Timestamp(at), ticket: 0, command }
 }
 
 /// Orders that may rest, and when each is to be cancelled.

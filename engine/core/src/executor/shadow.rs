@@ -169,11 +169,6 @@ impl Shadow {
         }
     }
 
-    /// Whether nothing is on the way.
-    pub fn is_at_rest(&self) -> bool {
-        self.orders.iter().all(VecDeque::is_empty) && self.settlements.iter().all(VecDeque::is_empty)
-    }
-
     /// By index.
     pub fn sequencers(&self) -> &[Sequencer] {
         &self.sequencers

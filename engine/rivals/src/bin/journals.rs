@@ -11,7 +11,6 @@
 //!   when the one before is durable.
 //! - `reopen`: from closed files to every command decoded; the checksum must be that of what went in.
 
-#[allow(dead_code)] // the market and the opening are for who applies the commands
 #[path = "../../../core/benches/mix/mod.rs"]
 mod mix;
 
@@ -64,7 +63,7 @@ trait Contestant {
 fn main() {
     let Arguments { dir, commands, rounds } = Arguments::parse();
     let stream = draw(Mix { commands, accounts: 10_000, life: 2_000.0, tickets: false });
-    let entries: Vec<Entry<Input>> = stream.timed.into_iter().map(live).map(Entry::Input).collect();
+    let entries: Vec<Entry<Input>> = stream.into_iter().map(live).map(Entry::Input).collect();
     for _ in 0..rounds {
         let ours = dir.join("ringside");
         let (journal, log) = open_ours(&ours);
