@@ -14,7 +14,7 @@
 use crate::limits::{ORDER_ID_WINDOW_US, ORDER_IDS_MAX};
 use crate::message::{OrderKind, Reject, Submit, Terms};
 use crate::sequencer::orders::Slot;
-use crate::state::{StateError, StateReader, StateWriter};
+use crate::state::{StateError, StateReader, StateWriter, unfit};
 use crate::units::*;
 use hashbrown::HashTable;
 use serde::{Deserialize, Serialize};
@@ -259,8 +259,14 @@ impl OrderIds {
         let mut ids = Self { first, forgotten: forgotten as usize, ..Self::default() };
         for _ in 0..count {
             let mut block: Block = from.take()?;
-            block.records.reserve_exact(BLOCK.saturating_sub(block.records.len()));
+            if ids.blocks.back().is_some_and(|last| last.records.len() != BLOCK) || block.records.len() > BLOCK {
+                return Err(unfit("a block of order ids that is not full, or too full").into());
+            }
+            block.records.reserve_exact(BLOCK - block.records.len());
             ids.blocks.push_back(block);
+        }
+        if ids.forgotten > ids.len() {
+            return Err(unfit("more order ids are forgotten than there are").into());
         }
         ids.table = HashTable::with_capacity((ids.len() + ids.len() / 4).max(TABLE_MIN));
         for number in (ids.forgotten..ids.len()).map(|at| first.wrapping_add(at as u32)) {

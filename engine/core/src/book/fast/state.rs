@@ -2,7 +2,7 @@
 //! business, so a book that is read may keep them elsewhere.
 
 use super::{Fast, Home, Iceberg, Level, Order, Slot};
-use crate::state::{StateError, StateReader, StateWriter};
+use crate::state::{StateError, StateReader, StateWriter, unfit};
 use crate::units::{AccountId, OrderKey, Price, Quantity, Side};
 use serde::{Deserialize, Serialize};
 
@@ -31,10 +31,7 @@ impl Fast {
     pub(crate) fn read<E: From<StateError>>(from: &mut StateReader<'_, E>) -> Result<Fast, E> {
         let mut book = Fast { crossed: from.take()?, ..Fast::default() };
         for side in SIDES {
-            from.take_chunks(|order| {
-                book.restore(side, order);
-                Ok(())
-            })?;
+            from.take_chunks(|order| book.restore(side, order).map_err(E::from))?;
         }
         Ok(book)
     }
@@ -55,8 +52,11 @@ impl Fast {
     }
 
     /// Puts an order behind all others of its price.
-    fn restore(&mut self, side: Side, order: Saved) {
+    fn restore(&mut self, side: Side, order: Saved) -> Result<(), StateError> {
         let Saved { key, account, price, shown, iceberg } = order;
+        if self.index.find(key, &self.orders).is_some() || shown.is_zero() || price.0 == 0 {
+            return Err(unfit(format!("order {key} rests twice, or shows nothing, or has no price")));
+        }
         let level = self.level_of(side, price);
         let home = match iceberg {
             None => Home::level(level),
@@ -69,5 +69,6 @@ impl Fast {
         let slot = self.orders.insert(Order { key, shown, account, home, previous, next: Slot::NONE });
         self.index.insert(key, slot, &self.orders);
         self.append(slot, shown, level);
+        Ok(())
     }
 }
