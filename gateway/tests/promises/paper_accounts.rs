@@ -3,13 +3,13 @@
 
 use crate::client::Client;
 use crate::exchange::{Exchange, Lasting};
-use engine_core::instrument::Market;
 use engine_core::journal::storage::Disk;
 use engine_core::journal::{Options, Recovery, Shards};
 use engine_core::message::{Command, Input, Origin, Report};
 use engine_core::pipeline::{self, Shape};
 use engine_core::units::{AccountId, AccountName, Amount, AssetId, Timestamp};
 use gateway::config::Config;
+use gateway::recovery;
 use serde_json::json;
 use std::path::Path;
 use std::sync::Arc;
@@ -76,9 +76,8 @@ fn carry_out(data: &Path, commands: &[Command]) {
     let disk = Disk::new(data.join("journal")).expect("it is there");
     let options = Options::new(Shards { sequencers: shape.sequencers, matchers: shape.matchers });
     let recovery = Recovery::open(Arc::new(disk), options).expect("its owner is gone");
-    let fresh = pipeline::build(shape, &Arc::new(Market::default()));
-    let (shards, journal) =
-        pipeline::recover(recovery, fresh, |_, _| {}, Box::new(|_| {})).expect("it can be read");
+    let recovered = pipeline::recover(recovery, recovery::fresh(shape), |_, _| {}, Box::new(|_| {}));
+    let pipeline::Recovered { shards, journal, .. } = recovered.expect("it can be read");
     let mut engine = pipeline::run_inline(shards);
     for command in commands {
         let input = Input { origin: Origin::default(), at: Timestamp(0), ticket: 0, command: *command };
