@@ -14,6 +14,7 @@ use engine_core::limits::FEE_TIERS;
 use engine_core::message::{Command, Input, Origin, Report, ReportBody};
 use engine_core::pipeline::{self, Shape};
 use indicatif::{ProgressBar, ProgressStyle};
+use std::error::Error as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -53,6 +54,8 @@ pub fn recover(config: &Config, shape: Shape, market: &Arc<Market>) -> anyhow::R
     let (shards, journal) = pipeline::recover(recovery, fresh, progress, Box::new(stop))?;
     bar.finish_and_clear();
     let shards = list(shards, market)?;
+    // What arrived late and what was listed is as safe as the rest before anybody hears of it.
+    journal.wait_until_durable()?;
     let accounts: usize = shards.sequencers.iter().map(|shard| shard.machine.accounts().count()).sum();
     tracing::info!(accounts, took = ?started.elapsed(), directory = %directory.display(), "recovered");
     Ok(Recovered { shards, journal: Some(journal) })
@@ -63,13 +66,20 @@ fn in_memory(shape: Shape, market: &Arc<Market>, why: &str) -> Recovered {
     Recovered { shards: pipeline::build(shape, market), journal: None }
 }
 
-/// What is on the disk is unknown after a failed sync, so nothing more may be promised.
+/// What is on the disk is unknown after a failed sync, so nothing more may be promised: the process ends here and now, by an
+/// abort, which runs no more code that could say something to somebody.
 fn stop(error: &JournalError) {
-    tracing::error!(
-        "the journal cannot go on, and so cannot the exchange: {:#}",
-        anyhow::Error::msg(error.to_string())
-    );
+    eprintln!("error: {}", farewell(error));
     std::process::abort();
+}
+
+fn farewell(error: &JournalError) -> String {
+    let causes = std::iter::successors(error.source(), |&cause| cause.source());
+    let causes: String = causes.map(|cause| format!(": {cause}")).collect();
+    format!(
+        "the journal cannot go on, and so cannot the exchange: {error}{causes}; look after the disk before the next start, \
+         which keeps all that was acknowledged if the disk did"
+    )
 }
 
 /// Lists what is configured and not listed yet.
@@ -153,4 +163,18 @@ fn listing(instrument: &Instrument) -> Vec<Command> {
 fn bar() -> ProgressBar {
     let style = ProgressStyle::with_template("journal {bar:40} {bytes}/{total_bytes} {bytes_per_sec} {eta}");
     ProgressBar::new(0).with_style(style.expect("a template that works"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io;
+
+    #[test]
+    fn a_failed_disk_is_named_with_file_and_cause() {
+        let source = io::Error::from_raw_os_error(5);
+        let error = JournalError::Io { doing: "sync", file: "segment-7.journal".into(), source };
+        let text = farewell(&error);
+        assert!(text.contains("cannot sync segment-7.journal: Input/output error"), "{text}");
+    }
 }
