@@ -133,7 +133,8 @@ impl Trader {
             Side::Buy => self.middle - away,
             Side::Sell => self.middle + away,
         };
-        let order_id = self.submit(self.maker, side, price, TimeInForce::PostOnly, port, random);
+        let submitted = self.submit(self.maker, side, price, TimeInForce::PostOnly, port, random);
+        let Some(order_id) = submitted else { return };
         let quotes = &mut self.quotes[side as usize];
         quotes.push_back(order_id);
         if quotes.len() > QUOTES {
@@ -160,15 +161,14 @@ impl Trader {
         time_in_force: TimeInForce,
         port: &mut Port,
         random: &mut ChaCha8Rng,
-    ) -> ClientOrderId {
+    ) -> Option<ClientOrderId> {
         self.orders += 1;
         let order_id =
             ClientOrderId::new(&format!("demo-{:x}-{}", self.run, self.orders)).expect("it is short");
         let lots = self.size * random.random_range(0.2..2.0);
         let (price, quantity) = (Price(price.max(1.0) as u64), Quantity(lots.max(1.0) as u64));
         let limit = Submit::limit(account, self.symbol, order_id, side, price, quantity);
-        send(port, Command::Submit(Submit { time_in_force, ..limit }));
-        order_id
+        send(port, Command::Submit(Submit { time_in_force, ..limit })).then_some(order_id)
     }
 }
 
@@ -178,8 +178,8 @@ fn warn_if_refused(report: &Report) {
     }
 }
 
-fn send(port: &mut Port, command: Command) {
+/// Whether the engine takes it. If not, it has better things to do than our demo.
+fn send(port: &mut Port, command: Command) -> bool {
     let origin = Origin { port: port.index(), session: 0, request: 0 };
-    // Overloaded: the engine has better things to do than our demo.
-    let _ = port.submit(Input { origin, at: clock(), ticket: 0, command });
+    port.submit(Input { origin, at: clock(), ticket: 0, command }).is_ok()
 }

@@ -2,6 +2,7 @@
 //!
 //! In reading order:
 //! - [`start`]: the wiring of the process. [`cli`] and [`config`]: what can be said about it. [`cores`]: which core runs what.
+//!   [`listen`]: where clients find it.
 //! - [`recovery`]: the engine a process begins with. [`keeper`]: what keeps the next one's beginning short.
 //! - [`ws`]: RFC 6455. [`wire`]: our messages. [`session`]: one client. None of them sees a socket.
 //! - [`venue`] and [`accounts`]: names and numbers of what is traded and of who trades. [`reports`]: the engine's
@@ -20,6 +21,7 @@ pub mod demo;
 pub mod feed;
 pub mod journal;
 pub mod keeper;
+pub mod listen;
 pub mod reactor;
 pub mod recovery;
 pub mod replay;

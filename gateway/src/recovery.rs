@@ -31,6 +31,7 @@ use engine_core::journal::{Durability, Journal, JournalError, Options, Recovery,
 use engine_core::message::{Command, Input, Origin, Report, ReportBody};
 use engine_core::pipeline::{self, Shape};
 use indicatif::{ProgressBar, ProgressStyle};
+use std::error::Error as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -84,6 +85,8 @@ pub fn recover(config: &Config, shape: Shape, exchange: &Exchange) -> anyhow::Re
     }
     let bereft = accounts::end_guards(&mut engine);
     let shards = engine.into_rest();
+    // What arrived late and what was listed is as safe as the rest before anybody hears of it.
+    journal.wait_until_durable()?;
     let accounts: usize = shards.sequencers.iter().map(|shard| shard.machine.accounts().count()).sum();
     tracing::info!(accounts, took = ?started.elapsed(), directory = %directory.display(), "recovered");
     Ok(Recovered { shards, journal: Some(journal), bereft })
@@ -115,14 +118,25 @@ fn carry_out(engine: &mut Inline, command: Command) -> anyhow::Result<()> {
     }
 }
 
-/// What is on the disk is unknown after a failed sync, so nothing more may be promised.
+/// What is on the disk is unknown after a failed sync, so nothing more may be promised: the process ends here and now, by an
+/// abort, which runs no more code that could say something to somebody.
 fn stop(error: &JournalError) {
-    give_up(&format!("{error}"));
+    eprintln!("error: {}", farewell(error));
+    std::process::abort();
+}
+
+fn farewell(error: &JournalError) -> String {
+    let causes = std::iter::successors(error.source(), |&cause| cause.source());
+    let causes: String = causes.map(|cause| format!(": {cause}")).collect();
+    format!(
+        "the journal cannot go on, and so cannot the exchange: {error}{causes}; look after the disk before the next start, \
+         which keeps all that was acknowledged if the disk did"
+    )
 }
 
 /// Ends the process at once: to go on would be to promise what cannot be kept.
 pub fn give_up(why: &str) -> ! {
-    tracing::error!("the journal cannot go on, and so cannot the exchange: {why}");
+    eprintln!("error: the journal cannot go on, and so cannot the exchange: {why}");
     std::process::abort();
 }
 
@@ -136,4 +150,18 @@ pub fn show(bar: &ProgressBar, (read, all): (u64, u64)) {
 pub fn bar() -> ProgressBar {
     let style = ProgressStyle::with_template("journal {bar:40} {bytes}/{total_bytes} {bytes_per_sec} {eta}");
     ProgressBar::new(0).with_style(style.expect("a template that works"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io;
+
+    #[test]
+    fn a_failed_disk_is_named_with_file_and_cause() {
+        let source = io::Error::from_raw_os_error(5);
+        let error = JournalError::Io { doing: "sync", file: "segment-7.journal".into(), source };
+        let text = farewell(&error);
+        assert!(text.contains("cannot sync segment-7.journal: Input/output error"), "{text}");
+    }
 }

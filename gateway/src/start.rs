@@ -8,31 +8,35 @@
 //!  drivers (demo flow, a replay): a thread with a port of its own, on the ordinary order path
 //!  control plane (tokio): HTTP; reads counters, asks feeds through their doors; ticks and operates through its own port
 //! ```
-//! Starting goes from the inside out: engine, feeds, reactors, drivers, HTTP; then it is ready. Stopping goes from the
-//! outside in, so that everything accepted has had its effect when the engine comes to rest.
+//! First the addresses are taken and the past is recovered: what goes wrong there leaves nothing behind. Then starting goes
+//! from the inside out: engine, feeds, reactors, drivers, HTTP; then it is ready. Stopping goes from the outside in, so that
+//! everything accepted has had its effect when the engine comes to rest, and is safe when the journal is closed. What goes
+//! wrong after the engine's start is stopped the same way.
 
 use crate::accounts::Accounts;
 use crate::config::Config;
-use crate::control::operator::{OperatorBell, operator};
+use crate::control::operator::{Operator, OperatorBell, operator};
 use crate::control::{self, Control, Info};
 use crate::cores::Cores;
 use crate::feed::{self, FeedCounters};
 use crate::keeper::Keeper;
+use crate::listen::{Addresses, Listeners};
 use crate::reactor::{self, ReactorCounters, Shared};
-use crate::recovery::{self, Recovered};
-use crate::rooms::wake::wake;
+use crate::recovery::{self, Bereft, Recovered};
+use crate::rooms::wake::{Sleeper, wake};
 use crate::rooms::{ReactorDoor, Registry, dirty::DirtySet};
 use crate::venue::Venue;
 use anyhow::{Context, anyhow};
 use dashmap::DashMap;
 use engine_core::bell::{Bell, ThreadBell};
 use engine_core::executor::AtRest;
-use engine_core::executor::threads::{Manner, Port};
+use engine_core::executor::threads::{Manner, Port, Threads};
 use engine_core::instrument::Market;
+use engine_core::journal::Journal;
 use engine_core::pipeline;
 use engine_core::units::{Amount, AssetId};
 use std::future::Future;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
@@ -67,15 +71,11 @@ pub struct Exchange {
     pub drivers: Vec<Driver>,
 }
 
-/// Where a running exchange can be reached.
-#[derive(Clone, Debug)]
-pub struct Addresses {
-    pub ws: SocketAddr,
-    pub http: SocketAddr,
-}
-
 /// Runs an exchange until what `stop` returns completes. `stop` is called on the control plane's runtime before
 /// `ready` is told where the exchange can be reached: who knows that it is ready can stop it. Returns the engine at rest.
+///
+/// # Errors
+/// If something cannot be had, or not all that was accepted could be made safe. Nothing runs any more then.
 pub fn run<Stop: Future<Output = ()>>(
     config: &Config,
     exchange: Exchange,
@@ -83,184 +83,332 @@ pub fn run<Stop: Future<Output = ()>>(
     stop: impl FnOnce() -> Stop,
 ) -> anyhow::Result<AtRest> {
     let shape = config.shape();
-    let engine_shape = pipeline::Shape {
-        sequencers: shape.sequencers,
-        matchers: shape.matchers,
-        log_entries_max: LOG_ENTRIES_MAX,
-    };
-    let Recovered { shards, journal, bereft } = recovery::recover(config, engine_shape, &exchange)?;
+    let listeners = Listeners::bind(config, shape.reactors)?;
+    let Recovered { shards, journal, bereft } = recovery::recover(config, engine_shape(config), &exchange)?;
+    let Exchange { paper_funds, first_account, drivers, .. } = exchange;
     let market = shards.sequencers[0].machine.market().clone();
-    let venue = Arc::new(Venue::new(market, exchange.paper_funds, config.market_band_bps));
-    let accounts = Arc::new(Accounts::starting_at(exchange.first_account));
+    let venue = Arc::new(Venue::new(market, paper_funds, config.market_band_bps));
+    let accounts = Arc::new(Accounts::starting_at(first_account));
     accounts.restore(&shards);
     let groups = shards.sequencers.iter().filter_map(|shard| shard.machine.last_group());
     let next_group = groups.max().map_or(1, |last| last.wrapping_add(1));
-
-    // Doors and bells: how each thread is woken.
-    let mut sleepers = Vec::new();
-    let mut doors = Vec::new();
-    for _ in 0..shape.reactors {
-        let (wake, sleeper) = wake().context("a socket pair for each reactor")?;
-        doors.push(Arc::new(ReactorDoor { dirty: DirtySet::new(config.limits.rooms_max as usize), wake }));
-        sleepers.push(sleeper);
-    }
-    let driver_bells: Vec<Arc<ThreadBell>> = exchange.drivers.iter().map(|_| Arc::default()).collect();
-    let reactor_bells = doors.iter().map(|door| door.clone() as Arc<dyn Bell>);
-    let operator_bell = Arc::new(OperatorBell::default());
-    let bells = reactor_bells
-        .chain(driver_bells.iter().map(|bell| bell.clone() as Arc<dyn Bell>))
-        .chain([operator_bell.clone() as Arc<dyn Bell>])
-        .collect();
-
-    // Engine and feeds.
-    let feed_counters: Vec<Arc<FeedCounters>> = (0..shape.matchers).map(|_| Arc::default()).collect();
-    let feeds =
-        feed_counters.iter().map(|counters| feed::feed(venue.clone(), doors.clone(), counters.clone()));
-    let (feeds, feed_doors): (Vec<_>, Vec<_>) = feeds.unzip();
+    let wakers = Wakers::new(config, drivers.len())?;
     let cores = Arc::new(Cores::new(&config.cores));
-    let of_shards = cores.clone();
-    let manner = Manner { spins: config.spins, begin: Arc::new(move |thread| of_shards.take(thread)) };
-    let sinks = feeds.into_iter().zip(&shards.matchers).map(|(mut feed, shard)| {
-        feed.resume(&shard.machine);
-        Box::new(feed) as _
-    });
-    let sinks = sinks.collect();
-    let keeper = journal
-        .as_ref()
-        .map(|journal| Keeper::start(journal.watch(), recovery::fresh(engine_shape), config.snapshot_bytes));
-    let keeper = keeper.transpose().context("the keeper's thread")?;
-    let (engine, ports) = pipeline::run_threads(shards, bells, sinks, manner);
-    let mut ports = ports.into_iter();
-    let registry = Arc::new(Registry::new(config.limits.rooms_max));
-    let matcher_bells = engine.matcher_bells.iter().cloned();
-    registry.open(feed_doors.into_iter().zip(matcher_bells).map(|(door, bell)| door(bell)).collect());
 
-    // Reactors.
+    let Started { engine, ports, registry, feeds } =
+        start_engine(config, shards, journal.as_ref(), &venue, &wakers, &cores);
     let shared = Arc::new(Shared {
-        venue: venue.clone(),
+        venue,
         anonymous: AtomicU32::new(accounts.anonymous()),
         accounts,
-        registry: registry.clone(),
-        doors,
+        registry,
+        doors: wakers.doors.clone(),
         limits: config.reactor_limits(shape.reactors),
         addresses: DashMap::new(),
         groups: AtomicU32::new(next_group),
         stopping: AtomicBool::new(false),
     });
-    let reactor_counters: Vec<Arc<ReactorCounters>> = (0..shape.reactors).map(|_| Arc::default()).collect();
-    let listeners = listen(config.ws_listen, shape.reactors)?;
-    let ws = listeners[0].local_addr()?;
-    let mut reactors = Vec::new();
-    let mut bereft = Some(bereft); // for the first
-    let (started, starts) = mpsc::channel();
-    for (index, (listener, sleeper)) in listeners.into_iter().zip(sleepers).enumerate() {
-        let parts = reactor::Parts {
-            index,
-            shared: shared.clone(),
-            port: ports.next().expect("a port for each reactor"),
-            counters: reactor_counters[index].clone(),
-            blaster_backend: config.backend,
-            listener,
-            sleeper,
-            bereft: bereft.take().unwrap_or_default(),
-        };
-        let started = started.clone();
-        let cores = cores.clone();
-        reactors.push(spawn(format!("reactor-{index}"), move || {
-            cores.take(shape.sequencers + shape.matchers + index);
-            let done = reactor::run(parts, |why| {
-                let _ = started.send(Ok(why));
+    let mut running = Running::of(engine, journal, shared);
+    // From here on there is one way out, whatever goes wrong: everything that runs is stopped.
+    let served = running.serve(
+        config,
+        Outside { listeners, wakers, bereft, drivers, ports, feeds, cores },
+        ready,
+        stop,
+    );
+    let stopped = running.stop();
+    if let (Err(_), Err(also)) = (&served, &stopped) {
+        tracing::error!("while stopping: {also:#}");
+    }
+    served.and(stopped)
+}
+
+fn engine_shape(config: &Config) -> pipeline::Shape {
+    let shape = config.shape();
+    pipeline::Shape {
+        sequencers: shape.sequencers,
+        matchers: shape.matchers,
+        log_entries_max: LOG_ENTRIES_MAX,
+    }
+}
+
+/// How each thread that has a port is woken.
+struct Wakers {
+    /// By reactor.
+    doors: Vec<Arc<ReactorDoor>>,
+    sleepers: Vec<Sleeper>,
+    /// By driver.
+    drivers: Vec<Arc<ThreadBell>>,
+    operator: Arc<OperatorBell>,
+}
+
+impl Wakers {
+    fn new(config: &Config, drivers: usize) -> anyhow::Result<Self> {
+        let (mut doors, mut sleepers) = (Vec::new(), Vec::new());
+        for _ in 0..config.shape().reactors {
+            let (wake, sleeper) = wake().context("a socket pair for each reactor")?;
+            doors
+                .push(Arc::new(ReactorDoor { dirty: DirtySet::new(config.limits.rooms_max as usize), wake }));
+            sleepers.push(sleeper);
+        }
+        let drivers = (0..drivers).map(|_| Arc::default()).collect();
+        Ok(Self { doors, sleepers, drivers, operator: Arc::default() })
+    }
+
+    /// The bells of all ports, in the order in which ports are given out.
+    fn bells(&self) -> Vec<Arc<dyn Bell>> {
+        let reactors = self.doors.iter().map(|door| door.clone() as Arc<dyn Bell>);
+        let drivers = self.drivers.iter().map(|bell| bell.clone() as Arc<dyn Bell>);
+        reactors.chain(drivers).chain([self.operator.clone() as Arc<dyn Bell>]).collect()
+    }
+}
+
+/// The inside: it runs, and nobody talks to it yet.
+struct Started {
+    engine: Threads,
+    ports: std::vec::IntoIter<Port>,
+    registry: Arc<Registry>,
+    feeds: Vec<Arc<FeedCounters>>,
+}
+
+/// The engine's threads, each matcher with its feed.
+fn start_engine(
+    config: &Config,
+    shards: AtRest,
+    journal: Option<&Journal>,
+    venue: &Arc<Venue>,
+    wakers: &Wakers,
+    cores: &Arc<Cores>,
+) -> Started {
+    let counters: Vec<Arc<FeedCounters>> = shards.matchers.iter().map(|_| Arc::default()).collect();
+    let feeds =
+        counters.iter().map(|counters| feed::feed(venue.clone(), wakers.doors.clone(), counters.clone()));
+    let (feeds, feed_doors): (Vec<_>, Vec<_>) = feeds.unzip();
+    let sinks = feeds.into_iter().zip(&shards.matchers).map(|(mut feed, shard)| {
+        feed.resume(&shard.machine);
+        Box::new(feed) as _
+    });
+    let sinks = sinks.collect();
+    let of_shards = cores.clone();
+    let manner = Manner {
+        spins: config.spins,
+        begin: Arc::new(move |thread| of_shards.take(thread)),
+        journal: journal.map(Journal::watch),
+    };
+    let (engine, ports) = pipeline::run_threads(shards, wakers.bells(), sinks, manner);
+    let registry = Arc::new(Registry::new(config.limits.rooms_max));
+    let matcher_bells = engine.matcher_bells.iter().cloned();
+    registry.open(feed_doors.into_iter().zip(matcher_bells).map(|(door, bell)| door(bell)).collect());
+    Started { engine, ports: ports.into_iter(), registry, feeds: counters }
+}
+
+/// What it takes to let the world in.
+struct Outside {
+    listeners: Listeners,
+    wakers: Wakers,
+    bereft: Vec<Bereft>,
+    drivers: Vec<Driver>,
+    /// For the reactors, the drivers, the operator.
+    ports: std::vec::IntoIter<Port>,
+    feeds: Vec<Arc<FeedCounters>>,
+    cores: Arc<Cores>,
+}
+
+/// All threads there are, and what stops them.
+struct Running {
+    engine: Threads,
+    journal: Option<Journal>,
+    keeper: Option<Keeper>,
+    shared: Arc<Shared>,
+    reactors: Vec<JoinHandle<anyhow::Result<()>>>,
+    reactor_counters: Vec<Arc<ReactorCounters>>,
+    drivers: Vec<JoinHandle<()>>,
+    drivers_stop: Arc<AtomicBool>,
+}
+
+impl Running {
+    /// The inside alone.
+    fn of(engine: Threads, journal: Option<Journal>, shared: Arc<Shared>) -> Self {
+        let reactor_counters = shared.doors.iter().map(|_| Arc::default()).collect();
+        Self {
+            engine,
+            journal,
+            keeper: None,
+            shared,
+            reactors: Vec::new(),
+            reactor_counters,
+            drivers: Vec::new(),
+            drivers_stop: Arc::default(),
+        }
+    }
+
+    /// Starts the outside, and serves until it should stop. Ports that were not given out when something failed are closed.
+    fn serve<Stop: Future<Output = ()>>(
+        &mut self,
+        config: &Config,
+        outside: Outside,
+        ready: impl FnOnce(&Addresses),
+        stop: impl FnOnce() -> Stop,
+    ) -> anyhow::Result<()> {
+        let Outside { listeners, wakers, bereft, drivers, mut ports, feeds, cores } = outside;
+        let Listeners { ws, http, addresses } = listeners;
+        self.start_keeper(config)?;
+        self.start_reactors(config, ws, wakers.sleepers, bereft, &mut ports, &cores)?;
+        self.start_drivers(drivers, wakers.drivers, &mut ports)?;
+        let operator_port = ports.next().expect("a port for the operator");
+        let (operator, operator_task) = operator(operator_port, wakers.operator);
+        let control = Arc::new(self.control(config, &addresses, operator, feeds));
+        // On this thread.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async {
+            let http = tokio::net::TcpListener::from_std(http).context("HTTP")?;
+            let (stop_http, stopped) = tokio::sync::oneshot::channel::<()>();
+            let served = control::serve(http, control.clone(), async {
+                let _ = stopped.await;
             });
-            done.inspect_err(|error| {
-                let _ = started.send(Err(anyhow!("reactor {index}: {error:#}")));
-            })
-        })?);
-    }
-    for index in 0..shape.reactors {
-        let why = starts.recv().expect("every reactor says how it started")?;
-        tracing::info!(reactor = index, backend = why, "reactor started");
-    }
-
-    // Drivers.
-    let stopping = Arc::new(AtomicBool::new(false));
-    let mut drivers = Vec::new();
-    for (driver, bell) in exchange.drivers.into_iter().zip(driver_bells) {
-        let seat = Seat {
-            port: ports.next().expect("a port for each driver"),
-            bell,
-            venue: venue.clone(),
-            reactors: reactor_counters.clone(),
-            stopping: stopping.clone(),
-        };
-        drivers.push(spawn(driver.name.into(), move || {
-            seat.bell.attach();
-            (driver.run)(seat)
-        })?);
+            let stop = stop();
+            ready(&addresses);
+            tokio::pin!(served);
+            tokio::select! {
+                ended = &mut served => ended.context("HTTP")?,
+                never = operator_task.run() => match never {},
+                () = stop => {}
+            }
+            control.ready.store(false, Ordering::Relaxed);
+            drop(stop_http);
+            Ok(())
+        })
     }
 
-    // Control plane, on this thread.
-    let (operator, operator_task) = operator(ports.next().expect("a port for the operator"), operator_bell);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let http = tokio::net::TcpListener::bind(config.http_listen).await;
-        let http = http.with_context(|| format!("http_listen {}", config.http_listen))?;
-        let addresses = Addresses { ws, http: http.local_addr()? };
-        let is_ready = Arc::new(AtomicBool::new(true));
-        let control = Arc::new(Control {
+    fn start_keeper(&mut self, config: &Config) -> anyhow::Result<()> {
+        let Some(journal) = &self.journal else { return Ok(()) };
+        let fresh = recovery::fresh(engine_shape(config));
+        let keeper =
+            Keeper::start(journal.watch(), fresh, config.snapshot_bytes).context("the keeper's thread")?;
+        self.keeper = Some(keeper);
+        Ok(())
+    }
+
+    /// Returns when all of them run.
+    fn start_reactors(
+        &mut self,
+        config: &Config,
+        listeners: Vec<TcpListener>,
+        sleepers: Vec<Sleeper>,
+        bereft: Vec<Bereft>,
+        ports: &mut std::vec::IntoIter<Port>,
+        cores: &Arc<Cores>,
+    ) -> anyhow::Result<()> {
+        let shape = config.shape();
+        let mut bereft = Some(bereft); // for the first
+        let (started, starts) = mpsc::channel();
+        for (index, (listener, sleeper)) in listeners.into_iter().zip(sleepers).enumerate() {
+            let parts = reactor::Parts {
+                index,
+                shared: self.shared.clone(),
+                port: ports.next().expect("a port for each reactor"),
+                counters: self.reactor_counters[index].clone(),
+                blaster_backend: config.backend,
+                listener,
+                sleeper,
+                bereft: bereft.take().unwrap_or_default(),
+            };
+            let (started, cores) = (started.clone(), cores.clone());
+            self.reactors.push(spawn(format!("reactor-{index}"), move || {
+                cores.take(shape.sequencers + shape.matchers + index);
+                let done = reactor::run(parts, |why| {
+                    let _ = started.send(Ok(why));
+                });
+                done.inspect_err(|error| {
+                    let _ = started.send(Err(anyhow!("reactor {index}: {error:#}")));
+                })
+            })?);
+        }
+        for index in 0..shape.reactors {
+            let why = starts.recv().expect("every reactor says how it started")?;
+            tracing::info!(reactor = index, backend = why, "reactor started");
+        }
+        Ok(())
+    }
+
+    fn start_drivers(
+        &mut self,
+        drivers: Vec<Driver>,
+        bells: Vec<Arc<ThreadBell>>,
+        ports: &mut std::vec::IntoIter<Port>,
+    ) -> anyhow::Result<()> {
+        for (driver, bell) in drivers.into_iter().zip(bells) {
+            let seat = Seat {
+                port: ports.next().expect("a port for each driver"),
+                bell,
+                venue: self.shared.venue.clone(),
+                reactors: self.reactor_counters.clone(),
+                stopping: self.drivers_stop.clone(),
+            };
+            self.drivers.push(spawn(driver.name.into(), move || {
+                seat.bell.attach();
+                (driver.run)(seat)
+            })?);
+        }
+        Ok(())
+    }
+
+    /// What HTTP sees.
+    fn control(
+        &self,
+        config: &Config,
+        addresses: &Addresses,
+        operator: Operator,
+        feeds: Vec<Arc<FeedCounters>>,
+    ) -> Control {
+        let Shared { venue, registry, accounts, .. } = &*self.shared;
+        Control {
             venue: venue.clone(),
             registry: registry.clone(),
-            reactors: reactor_counters,
-            feeds: feed_counters,
-            sequencers: engine.sequencer_counters.clone(),
-            matchers: engine.matcher_counters.clone(),
-            ready: is_ready.clone(),
+            reactors: self.reactor_counters.clone(),
+            feeds,
+            sequencers: self.engine.sequencer_counters.clone(),
+            matchers: self.engine.matcher_counters.clone(),
+            journal: self.journal.as_ref().map(Journal::watch),
+            ready: AtomicBool::new(true),
             info: Info {
-                ws_url: format!("ws://{ws}/ws"),
+                ws_url: format!("ws://{}/ws", addresses.ws),
                 mode: "single",
                 demo: config.demo_flow,
                 version: env!("CARGO_PKG_VERSION"),
             },
             started: Instant::now(),
-            accounts: shared.accounts.clone(),
+            accounts: accounts.clone(),
             operator,
             admin: config.admin,
             fees: Mutex::new(venue.market.instruments.iter().map(|instrument| instrument.fees).collect()),
-        });
-        let (stop_http, stopped) = tokio::sync::oneshot::channel::<()>();
-        let served = control::serve(http, control, async {
-            let _ = stopped.await;
-        });
-        let stop = stop();
-        ready(&addresses);
-        tokio::pin!(served);
-        tokio::select! {
-            ended = &mut served => ended.context("HTTP")?,
-            never = operator_task.run() => match never {},
-            () = stop => {}
         }
-        is_ready.store(false, Ordering::Relaxed);
-        drop(stop_http);
-        anyhow::Ok(())
-    })?;
+    }
 
-    // Outside in: no more inputs, then everything accepted takes effect.
-    stopping.store(true, Ordering::Relaxed);
-    for driver in drivers {
-        driver.thread().unpark();
-        driver.join().map_err(|_| anyhow!("a driver panicked"))?;
+    /// Outside in: no more inputs, then everything accepted takes effect, then it is safe. All of it is done whatever fails;
+    /// the first that failed is the error.
+    fn stop(self) -> anyhow::Result<AtRest> {
+        self.drivers_stop.store(true, Ordering::Relaxed);
+        self.drivers.iter().for_each(|driver| driver.thread().unpark());
+        let drivers =
+            self.drivers.into_iter().map(|driver| driver.join().map_err(|_| anyhow!("a driver panicked")));
+        let drivers = drivers.fold(Ok(()), anyhow::Result::and);
+        reactor::stop(&self.shared);
+        let reactors = self
+            .reactors
+            .into_iter()
+            .map(|reactor| reactor.join().unwrap_or_else(|_| Err(anyhow!("a reactor panicked"))));
+        let reactors = reactors.fold(Ok(()), anyhow::Result::and);
+        if let Some(journal) = &self.journal {
+            journal.stop_waiting_for_space();
+        }
+        let at_rest = self.engine.join();
+        if let Some(keeper) = self.keeper {
+            keeper.stop();
+        }
+        let journal = self.journal.map_or(Ok(()), |journal| journal.close().context("the journal's end"));
+        drivers.and(reactors).and(journal).map(|()| at_rest)
     }
-    reactor::stop(&shared);
-    for reactor in reactors {
-        reactor.join().map_err(|_| anyhow!("a reactor panicked"))??;
-    }
-    let at_rest = engine.join();
-    if let Some(keeper) = keeper {
-        keeper.stop();
-    }
-    if let Some(journal) = journal {
-        journal.close().context("the journal's end")?;
-    }
-    Ok(at_rest)
 }
 
 fn spawn<T: Send + 'static>(
@@ -268,27 +416,4 @@ fn spawn<T: Send + 'static>(
     run: impl FnOnce() -> T + Send + 'static,
 ) -> anyhow::Result<JoinHandle<T>> {
     std::thread::Builder::new().name(name.clone()).spawn(run).with_context(|| format!("thread {name}"))
-}
-
-/// A listener for each reactor on one address: the kernel spreads connections over them.
-fn listen(address: SocketAddr, reactors: usize) -> anyhow::Result<Vec<TcpListener>> {
-    let mut address = address;
-    let mut listeners = Vec::new();
-    for _ in 0..reactors {
-        let listener = listen_one(address).with_context(|| format!("ws_listen {address}"))?;
-        address = listener.local_addr()?; // port 0 became a real one; the others share it
-        listeners.push(listener);
-    }
-    Ok(listeners)
-}
-
-fn listen_one(address: SocketAddr) -> std::io::Result<TcpListener> {
-    use socket2::{Domain, Socket, Type};
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-    socket.set_reuse_address(true)?;
-    socket.set_reuse_port(true)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(4096)?;
-    Ok(socket.into())
 }

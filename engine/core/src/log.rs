@@ -12,6 +12,22 @@ use std::sync::Arc;
 /// How many entries were ever appended: the position after the last one.
 pub type Position = u64;
 
+/// How far a log has come, for what waits behind a [`Gate`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reach {
+    /// Entries before this position are safe.
+    pub durable: Position,
+    /// Whether it stays so: the log has ended, and what it has not made durable by now never will be.
+    pub is_final: bool,
+}
+
+impl Reach {
+    /// So far, and more to come.
+    pub fn up_to(durable: Position) -> Self {
+        Self { durable, is_final: false }
+    }
+}
+
 /// One entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -36,12 +52,16 @@ pub trait ShardLog<I>: Send {
     fn append(&mut self, entries: &[Entry<I>]) -> Position;
     /// Entries before this position survive what the log promises to survive.
     fn durable(&self) -> Position;
+    /// The same, and whether there is more to come.
+    fn reach(&self) -> Reach {
+        Reach::up_to(self.durable())
+    }
     /// Visits the entries from `from` on, oldest first. Returns the first position the log still has, if `from` is
     /// older than that.
     fn read(&self, from: Position, visit: &mut dyn FnMut(&Entry<I>)) -> Result<(), Position>;
     /// Forgets the entries before `before`, after a snapshot has taken their place.
     fn truncate(&mut self, before: Position);
-    /// Has `bell` rung whenever `durable` moves by itself. A log that is durable at once never rings.
+    /// Has `bell` rung whenever `reach` moves by itself. A log that is durable at once never rings.
     fn ring_when_durable(&mut self, _bell: Arc<dyn Bell>) {}
 }
 
@@ -102,15 +122,17 @@ impl<T> Default for Gate<T> {
 }
 
 impl<T> Gate<T> {
-    /// Lets `news`, caused by entries before `position`, out to `deliver` as far as `durable` allows, after whatever
-    /// was held before. Returns whether anything went out.
+    /// Lets `news`, caused by entries before `position`, out to `deliver` as far as the log's `reach` allows, after
+    /// whatever was held before. Returns whether anything went out. What can never become durable is dropped: nobody is
+    /// told what no restart will know.
     pub fn pass(
         &mut self,
         news: &mut Vec<T>,
         position: Position,
-        durable: Position,
+        reach: Reach,
         mut deliver: impl FnMut(T),
     ) -> bool {
+        let Reach { durable, is_final } = reach;
         let mut any = false;
         while let Some((_, held)) = self.held.pop_front_if(|(position, _)| *position <= durable) {
             deliver(held);
@@ -119,15 +141,18 @@ impl<T> Gate<T> {
         if position <= durable && self.held.is_empty() {
             any |= !news.is_empty();
             news.drain(..).for_each(deliver);
+        } else if is_final {
+            self.held.clear();
+            news.clear();
         } else {
             self.held.extend(news.drain(..).map(|news| (position, news)));
         }
         any
     }
 
-    /// Whether something that is held back may go.
-    pub fn opens(&self, durable: Position) -> bool {
-        self.held.front().is_some_and(|(position, _)| *position <= durable)
+    /// Whether something that is held back may go, or need not be held any more.
+    pub fn opens(&self, reach: Reach) -> bool {
+        self.held.front().is_some_and(|(position, _)| reach.is_final || *position <= reach.durable)
     }
 
     /// How much is held back.
@@ -164,13 +189,26 @@ mod tests {
     fn nothing_leaves_before_its_cause_is_durable() {
         let mut gate = Gate::default();
         let mut out = Vec::new();
-        gate.pass(&mut vec!["a", "b"], 10, 9, |news| out.push(news));
-        gate.pass(&mut vec!["c"], 20, 9, |news| out.push(news));
+        gate.pass(&mut vec!["a", "b"], 10, Reach::up_to(9), |news| out.push(news));
+        gate.pass(&mut vec!["c"], 20, Reach::up_to(9), |news| out.push(news));
         assert!(out.is_empty());
-        gate.pass(&mut vec!["d"], 30, 10, |news| out.push(news));
+        gate.pass(&mut vec!["d"], 30, Reach::up_to(10), |news| out.push(news));
         assert_eq!(out, ["a", "b"]);
-        gate.pass(&mut vec![], 30, 30, |news| out.push(news));
+        gate.pass(&mut vec![], 30, Reach::up_to(30), |news| out.push(news));
         assert_eq!(out, ["a", "b", "c", "d"], "in order");
         assert!(gate.is_empty());
+    }
+
+    #[test]
+    fn what_never_becomes_durable_is_told_to_nobody() {
+        let mut gate = Gate::default();
+        let mut out = Vec::new();
+        gate.pass(&mut vec!["a"], 10, Reach::up_to(9), |news| out.push(news));
+        gate.pass(&mut vec!["b"], 20, Reach::up_to(9), |news| out.push(news));
+        let end = Reach { durable: 10, is_final: true };
+        assert!(gate.opens(end));
+        gate.pass(&mut vec!["c"], 30, end, |news| out.push(news));
+        assert_eq!(out, ["a"]);
+        assert!(gate.is_empty() && !gate.opens(end));
     }
 }

@@ -100,9 +100,7 @@ async fn carry_out(control: &Control, command: Command) -> Result<(), Refused> {
 fn trouble(trouble: Trouble) -> Refused {
     match trouble {
         Trouble::Refused(reason) => refusal(reason).into(),
-        Trouble::Overloaded => {
-            Refused::new(ErrorCode::Overloaded, None, "the engine has too much to do, try again")
-        }
+        Trouble::Overloaded(why) => Refused::new(ErrorCode::Overloaded, None, why.to_string()),
         Trouble::Unknown => Refused::new(ErrorCode::Timeout, None, "the engine did not answer in time"),
     }
 }

@@ -9,6 +9,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use engine_core::counters::Histogram;
 use engine_core::decimal::scaled_to_string;
+use engine_core::journal::{Condition, Watch};
 use engine_core::message::Reject;
 use std::fmt::Write;
 use std::sync::Arc;
@@ -85,9 +86,44 @@ fn text(control: &Control) -> String {
         "From reading an order to its depth update in the rooms.",
         rooms,
     );
+    if let Some(journal) = &control.journal {
+        of_journal(&mut out, journal);
+    }
     process(&mut out, control);
     tops(&mut out, control);
     out.text
+}
+
+fn of_journal(out: &mut Exposition, journal: &Watch) {
+    let condition = match journal.condition() {
+        Condition::Good => 0,
+        Condition::Full => 1,
+        Condition::Failed => 2,
+    };
+    let counters = journal.counters();
+    let rows = [
+        (
+            "ringside_journal_condition",
+            "gauge",
+            "0 good, 1 full (nothing new is taken), 2 failed (the process stops).",
+            condition,
+        ),
+        (
+            "ringside_journal_waiting_bytes",
+            "gauge",
+            "Bytes logged that the writer has not begun to write.",
+            journal.staged_bytes() as u64,
+        ),
+        ("ringside_journal_records_total", "counter", "Records written.", counters.records.get()),
+        ("ringside_journal_bytes_total", "counter", "Bytes written.", counters.bytes.get()),
+        ("ringside_journal_segments_total", "counter", "Segments begun.", counters.segments.get()),
+        ("ringside_journal_syncs_total", "counter", "Syncs of data.", counters.syncs.get()),
+    ];
+    for (name, kind, help, value) in rows {
+        out.family(name, kind, help);
+        out.sample(name, &[], value);
+    }
+    out.histogram("ringside_journal_sync_seconds", "How long a sync took.", [&counters.sync_us].into_iter());
 }
 
 fn process(out: &mut Exposition, control: &Control) {

@@ -24,6 +24,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use engine_core::counters::{MatcherCounters, SequencerCounters};
+use engine_core::journal::{Condition, Watch};
 use engine_core::limits::FEE_TIERS;
 use engine_core::message::Fees;
 use engine_core::units::SymbolId;
@@ -42,7 +43,10 @@ pub struct Control {
     pub feeds: Vec<Arc<FeedCounters>>,
     pub sequencers: Vec<Arc<SequencerCounters>>,
     pub matchers: Vec<Arc<MatcherCounters>>,
-    pub ready: Arc<AtomicBool>,
+    /// Nothing if the logs are in memory.
+    pub journal: Option<Watch>,
+    /// Cleared when it stops.
+    pub ready: AtomicBool,
     pub info: Info,
     pub started: Instant,
     pub accounts: Arc<Accounts>,
@@ -97,9 +101,14 @@ pub async fn serve(
 }
 
 async fn ready(State(control): State<Arc<Control>>) -> Response {
-    if control.ready.load(Ordering::Relaxed) {
-        Json(json!({"status": "ready"})).into_response()
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"status": "stopping"}))).into_response()
-    }
+    let condition = control.journal.as_ref().map_or(Condition::Good, Watch::condition);
+    let (status, message) = match condition {
+        _ if !control.ready.load(Ordering::Relaxed) => ("stopping", "the exchange is stopping"),
+        Condition::Good => return Json(json!({"status": "ready"})).into_response(),
+        Condition::Full => {
+            ("disk_full", "the disk is full: cancels are taken, nothing new is until there is space")
+        }
+        Condition::Failed => ("disk_failed", "the disk has failed: the exchange stops"),
+    };
+    (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"status": status, "message": message}))).into_response()
 }

@@ -4,7 +4,7 @@
 //! door. HTTP reaches it by a bounded queue and waits for the engine's answer.
 
 use engine_core::bell::Bell;
-use engine_core::executor::threads::Port;
+use engine_core::executor::threads::{Overloaded, Port};
 use engine_core::message::{AccountView, Command, Input, Origin, Recipient, Reject, Report, ReportBody};
 use engine_core::units::AccountId;
 use std::collections::HashMap;
@@ -47,8 +47,8 @@ pub struct Operator(mpsc::Sender<Question>);
 pub enum Trouble {
     /// The engine refused; nothing was changed.
     Refused(Reject),
-    /// The engine has too much to do; nothing was changed.
-    Overloaded,
+    /// The engine takes nothing of the kind now; nothing was changed.
+    Overloaded(Overloaded),
     /// The engine did not answer in time; ask again to know.
     Unknown,
 }
@@ -94,7 +94,7 @@ impl Operator {
 
     async fn ask(&self, what: What) -> Answer {
         let (answer, answered) = oneshot::channel();
-        self.0.try_send(Question { what, answer }).map_err(|_| Trouble::Overloaded)?;
+        self.0.try_send(Question { what, answer }).map_err(|_| Trouble::Overloaded(Overloaded::Busy))?;
         match tokio::time::timeout(ANSWER_TIMEOUT, answered).await {
             Ok(Ok(answer)) => answer,
             _ => Err(Trouble::Unknown),
@@ -127,17 +127,17 @@ impl Task {
         let request = self.next_request;
         let put = match what {
             What::Do(command) => self.submit(command, request),
-            What::Look(account) => self.port.look(account, self.origin(request)).map_err(drop),
+            What::Look(account) => self.port.look(account, self.origin(request)),
         };
         match put {
             Ok(()) => drop(self.waiting.insert(request, answer)),
-            Err(()) => drop(answer.send(Err(Trouble::Overloaded))),
+            Err(why) => drop(answer.send(Err(Trouble::Overloaded(why)))),
         }
     }
 
-    fn submit(&mut self, command: Command, request: u32) -> Result<(), ()> {
+    fn submit(&mut self, command: Command, request: u32) -> Result<(), Overloaded> {
         let (origin, at) = (self.origin(request), crate::reactor::clock());
-        self.port.submit(Input { origin, at, ticket: 0, command }).map_err(drop)
+        self.port.submit(Input { origin, at, ticket: 0, command })
     }
 
     fn origin(&self, request: u32) -> Origin {

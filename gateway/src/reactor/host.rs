@@ -57,9 +57,8 @@ impl Client<'_> {
         Origin { port: self.reactor.port.index(), session: session_number(self.at, generation), request }
     }
 
-    fn input(&mut self, command: Command, request: u32) -> Result<(), Overloaded> {
-        let (origin, at) = (self.origin(request), self.reactor.now);
-        self.reactor.port.submit(Input { origin, at, ticket: 0, command })
+    fn input(&self, command: Command, request: u32) -> Input {
+        Input { origin: self.origin(request), at: self.reactor.now, ticket: 0, command }
     }
 
     /// What is refused of it carries the login's `request`, so that the client hears of it.
@@ -68,13 +67,13 @@ impl Client<'_> {
         // Said at every login: another reactor may have made the account a moment ago, and its word may come later.
         let name = AccountName::new(name);
         debug_assert!(name.is_some(), "sessions take no other names");
-        self.input(Command::Open { account, name }, request)?;
+        let mut inputs = vec![self.input(Command::Open { account, name }, request)];
         if let Login::Created(account) = login {
-            for (asset, amount) in self.reactor.shared.venue.clone().paper_funds.iter().copied() {
-                self.input(Command::Deposit { account, asset, amount }, request)?;
-            }
+            let funds = self.reactor.shared.venue.paper_funds.iter();
+            let deposit = |&(asset, amount)| Command::Deposit { account, asset, amount };
+            inputs.extend(funds.map(deposit).map(|command| self.input(command, request)));
         }
-        Ok(())
+        self.reactor.port.submit_together(account, &inputs)
     }
 
     /// Opens the account, has its news come to this reactor, sets the guard, and asks for a look at it. The look is last:
@@ -89,7 +88,7 @@ impl Client<'_> {
         // All of it or nothing: an account that is opened has its name and its money.
         let needed = self.reactor.shared.venue.paper_funds.len() + OPENING;
         if self.reactor.port.room(login.account()) < needed {
-            return Err(Overloaded);
+            return Err(Overloaded::Busy);
         }
         self.open_paper_account(name, login, request)?;
         let account = login.account();
@@ -98,15 +97,15 @@ impl Client<'_> {
             self.reactor.port.watch(account, true)?;
         }
         if let Some(guard) = guard {
-            self.input(Command::Guard { account, guard }, request)?;
+            self.reactor.port.submit(self.input(Command::Guard { account, guard }, request))?;
         }
         let asker = self.origin(request);
         self.reactor.port.look(account, asker)
     }
 }
 
-fn overloaded(_: Overloaded) -> Refusal {
-    Refusal::new(ErrorCode::Overloaded, "the engine has too much to do, try again")
+fn overloaded(why: Overloaded) -> Refusal {
+    Refusal::new(ErrorCode::Overloaded, why.to_string())
 }
 
 impl Host for Client<'_> {
@@ -152,7 +151,7 @@ impl Host for Client<'_> {
     }
 
     fn submit(&mut self, command: Command, request: u32) -> Result<(), Refusal> {
-        self.input(command, request).map_err(overloaded)
+        self.reactor.port.submit(self.input(command, request)).map_err(overloaded)
     }
 
     fn login(&mut self, name: &str, request: u32, guard: Option<Guard>) -> Result<LoggedIn, Refusal> {
@@ -163,11 +162,11 @@ impl Host for Client<'_> {
         let login = shared.accounts.login(name);
         let login =
             login.ok_or_else(|| Refusal::new(ErrorCode::Overloaded, "no more accounts can be opened"))?;
-        if let Err(full) = self.enter(name, login, request, guard) {
+        if let Err(why) = self.enter(name, login, request, guard) {
             if let Login::Created(_) = login {
                 shared.accounts.forget(name); // nothing of it was opened
             }
-            return Err(overloaded(full));
+            return Err(overloaded(why));
         }
         let account = login.account();
         self.reactor.watchers.entry(account).or_default().push(self.at);

@@ -17,6 +17,16 @@ pub enum JournalError {
         /// What it said.
         source: io::Error,
     },
+    /// There was no space for the journal's end, and it was closed before there was. Nobody was told of these entries, and a
+    /// restart does not know them; all that was acknowledged is safe. Make space and start again.
+    #[error(
+        "the disk is full: {entries} entries at the end of the journal could not be written; nobody was told of them, and \
+         all that was acknowledged is safe"
+    )]
+    NoSpace {
+        /// How many.
+        entries: u64,
+    },
     /// Another process has the directory open. Stop it, or use another directory.
     #[error("{directory} is in use by another process")]
     InUse {

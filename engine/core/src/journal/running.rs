@@ -92,10 +92,29 @@ impl Journal {
         self.watch.clone()
     }
 
+    /// Waits until all that was appended is durable.
+    ///
+    /// # Errors
+    /// If there is no space for it, for which nobody waits here, or the disk fails. The journal has ended then.
+    pub fn wait_until_durable(&self) -> Result<(), JournalError> {
+        let shared = &self.watch.shared;
+        shared.set_impatient(true);
+        shared.wait_for_rest();
+        shared.set_impatient(false);
+        self.all_is_written()
+    }
+
+    /// From now on the journal ends when it finds no space, for who is about to stop and cannot wait until there is some. The
+    /// logs then say that they have come as far as they ever will ([`crate::log::Reach`]), so that their shards can end, and
+    /// [`Journal::close`] says what was not written.
+    pub fn stop_waiting_for_space(&self) {
+        self.watch.shared.set_impatient(true);
+    }
+
     /// Writes what is staged, syncs, and ends the threads. Who appends must have ended before.
     ///
     /// # Errors
-    /// If not all that was appended is safe.
+    /// If not all that was appended is safe: [`JournalError::NoSpace`] if that is all.
     pub fn close(mut self) -> Result<(), JournalError> {
         self.end()
     }
@@ -109,7 +128,18 @@ impl Journal {
         let Some(Threads { writing, preparing }) = self.threads.take() else { return Ok(()) };
         let written = writing.join().expect("the journal's thread does not panic");
         preparing.join().expect("the journal's thread does not panic");
-        written
+        written.and_then(|()| self.all_is_written())
+    }
+
+    fn all_is_written(&self) -> Result<(), JournalError> {
+        if self.watch.shared.has_failed() {
+            let source = std::io::Error::other("the disk has failed before");
+            return Err(JournalError::io("write the rest of what was appended to", "the journal")(source));
+        }
+        match self.watch.shared.unwritten() {
+            0 => Ok(()),
+            entries => Err(JournalError::NoSpace { entries }),
+        }
     }
 }
 
@@ -124,6 +154,11 @@ impl Watch {
     /// Whether the journal can go on.
     pub fn condition(&self) -> Condition {
         self.shared.condition()
+    }
+
+    /// Bytes that are appended and that the writer has not begun to write.
+    pub fn staged_bytes(&self) -> usize {
+        self.shared.staged_bytes()
     }
 
     /// Of all shards, what is durable.
@@ -213,11 +248,11 @@ fn write(mut writer: Writer) -> Result<(), JournalError> {
     written
 }
 
-/// Writes until the journal is closed and everything is safe.
+/// Writes until the journal is closed and everything is safe, or can never be.
 fn write_all(writer: &mut Writer) -> Result<(), JournalError> {
     let shared = writer.shared.clone();
     loop {
-        if shared.has_failed() {
+        if shared.has_ended() {
             return Ok(()); // it was said by who noticed
         }
         let timeout = writer.time_to_sync();
@@ -226,7 +261,7 @@ fn write_all(writer: &mut Writer) -> Result<(), JournalError> {
             write_batch(writer)?;
         }
         if work == Work::Close || writer.time_to_sync() == Some(Duration::ZERO) {
-            writer.sync().map_err(Stuck::into_error)?;
+            writer.sync()?;
         }
         if work == Work::Close {
             return Ok(());
@@ -234,19 +269,27 @@ fn write_all(writer: &mut Writer) -> Result<(), JournalError> {
     }
 }
 
-/// Writes the batch, however long it takes for space to come.
+/// Writes the batch, however long it takes for space to come, unless nobody wants to wait for that.
 fn write_batch(writer: &mut Writer) -> Result<(), JournalError> {
     loop {
-        match writer.step() {
+        let stuck = match writer.step() {
             Ok(()) => return Ok(()),
-            Err(stuck @ (Stuck::NoSpare | Stuck::NoSpace)) => {
-                let shared = &writer.shared;
-                if shared.has_failed() || shared.is_closing() && shared.condition() == Condition::Full {
-                    return Err(stuck.into_error());
-                }
-                writer.spares.wait(writer.retry);
-            }
-            Err(stuck) => return Err(stuck.into_error()),
+            Err(Stuck::Failed(error)) => return Err(error),
+            Err(stuck) => stuck,
+        };
+        let (shared, spares) = (&writer.shared, &writer.spares);
+        if shared.has_failed() {
+            return Ok(()); // as above
+        }
+        if shared.condition() == Condition::Full && (shared.is_impatient() || shared.is_closing()) {
+            writer.sync()?;
+            writer.shared.end_without_space(&writer.batch[writer.done..]);
+            return Ok(());
+        }
+        match stuck {
+            // It is being made, or tried for again.
+            Stuck::NoSpare => spares.wait(writer.retry),
+            _ => spares.pause(writer.retry),
         }
     }
 }

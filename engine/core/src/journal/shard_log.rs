@@ -7,7 +7,7 @@ use super::reader::Reader;
 use super::record::Header;
 use super::running::Watch;
 use crate::bell::Bell;
-use crate::log::{Entry, Position, ShardLog};
+use crate::log::{Entry, Position, Reach, ShardLog};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -87,6 +87,12 @@ impl<I: Payload> ShardLog<I> for JournalLog<I> {
 
     fn durable(&self) -> Position {
         self.watch.shared.durable(self.place)
+    }
+
+    fn reach(&self) -> Reach {
+        // In this order: what is seen after the end was seen does not move any more.
+        let is_final = self.watch.shared.has_ended();
+        Reach { durable: self.durable(), is_final }
     }
 
     /// Reads all that is durable from the disk, other shards' records included: meant for inspection, not for speed.

@@ -11,7 +11,7 @@ use crate::bell::Bell;
 use crate::counters::{Counter, Histogram};
 use crate::log::Position;
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -48,7 +48,13 @@ pub struct JournalCounters {
 #[repr(align(128))]
 struct Durable(AtomicU64);
 
-/// Rung when a shard's durable position moves.
+/// Flags: `FAILED`, `NO_SPARE`, `NO_SPACE`, `ENDED`. Also on cache lines of its own: ports look at it for every input, and it
+/// hardly ever changes.
+#[derive(Default)]
+#[repr(align(128))]
+struct Flags(AtomicU8);
+
+/// Rung when a shard's durable position moves, or will not move any more.
 type DurableBell = Arc<dyn Bell>;
 
 /// A segment that has been begun.
@@ -74,12 +80,17 @@ pub(super) struct Shared {
     work: Condvar,
     /// Shards wait here for room.
     room: Condvar,
+    /// Who wants all to be durable waits here for the writer to rest.
+    rest: Condvar,
     durable: Box<[Durable]>,
     bells: Box<[Mutex<Option<DurableBell>>]>,
     /// Of one who follows them all.
     follower: Mutex<Option<DurableBell>>,
-    /// `FAILED`, `NO_SPARE`, `NO_SPACE`.
-    condition: AtomicU8,
+    flags: Flags,
+    /// Whether the journal rather ends than waits for space.
+    is_impatient: AtomicBool,
+    /// Entries that were appended and will never be written.
+    unwritten: AtomicU64,
     on_failure: Mutex<Option<OnFailure>>,
     /// Oldest first. The writer adds, whoever truncates takes away.
     pub segments: Mutex<VecDeque<Begun>>,
@@ -95,7 +106,9 @@ pub type OnFailure = Box<dyn FnOnce(&JournalError) + Send>;
 
 struct Staging {
     bytes: Vec<u8>,
+    /// Everything before is written, too.
     writer_waits: bool,
+    rest_is_awaited: bool,
     closing: bool,
 }
 
@@ -115,6 +128,8 @@ const FAILED: u8 = 1;
 pub(super) const NO_SPARE: u8 = 2;
 /// A write found no space.
 pub(super) const NO_SPACE: u8 = 4;
+/// There was no space, and nobody waits for it any more.
+const ENDED: u8 = 8;
 
 impl Shared {
     pub fn new(
@@ -125,18 +140,25 @@ impl Shared {
         on_failure: OnFailure,
     ) -> Self {
         let durable = positions.iter().map(|(_, position)| Durable(AtomicU64::new(position)));
-        let staging =
-            Staging { bytes: Vec::with_capacity(staging_bytes), writer_waits: false, closing: false };
+        let staging = Staging {
+            bytes: Vec::with_capacity(staging_bytes),
+            writer_waits: false,
+            rest_is_awaited: false,
+            closing: false,
+        };
         Self {
             shards: positions.shards(),
             staging: Mutex::new(staging),
             staging_bytes,
             work: Condvar::new(),
             room: Condvar::new(),
+            rest: Condvar::new(),
             durable: durable.collect(),
             bells: positions.iter().map(|_| Mutex::new(None)).collect(),
             follower: Mutex::new(None),
-            condition: AtomicU8::new(0),
+            flags: Flags::default(),
+            is_impatient: AtomicBool::new(false),
+            unwritten: AtomicU64::new(0),
             on_failure: Mutex::new(Some(on_failure)),
             keep: Mutex::new(segments[0].begin.clone()),
             segments: Mutex::new(segments),
@@ -151,11 +173,13 @@ impl Shared {
     /// longer than the shards' gates hold back, or has no space at all, and nothing that is appended may be lost.
     pub fn stage(&self, header: &Header, payload: &[u8]) {
         let mut staging = self.staging();
-        while staging.bytes.len() + HEADER + payload.len() > self.staging_bytes && !self.has_failed() {
+        while staging.bytes.len() + HEADER + payload.len() > self.staging_bytes && !self.has_ended() {
             staging = self.room.wait(staging).expect("nobody panics with it");
         }
-        if self.has_failed() {
-            return; // the process ends, and nothing becomes durable any more
+        if self.has_ended() {
+            // The process ends, and nothing becomes durable any more.
+            self.unwritten.fetch_add(u64::from(header.entries), Ordering::Relaxed);
+            return;
         }
         assert!(!staging.closing, "nothing is appended to a journal that is closed");
         staging.bytes.extend_from_slice(&header.to_bytes());
@@ -190,6 +214,9 @@ impl Shared {
             && timeout != Some(Duration::ZERO)
         {
             staging.writer_waits = true;
+            if std::mem::take(&mut staging.rest_is_awaited) {
+                self.rest.notify_all();
+            }
             staging = match timeout {
                 None => self.work.wait(staging).expect("nobody panics with it"),
                 Some(timeout) => self.work.wait_timeout(staging, timeout).expect("nobody panics with it").0,
@@ -205,6 +232,17 @@ impl Shared {
         Work::Batch
     }
 
+    /// Nobody waits for space any more: what is in `batch` and what is staged will never be written.
+    pub fn end_without_space(&self, batch: &[u8]) {
+        let mut staging = self.staging();
+        let unwritten = entries_of(batch) + entries_of(&staging.bytes);
+        self.unwritten.fetch_add(unwritten, Ordering::Relaxed);
+        staging.bytes.clear();
+        self.flags.0.fetch_or(ENDED, Ordering::AcqRel);
+        drop(staging);
+        self.tell_the_end();
+    }
+
     /// Makes `positions` the durable ones and `end` the readers' end, and rings the bells of those that moved. After a failure
     /// nothing moves, also when it was the other thread that met it.
     pub fn publish(&self, positions: &Positions, end: End) {
@@ -216,9 +254,7 @@ impl Shared {
         for (place, (_, position)) in positions.iter().enumerate() {
             if self.durable[place].0.load(Ordering::Relaxed) < position {
                 self.durable[place].0.store(position, Ordering::Release);
-                if let Some(bell) = &*self.bells[place].lock().expect("nobody panics with it") {
-                    bell.ring();
-                }
+                self.ring(place);
             }
         }
         if let Some(bell) = &*self.follower.lock().expect("nobody panics with it") {
@@ -238,8 +274,40 @@ impl Shared {
         self.staging().closing
     }
 
+    /// Waits until all that is staged is written and durable, or never will be.
+    pub fn wait_for_rest(&self) {
+        let mut staging = self.staging();
+        loop {
+            let rests = staging.writer_waits && staging.bytes.is_empty();
+            if rests || self.has_ended() {
+                return;
+            }
+            staging.rest_is_awaited = true;
+            staging = self.rest.wait(staging).expect("nobody panics with it");
+        }
+    }
+
+    /// Whether the journal ends when it finds no space, or waits for it.
+    pub fn set_impatient(&self, is_impatient: bool) {
+        self.is_impatient.store(is_impatient, Ordering::Release);
+    }
+
+    pub fn is_impatient(&self) -> bool {
+        self.is_impatient.load(Ordering::Acquire)
+    }
+
+    /// Entries that were appended and will never be written.
+    pub fn unwritten(&self) -> u64 {
+        self.unwritten.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that wait for the writer.
+    pub fn staged_bytes(&self) -> usize {
+        self.staging().bytes.len()
+    }
+
     pub fn condition(&self) -> Condition {
-        match self.condition.load(Ordering::Acquire) {
+        match self.flags.0.load(Ordering::Acquire) {
             0 => Condition::Good,
             flags if flags & FAILED != 0 => Condition::Failed,
             _ => Condition::Full,
@@ -250,12 +318,17 @@ impl Shared {
         self.condition() == Condition::Failed
     }
 
+    /// Whether nothing becomes durable any more.
+    pub fn has_ended(&self) -> bool {
+        self.flags.0.load(Ordering::Acquire) & (FAILED | ENDED) != 0
+    }
+
     /// Raises or lowers one reason to be full.
     pub fn set_full(&self, reason: u8, full: bool) {
         if full {
-            self.condition.fetch_or(reason, Ordering::AcqRel);
+            self.flags.0.fetch_or(reason, Ordering::AcqRel);
         } else {
-            self.condition.fetch_and(!reason, Ordering::AcqRel);
+            self.flags.0.fetch_and(!reason, Ordering::AcqRel);
         }
     }
 
@@ -263,13 +336,26 @@ impl Shared {
     pub fn fail(&self, error: &JournalError) {
         // With the locks, so that nobody goes to wait for room, or publishes, after having seen that all is well.
         let (staging, end) = (self.staging(), self.end.lock().expect("nobody panics with it"));
-        self.condition.fetch_or(FAILED, Ordering::AcqRel);
+        self.flags.0.fetch_or(FAILED, Ordering::AcqRel);
         drop((staging, end));
-        self.room.notify_all();
         self.work.notify_one();
+        self.tell_the_end();
         let on_failure = self.on_failure.lock().expect("nobody panics with it").take();
         if let Some(on_failure) = on_failure {
             on_failure(error);
+        }
+    }
+
+    /// Wakes all who wait for what will not come.
+    fn tell_the_end(&self) {
+        self.room.notify_all();
+        self.rest.notify_all();
+        (0..self.bells.len()).for_each(|place| self.ring(place));
+    }
+
+    fn ring(&self, place: usize) {
+        if let Some(bell) = &*self.bells[place].lock().expect("nobody panics with it") {
+            bell.ring();
         }
     }
 
@@ -286,4 +372,14 @@ impl Shared {
     fn staging(&self) -> MutexGuard<'_, Staging> {
         self.staging.lock().expect("nobody panics with it")
     }
+}
+
+/// Entries of the records in `bytes`.
+fn entries_of(bytes: &[u8]) -> u64 {
+    let (mut at, mut entries) = (0, 0);
+    while let Some(header) = Header::read_unsealed(&bytes[at..]) {
+        entries += u64::from(header.entries);
+        at += header.record_bytes();
+    }
+    entries
 }

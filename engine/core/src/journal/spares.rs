@@ -51,6 +51,14 @@ impl Spares {
         }
     }
 
+    /// Waits for space to come back, or for the end, for `timeout`.
+    pub fn pause(&self, timeout: Duration) {
+        let state = self.state();
+        if !state.closing {
+            drop(self.changed.wait_timeout(state, timeout).expect("nobody panics with it"));
+        }
+    }
+
     /// The segment that is missing now, if any.
     #[cfg(test)]
     pub fn needed(&self) -> Option<u64> {
@@ -84,7 +92,7 @@ impl Preparer {
         while let Some(number) = self.wait_for_need() {
             match self.prepare(number) {
                 Ok(true) => {}
-                Ok(false) => self.pause(),
+                Ok(false) => self.spares.pause(self.retry),
                 Err(error) => return self.shared.fail(&error),
             }
         }
@@ -114,13 +122,5 @@ impl Preparer {
             state = self.spares.changed.wait(state).expect("nobody panics with it");
         }
         (!state.closing).then_some(state.number)
-    }
-
-    /// Waits for space to come back, or for the end.
-    fn pause(&self) {
-        let state = self.spares.state();
-        if !state.closing {
-            drop(self.spares.changed.wait_timeout(state, self.retry).expect("nobody panics with it"));
-        }
     }
 }

@@ -10,7 +10,6 @@ use super::segment::{self, SegmentHeader};
 use super::shared::{Begun, End, NO_SPACE, Shared};
 use super::spares::{Spare, Spares};
 use super::storage::{StorageFile, is_full};
-use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -75,7 +74,7 @@ impl Writer {
         self.shared.set_full(NO_SPACE, matches!(written, Err(Stuck::NoSpace)));
         // What has found space need not wait for the rest.
         if self.durability == Durability::Fsync {
-            self.sync()?;
+            self.sync().map_err(Stuck::Failed)?;
         }
         self.publish();
         if written.is_ok() {
@@ -86,11 +85,11 @@ impl Writer {
     }
 
     /// Makes everything written safe.
-    pub fn sync(&mut self) -> Result<(), Stuck> {
+    pub fn sync(&mut self) -> Result<(), JournalError> {
         let Current { file, number, offset, synced, .. } = &mut self.current;
         if synced != offset {
             let begun = Instant::now();
-            file.sync_data().map_err(|error| failed("sync", *number, error))?;
+            file.sync_data().map_err(JournalError::io("sync", &segment::name_of(*number)))?;
             self.shared.counters.syncs.add(1);
             self.shared.counters.sync_us.record(begun.elapsed().as_micros() as u64);
             *synced = *offset;
@@ -168,7 +167,7 @@ impl Writer {
             self.end_current(number)?;
         }
         // The segment behind is whole and safe before the first byte of the one ahead: the header says so.
-        self.sync()?;
+        self.sync().map_err(Stuck::Failed)?;
         let header = SegmentHeader {
             journal: self.journal,
             number,
@@ -209,26 +208,11 @@ impl Writer {
     }
 }
 
-impl Stuck {
-    /// For who will not try again.
-    pub fn into_error(self) -> JournalError {
-        match self {
-            Stuck::Failed(error) => error,
-            Stuck::NoSpare | Stuck::NoSpace => JournalError::Io {
-                doing: "write the rest of what was appended to",
-                file: "the journal".into(),
-                source: ErrorKind::StorageFull.into(),
-            },
-        }
-    }
-}
-
 fn write(segment: &Current, bytes: &[u8], offset: u64) -> Result<(), Stuck> {
     segment.file.write_at(bytes, offset).map_err(|error| {
-        if is_full(&error) { Stuck::NoSpace } else { failed("write", segment.number, error) }
+        if is_full(&error) {
+            return Stuck::NoSpace;
+        }
+        Stuck::Failed(JournalError::io("write", &segment::name_of(segment.number))(error))
     })
-}
-
-fn failed(doing: &'static str, segment: u64, source: std::io::Error) -> Stuck {
-    Stuck::Failed(JournalError::io(doing, &segment::name_of(segment))(source))
 }

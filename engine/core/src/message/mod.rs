@@ -219,6 +219,25 @@ impl Command {
         !of_exchange && !matches!(self, Command::Tick | Command::TimeOut { .. } | Command::EndGuard { .. })
     }
 
+    /// Whether it is taken while there is no space on the disk for what it leads to.
+    ///
+    /// Refused is what makes the exchange owe more than before: orders and their changes, money in, money held to be paid out
+    /// or moved, what can be traded, and fees, which can wait. Taken is what ends things or keeps them from beginning: cancels,
+    /// the timers and guards that cancel, the end of a withdrawal whose money has left already, and states of symbols and accounts,
+    /// which are how an operator calms things down. Their number is bounded by what is there, or they come from few hands.
+    /// Opening an account is taken, too: it is said at every login, and who wants to cancel logs in. It gives nobody money.
+    pub fn is_taken_without_space(&self) -> bool {
+        match self {
+            Command::Submit(_) | Command::Amend(_) => false,
+            Command::Deposit { .. } | Command::Withdraw { .. } | Command::Transfer { .. } => false,
+            Command::ListAsset(_) | Command::List(_) | Command::SetFees { .. } => false,
+            Command::Cancel { .. } | Command::CancelAll { .. } | Command::CancelAllAfter { .. } => true,
+            Command::Guard { .. } | Command::EndGuard { .. } => true,
+            Command::Tick | Command::TimeOut { .. } | Command::EndWithdrawal { .. } => true,
+            Command::SetSymbol { .. } | Command::SetAccount { .. } | Command::Open { .. } => true,
+        }
+    }
+
     /// The account whose command it is; none for what concerns the whole exchange.
     pub fn account(&self) -> Option<AccountId> {
         match *self {

@@ -4,6 +4,7 @@ mod auditor;
 mod bounded_work;
 mod by_hand;
 mod durable_gate;
+mod full_disk;
 mod journaled;
 mod links;
 mod money;

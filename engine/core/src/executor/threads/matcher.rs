@@ -6,7 +6,7 @@ use crate::counters::MatcherCounters;
 use crate::executor::{MarketSink, MatcherLog, MatcherShard};
 use crate::lane::Receiver;
 use crate::limits::{GATE_REPORTS_MAX, TURN_BATCH};
-use crate::log::{Entry, Gate, Position};
+use crate::log::{Entry, Gate, Position, Reach};
 use crate::matcher::{self, MarketEvent, Relief};
 use crate::message::{FromMatcher, Numbered, ToMatcher};
 use crate::units::SymbolId;
@@ -75,7 +75,7 @@ impl MatcherThread {
                 let Self { shard, orders, exits: MatcherExits { gate, market, .. }, bell, .. } = &mut self;
                 idle(bell, spins, !settlements_out || early, || {
                     let takes_orders = gate.len() < GATE_REPORTS_MAX;
-                    gate.opens(shard.log.durable())
+                    gate.opens(shard.log.reach())
                         || market.wants_publish()
                         || takes_orders && any_next(orders)
                 });
@@ -99,7 +99,7 @@ impl MatcherThread {
             let mut relief = Relieving { exits, log: &**log, bell, counters };
             machine.apply_with(from, &message, out, &mut relief).expect("lanes lose nothing");
         }
-        let news = exits.hand_on(out, log.durable());
+        let news = exits.hand_on(out, log.reach());
         // Settlement first: money waits for nobody's market data.
         flush_all(&mut exits.settlements);
         counters.trades.add(news.unwrap_or(0));
@@ -163,13 +163,13 @@ struct MatcherExits {
 
 impl MatcherExits {
     /// Hands on what the matcher put out. Returns how many trades the market heard of, if it heard anything.
-    fn hand_on(&mut self, out: &mut matcher::Outbox, durable: Position) -> Option<u64> {
+    fn hand_on(&mut self, out: &mut matcher::Outbox, reach: Reach) -> Option<u64> {
         for (to, message) in out.to_sequencers.drain(..) {
             self.settlements[to].push(Link::Message(message));
         }
         let Self { gate, market, position, .. } = self;
         let mut trades = 0;
-        let news = gate.pass(&mut out.market, *position, durable, |event| {
+        let news = gate.pass(&mut out.market, *position, reach, |event| {
             trades += matches!(event, MarketEvent::Trade(..)) as u64;
             market.event(&event);
         });
@@ -193,7 +193,7 @@ struct Relieving<'a> {
 impl Relief for Relieving<'_> {
     fn relieve(&mut self, out: &mut matcher::Outbox) {
         loop {
-            if let Some(trades) = self.exits.hand_on(out, self.log.durable()) {
+            if let Some(trades) = self.exits.hand_on(out, self.log.reach()) {
                 self.counters.trades.add(trades);
                 self.exits.market.relieve();
             }

@@ -12,6 +12,8 @@
 //!   says OVERLOADED: that is the answer the client sees.
 //! - What a log holds back is bounded, too: a shard with too much behind its gate takes no more until the log has
 //!   caught up. A sequencer goes on settling, which is bounded by what it has sent.
+//! - A disk without space makes the journal say so while there is a reserve, and [`Port::submit`] then takes only what ends
+//!   things. A journal that has ended says so, too: what is held back then is dropped, and the threads can end.
 //! - A port that does not read its reports holds up its sequencers, so a port's owner reads before it sends.
 //!
 //! A batch is appended to the log before its outputs are handed on; what the outside learns waits in a
@@ -28,6 +30,7 @@ pub use port::{Overloaded, Port};
 use super::{AtRest, MarketSink, MatcherShard, SequencerShard};
 use crate::bell::{Bell, ThreadBell};
 use crate::counters::{MatcherCounters, SequencerCounters};
+use crate::journal::Watch;
 use crate::lane::{Receiver, Sender, lane};
 use crate::limits::{INGRESS_LANE, LINK_LANE, REPORT_LANE};
 use crate::message::Numbered;
@@ -70,18 +73,21 @@ impl Threads {
     }
 }
 
-/// How the threads use the machine.
+/// How the threads use the machine: its cores, its disk.
 #[derive(Clone)]
 pub struct Manner {
     /// How often a thread looks for work before it parks. 0 where cores are few.
     pub spins: u32,
     /// Called on each thread before it works, with its number: sequencers from 0, then matchers. May tie it to a core.
     pub begin: Arc<dyn Fn(usize) + Send + Sync>,
+    /// The journal that the shards' logs are in, if they are in one: while it is full, ports refuse what would make the
+    /// exchange owe more ([`Overloaded::DiskFull`]).
+    pub journal: Option<Watch>,
 }
 
 impl Default for Manner {
     fn default() -> Self {
-        Self { spins: 0, begin: Arc::new(|_| {}) }
+        Self { spins: 0, begin: Arc::new(|_| {}), journal: None }
     }
 }
 
@@ -138,6 +144,7 @@ pub fn start(
         ingress,
         reports,
         bells: sequencer_bells.clone(),
+        journal: manner.journal.clone(),
     });
     (threads, ports.collect())
 }
@@ -148,7 +155,7 @@ fn spawn<T: Send + 'static>(
     manner: &Manner,
     run: impl FnOnce(u32) -> T + Send + 'static,
 ) -> JoinHandle<T> {
-    let Manner { spins, begin } = manner.clone();
+    let Manner { spins, begin, .. } = manner.clone();
     let thread = std::thread::Builder::new().name(name).spawn(move || {
         begin(number);
         run(spins)

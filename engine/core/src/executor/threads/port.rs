@@ -1,10 +1,12 @@
 //! Where inputs come in and reports go out.
 
 use crate::bell::{Bell, ThreadBell};
+use crate::journal::{Condition, Watch};
 use crate::lane::{Receiver, Sender};
 use crate::message::{Input, Origin, Report, Route};
 use crate::units::AccountId;
 use std::sync::Arc;
+use thiserror::Error;
 
 /// A producer of inputs (a reactor, the control plane, a replay): its lanes to and from every sequencer.
 pub struct Port {
@@ -12,6 +14,8 @@ pub struct Port {
     pub(super) ingress: Vec<Sender<Ingress>>,
     pub(super) reports: Vec<Receiver<Report>>,
     pub(super) bells: Vec<Arc<ThreadBell>>,
+    /// The journal that the logs are in: while it is full, not everything is taken.
+    pub(super) journal: Option<Watch>,
 }
 
 /// What goes into a sequencer's lane. Only inputs are logged; the rest concerns who hears what.
@@ -21,9 +25,17 @@ pub(super) enum Ingress {
     Look { account: AccountId, asker: Origin },
 }
 
-/// The lane is full: the engine has more to do than it can. Nothing was accepted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Overloaded;
+/// Why the engine takes nothing now. Nothing was accepted, and the same may be accepted later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Overloaded {
+    /// The lane is full.
+    #[error("the engine has too much to do, try again")]
+    Busy,
+    /// The journal has no space. What [`Command::is_taken_without_space`](crate::message::Command::is_taken_without_space)
+    /// is taken.
+    #[error("the disk of the exchange is full: cancels are taken, nothing new is until there is space again")]
+    DiskFull,
+}
 
 impl Port {
     /// The port's number, to be used in [`Origin::port`].
@@ -39,14 +51,21 @@ impl Port {
 
     /// Hands an input to its sequencer, or to all; it travels with the next [`Port::flush`].
     pub fn submit(&mut self, input: Input) -> Result<(), Overloaded> {
-        match input.command.route(self.ingress.len()) {
-            Route::One(to) => self.ingress[to].push(Ingress::Input(input)).map_err(|_| Overloaded),
-            Route::All if self.ingress.iter_mut().any(|lane| lane.free() == 0) => Err(Overloaded),
-            Route::All => self
-                .ingress
-                .iter_mut()
-                .try_for_each(|lane| lane.push(Ingress::Input(input)).map_err(|_| Overloaded)),
+        if self.is_disk_full() && !input.command.is_taken_without_space() {
+            return Err(Overloaded::DiskFull);
         }
+        self.put(input)
+    }
+
+    /// Hands inputs of one account to its sequencer, all of them or none.
+    pub fn submit_together(&mut self, account: AccountId, inputs: &[Input]) -> Result<(), Overloaded> {
+        if self.room(account) < inputs.len() {
+            return Err(Overloaded::Busy);
+        }
+        if self.is_disk_full() && !inputs.iter().all(|input| input.command.is_taken_without_space()) {
+            return Err(Overloaded::DiskFull);
+        }
+        inputs.iter().try_for_each(|input| self.put(*input))
     }
 
     /// Starts or ends the port's interest in an account's executions and balances.
@@ -93,9 +112,22 @@ impl Port {
         self.bells.iter().for_each(|bell| bell.ring());
     }
 
+    fn is_disk_full(&self) -> bool {
+        self.journal.as_ref().is_some_and(|journal| journal.condition() == Condition::Full)
+    }
+
+    fn put(&mut self, input: Input) -> Result<(), Overloaded> {
+        let push = |lane: &mut Sender<_>| lane.push(Ingress::Input(input)).map_err(|_| Overloaded::Busy);
+        match input.command.route(self.ingress.len()) {
+            Route::One(to) => push(&mut self.ingress[to]),
+            Route::All if self.ingress.iter_mut().any(|lane| lane.free() == 0) => Err(Overloaded::Busy),
+            Route::All => self.ingress.iter_mut().try_for_each(push),
+        }
+    }
+
     fn push(&mut self, account: AccountId, ingress: Ingress) -> Result<(), Overloaded> {
         let to = account.0 as usize % self.ingress.len();
-        self.ingress[to].push(ingress).map_err(|_| Overloaded)
+        self.ingress[to].push(ingress).map_err(|_| Overloaded::Busy)
     }
 }
 

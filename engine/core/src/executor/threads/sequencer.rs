@@ -89,7 +89,7 @@ impl SequencerThread {
                 idle(bell, spins, !reports_out || !orders_out, || {
                     let ports_gone = !*flush_sent && ingress.iter_mut().all(Receiver::is_finished);
                     let takes_inputs = gate.len() < GATE_REPORTS_MAX;
-                    gate.opens(shard.log.durable())
+                    gate.opens(shard.log.reach())
                         || any_next(settlements)
                         || takes_inputs && (ports_gone || any_next(ingress))
                 });
@@ -112,7 +112,7 @@ impl SequencerThread {
             self.orders[to].push(Link::Message(message));
         }
         let Self { gate, shard, position, reports, watchers, counters, .. } = self;
-        gate.pass(&mut shard.out.reports, *position, shard.log.durable(), |report| {
+        gate.pass(&mut shard.out.reports, *position, shard.log.reach(), |report| {
             counters.count(&report);
             route(report, reports, watchers);
         });
