@@ -6,7 +6,7 @@
 //!      │  ╰──── reports ◀──────╯            │ frames into rooms, snapshots
 //!      ╰──── wake, spans of the rooms ◀─────╯
 //!  drivers (demo flow, a replay): a thread with a port of its own, on the ordinary order path
-//!  control plane (tokio): HTTP; reads counters, asks feeds through their doors; ticks and operates through its own port
+//!  control plane (tokio): HTTP, and what reactors ask the history; reads counters, asks feeds through their doors; ticks and operates through its own port
 //! ```
 //! Starting goes from the inside out: engine, feeds, reactors, drivers, HTTP; then it is ready. Stopping goes from the
 //! outside in, so that everything accepted has had its effect when the engine comes to rest.
@@ -17,6 +17,8 @@ use crate::control::operator::{OperatorBell, operator};
 use crate::control::{self, Control, Info};
 use crate::cores::Cores;
 use crate::feed::{self, FeedCounters};
+use crate::history::desk::{Clerk, desk};
+use crate::history::{self, reader::Reader, writer::Writer};
 use crate::keeper::Keeper;
 use crate::reactor::{self, ReactorCounters, Shared};
 use crate::recovery::{self, Recovered};
@@ -29,6 +31,7 @@ use engine_core::bell::{Bell, ThreadBell};
 use engine_core::executor::AtRest;
 use engine_core::executor::threads::{Manner, Port};
 use engine_core::instrument::Market;
+use engine_core::journal::Journal;
 use engine_core::pipeline;
 use engine_core::units::{Amount, AssetId};
 use std::future::Future;
@@ -91,6 +94,10 @@ pub fn run<Stop: Future<Output = ()>>(
     let Recovered { shards, journal, bereft } = recovery::recover(config, engine_shape, &exchange)?;
     let market = shards.sequencers[0].machine.market().clone();
     let venue = Arc::new(Venue::new(market, exchange.paper_funds, config.market_band_bps));
+    let (writer, reader) = match &journal {
+        Some(journal) => open_history(config, journal, &venue)?.unzip(),
+        None => (None, None),
+    };
     let accounts = Arc::new(Accounts::starting_at(exchange.first_account));
     accounts.restore(&shards);
     let groups = shards.sequencers.iter().filter_map(|shard| shard.machine.last_group());
@@ -125,9 +132,10 @@ pub fn run<Stop: Future<Output = ()>>(
         Box::new(feed) as _
     });
     let sinks = sinks.collect();
-    let keeper = journal
-        .as_ref()
-        .map(|journal| Keeper::start(journal.watch(), recovery::fresh(engine_shape), config.snapshot_bytes));
+    let keeper = journal.as_ref().map(|journal| {
+        let fresh = move || recovery::fresh(engine_shape);
+        Keeper::start(journal.watch(), fresh, config.snapshot_bytes, writer)
+    });
     let keeper = keeper.transpose().context("the keeper's thread")?;
     let (engine, ports) = pipeline::run_threads(shards, bells, sinks, manner);
     let mut ports = ports.into_iter();
@@ -136,7 +144,10 @@ pub fn run<Stop: Future<Output = ()>>(
     registry.open(feed_doors.into_iter().zip(matcher_bells).map(|(door, bell)| door(bell)).collect());
 
     // Reactors.
+    let (mail, mailboxes): (Vec<_>, Vec<_>) = doors.iter().map(|_| mpsc::channel()).unzip();
+    let (desk, clerk) = reader.clone().map(|reader| desk(reader, doors.clone(), mail)).unzip();
     let shared = Arc::new(Shared {
+        history: desk,
         venue: venue.clone(),
         anonymous: AtomicU32::new(accounts.anonymous()),
         accounts,
@@ -153,11 +164,13 @@ pub fn run<Stop: Future<Output = ()>>(
     let mut reactors = Vec::new();
     let mut bereft = Some(bereft); // for the first
     let (started, starts) = mpsc::channel();
-    for (index, (listener, sleeper)) in listeners.into_iter().zip(sleepers).enumerate() {
+    let seats = listeners.into_iter().zip(sleepers).zip(mailboxes);
+    for (index, ((listener, sleeper), mail)) in seats.enumerate() {
         let parts = reactor::Parts {
             index,
             shared: shared.clone(),
             port: ports.next().expect("a port for each reactor"),
+            mail,
             counters: reactor_counters[index].clone(),
             blaster_backend: config.backend,
             listener,
@@ -224,6 +237,8 @@ pub fn run<Stop: Future<Output = ()>>(
             accounts: shared.accounts.clone(),
             operator,
             admin: config.admin,
+            history: reader,
+            private: config.private_reads(),
             fees: Mutex::new(venue.market.instruments.iter().map(|instrument| instrument.fees).collect()),
         });
         let (stop_http, stopped) = tokio::sync::oneshot::channel::<()>();
@@ -236,6 +251,7 @@ pub fn run<Stop: Future<Output = ()>>(
         tokio::select! {
             ended = &mut served => ended.context("HTTP")?,
             never = operator_task.run() => match never {},
+            never = answer_reactors(clerk) => match never {},
             () = stop => {}
         }
         is_ready.store(false, Ordering::Relaxed);
@@ -261,6 +277,28 @@ pub fn run<Stop: Future<Output = ()>>(
         journal.close().context("the journal's end")?;
     }
     Ok(at_rest)
+}
+
+/// The history of the journal, if one is wanted.
+fn open_history(
+    config: &Config,
+    journal: &Journal,
+    venue: &Arc<Venue>,
+) -> anyhow::Result<Option<(Writer, Reader)>> {
+    let Some(place) = config.history()?.place(&config.data_dir) else { return Ok(None) };
+    let end = &journal.watch().positions();
+    let (writer, reader) =
+        history::open(&place, history::Source { journal: journal.watch().id(), end, venue: venue.clone() })?;
+    tracing::info!(%place, "what accounts are told is kept");
+    Ok(Some((writer, reader)))
+}
+
+/// Without a history nobody asks.
+async fn answer_reactors(clerk: Option<Clerk>) -> std::convert::Infallible {
+    match clerk {
+        Some(clerk) => clerk.run().await,
+        None => std::future::pending().await,
+    }
 }
 
 fn spawn<T: Send + 'static>(

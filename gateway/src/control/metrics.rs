@@ -4,6 +4,7 @@
 //! bounded: the thread, the reason, the symbol (the first [`SYMBOLS_MAX`]).
 
 use super::Control;
+use crate::reactor::clock;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
@@ -85,9 +86,36 @@ fn text(control: &Control) -> String {
         "From reading an order to its depth update in the rooms.",
         rooms,
     );
+    history(&mut out, control);
     process(&mut out, control);
     tops(&mut out, control);
     out.text
+}
+
+/// Nothing where none is kept.
+fn history(out: &mut Exposition, control: &Control) {
+    let Some(reader) = &control.history else { return };
+    let counters = reader.counters();
+    let lag_us = match counters.waiting_since.get() {
+        0 => 0,
+        since => clock().0.saturating_sub(since),
+    };
+    let rows = [
+        ("ringside_history_entries_total", "counter", "Entries of accounts written.", counters.entries.get()),
+        ("ringside_history_commits_total", "counter", "Transactions of the history.", counters.commits.get()),
+        (
+            "ringside_history_failures_total",
+            "counter",
+            "Attempts to write that failed.",
+            counters.failures.get(),
+        ),
+        ("ringside_history_waiting", "gauge", "Entries that wait to be written.", counters.waiting.get()),
+        ("ringside_history_lag_microseconds", "gauge", "Age of the oldest entry that waits.", lag_us),
+    ];
+    for (name, kind, help, value) in rows {
+        out.family(name, kind, help);
+        out.sample(name, &[], value);
+    }
 }
 
 fn process(out: &mut Exposition, control: &Control) {

@@ -1,8 +1,10 @@
 //! The reactor as a session sees it.
 
 use super::Reactor;
+use super::connection::PAUSE_BYTES;
 use super::fanout::{Membership, Place};
 use crate::accounts::{Login, anonymous_name};
+use crate::history::desk::Question;
 use crate::rooms::view::View;
 use crate::session::{Host, LoggedIn};
 use crate::venue::Venue;
@@ -195,6 +197,19 @@ impl Host for Client<'_> {
         self.reactor.port.look(account, asker).map_err(overloaded)
     }
 
+    fn has_room(&self) -> bool {
+        self.reactor.connections[self.at].outbox.len() <= PAUSE_BYTES / 2
+    }
+
+    fn ask_history(&mut self, account: AccountId, (from, to): (u64, u64), request: u32) -> bool {
+        let Some(desk) = &self.reactor.shared.history else { return false };
+        // A page must fit where a client's unsent bytes do.
+        let entries_max = (self.reactor.shared.limits.outbox_bytes_max / 2 / ENTRY_BYTES).max(1) as u64;
+        let Origin { session, .. } = self.origin(request);
+        let to = to.min(from.saturating_add(entries_max - 1));
+        desk.ask(Question { reactor: self.reactor.index, session, request, account, from, to })
+    }
+
     fn anonymous_name(&self) -> String {
         anonymous_name(self.reactor.shared.anonymous.fetch_add(1, Ordering::Relaxed))
     }
@@ -202,6 +217,9 @@ impl Host for Client<'_> {
 
 /// What entering an account pushes besides its money: that it is opened, a watch, a guard and a look.
 const OPENING: usize = 4;
+
+/// More than an entry of an account's history takes.
+const ENTRY_BYTES: usize = 1024;
 
 /// Payload bytes of a typical private message: what room is left for its header is guessed from this.
 const EXPECTED_BYTES: usize = 200;

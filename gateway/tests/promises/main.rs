@@ -4,6 +4,7 @@
 mod client;
 mod exchange;
 mod http;
+mod postgres;
 
 mod bad_input;
 mod bad_orders;
@@ -13,6 +14,7 @@ mod dead_man_timer;
 mod echo;
 mod followed;
 mod halt_and_auction;
+mod history_store;
 mod http_queries;
 mod journal_tool;
 mod killed;

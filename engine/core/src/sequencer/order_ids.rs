@@ -259,7 +259,9 @@ impl OrderIds {
         let mut ids = Self { first, forgotten: forgotten as usize, ..Self::default() };
         for _ in 0..count {
             let mut block: Block = from.take()?;
-            if ids.blocks.back().is_some_and(|last| last.records.len() != BLOCK) || block.records.len() > BLOCK {
+            if ids.blocks.back().is_some_and(|last| last.records.len() != BLOCK)
+                || block.records.len() > BLOCK
+            {
                 return Err(unfit("a block of order ids that is not full, or too full").into());
             }
             block.records.reserve_exact(BLOCK - block.records.len());
