@@ -18,7 +18,7 @@ use tokio::sync::{Semaphore, mpsc};
 /// Questions of reactors that may wait to be looked at. A connection has one at a time.
 const QUESTIONS_MAX: usize = 4096;
 
-/// Entries of one answer: at 500 bytes each 128 KB, half of what may be unsent before a connection is not read from.
+/// Entries of one answer, however many were asked for: 128 KB, so that one question does not hold up the others for long.
 pub const PAGE_ENTRIES: u32 = 256;
 
 /// How long the history may lag behind what a session has been told, and then how long the question may take.

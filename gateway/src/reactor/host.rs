@@ -41,6 +41,11 @@ impl Reactor {
         (session_number(at, connection.generation) == session).then_some(at)
     }
 
+    /// Bytes that a connection may have unsent because we told it more than it asked for in this moment.
+    fn unsent_bytes_max(&self) -> usize {
+        PAUSE_BYTES.min(self.shared.limits.outbox_bytes_max)
+    }
+
     pub(super) fn unwatch(&mut self, account: AccountId, at: usize) {
         if let Some(watchers) = self.watchers.get_mut(&account) {
             watchers.retain(|watcher| *watcher != at);
@@ -198,13 +203,13 @@ impl Host for Client<'_> {
     }
 
     fn has_room(&self) -> bool {
-        self.reactor.connections[self.at].outbox.len() <= PAUSE_BYTES / 2
+        self.reactor.connections[self.at].outbox.len() <= self.reactor.unsent_bytes_max() / 2
     }
 
     fn ask_history(&mut self, account: AccountId, (from, to): (u64, u64), request: u32) -> bool {
         let Some(desk) = &self.reactor.shared.history else { return false };
-        // A page must fit where a client's unsent bytes do.
-        let entries_max = (self.reactor.shared.limits.outbox_bytes_max / 2 / ENTRY_BYTES).max(1) as u64;
+        // Together with what there was room beside it must fit where unsent bytes do.
+        let entries_max = (self.reactor.unsent_bytes_max() / 2 / ENTRY_BYTES).max(1) as u64;
         let Origin { session, .. } = self.origin(request);
         let to = to.min(from.saturating_add(entries_max - 1));
         desk.ask(Question { reactor: self.reactor.index, session, request, account, from, to })

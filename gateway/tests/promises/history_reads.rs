@@ -47,52 +47,26 @@ fn trade(exchange: &Exchange) -> Vec<String> {
     let mut alice = Client::connect(&exchange.ws);
     alice.send(r#"{"action":"auth","account":"alice","resume_from":0}"#);
     let mut bob = Client::log_in(&exchange.ws, "bob");
+    let mut hand = Client::log_in(&exchange.ws, "alice");
     for number in 0..5 {
-        alice.send(&crate::client::order(&format!(
+        hand.order(&format!(
             r#""order_id":"a{number}","side":"buy","price":"3000{number}","quantity":"0.5""#
-        )));
+        ));
     }
     bob.order(r#""order_id":"b0","side":"sell","price":"30002","quantity":"1.2""#);
     bob.report("b0", "trade");
-    alice.send(r#"{"action":"cancel_order","symbol":"BTC-USDT","order_id":"a1"}"#);
-    alice.send(r#"{"action":"amend_order","symbol":"BTC-USDT","order_id":"a0","quantity":"0.3"}"#);
-    alice.send(r#"{"action":"subscribe","channel":"user"}"#);
-    let mut heard = Vec::new();
-    loop {
-        let Message::Text(text) = alice.socket.read().expect("the exchange speaks") else { continue };
-        let message: Value = serde_json::from_str(&text).expect("JSON");
-        match message["type"].as_str().expect("a type") {
-            "execution_report" | "balance_update" => heard.push(text.to_string()),
-            "account_snapshot" => {
-                // The orders' own entries may come after it.
-                let known = message["data"]["exec_seq"].as_u64().expect("a number");
-                if heard.len() as u64 != known {
-                    heard.extend(hear(&mut alice, known));
-                }
-                bob.order(r#""order_id":"b1","side":"sell","price":"30000","quantity":"0.1""#);
-                bob.report("b1", "trade");
-                bob.order(r#""order_id":"b2","side":"buy","price":"20000","quantity":"0.1""#);
-                heard.extend(hear_rest(&mut alice));
-                return heard;
-            }
-            _ => {}
-        }
-    }
+    hand.ask(r#"{"action":"cancel_order","symbol":"BTC-USDT","order_id":"a1"}"#);
+    hand.ask(r#"{"action":"amend_order","symbol":"BTC-USDT","order_id":"a0","quantity":"0.3"}"#);
+    bob.order(r#""order_id":"b1","side":"sell","price":"30000","quantity":"0.1""#);
+    bob.report("b1", "trade");
+    // A look at the account comes in line with its entries, and there are none on the way after it.
+    let known = snapshot(&mut hand);
+    hear(&mut alice, known)
 }
 
-/// What the account is told until a look at it finds nothing more.
-fn hear_rest(client: &mut Client) -> Vec<String> {
-    let mut heard = Vec::new();
-    client.send(r#"{"action":"resync","channel":"user"}"#);
-    loop {
-        let Message::Text(text) = client.socket.read().expect("the exchange speaks") else { continue };
-        let message: Value = serde_json::from_str(&text).expect("JSON");
-        match message["type"].as_str().expect("a type") {
-            "execution_report" | "balance_update" => heard.push(text.to_string()),
-            "account_snapshot" => return heard,
-            _ => {}
-        }
-    }
+fn snapshot(client: &mut Client) -> u64 {
+    client.send(r#"{"action":"subscribe","channel":"user"}"#);
+    client.until("account_snapshot")["data"]["exec_seq"].as_u64().expect("a number")
 }
 
 fn check(history: Option<&str>) {
