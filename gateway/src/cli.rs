@@ -100,6 +100,10 @@ pub struct KeyFlags {
     #[arg(long, value_name = "BYTES")]
     #[serde(skip_serializing_if = "Option::is_none")]
     snapshot_bytes: Option<u64>,
+    /// Where what accounts were told can be looked up: sqlite (in the data directory), a postgres:// URL, or off.
+    #[arg(long, value_name = "WHERE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    history: Option<String>,
     /// Cores for sequencers, matchers and reactors, one each in this order, such as 0,1,2.
     #[arg(long, value_name = "CORES", value_delimiter = ',')]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -3,6 +3,7 @@
 //! The sample file in `deploy/config` is the lowest layer, so its values are the defaults by construction.
 
 use crate::cores::Cores;
+use crate::history::place::Wish;
 use crate::reactor::Limits;
 use crate::reactor::blaster::Backend;
 use crate::session::SessionLimits;
@@ -37,6 +38,7 @@ pub struct Config {
     pub data_dir: PathBuf,
     pub durability: DurabilityKey,
     pub snapshot_bytes: u64,
+    pub history: String,
     pub backend: Backend,
     pub demo_flow: bool,
     pub demo_seed: u64,
@@ -56,6 +58,15 @@ pub enum OpenLogin {
     Loopback,
     Yes,
     No,
+}
+
+/// Who may read what belongs to an account over HTTP, where nobody proves who he is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PrivateReads {
+    Anybody,
+    /// Those on this machine; no pages of others in their browsers.
+    Loopback,
+    Nobody,
 }
 
 /// When an answer may be given.
@@ -197,6 +208,11 @@ impl Config {
             ensure!(value <= most, "{key} must be at most {most}");
         }
         Cores::check(&self.cores).context("cores")?;
+        let is_kept = !self.data_dir.as_os_str().is_empty() && self.durability != DurabilityKey::Off;
+        ensure!(
+            is_kept || !matches!(self.history()?, Wish::Postgres(_)),
+            "history: it follows the journal, so a postgres:// URL needs a data_dir and a durability that is not off"
+        );
         self.market().map(|_| ())
     }
 
@@ -243,6 +259,20 @@ impl Config {
             prices.push((instrument.id, price));
         }
         Ok(prices)
+    }
+
+    /// What is to be kept of what accounts were told.
+    pub fn history(&self) -> anyhow::Result<Wish> {
+        self.history.parse().context("history")
+    }
+
+    /// Who may read what belongs to an account over HTTP: as with logging in by name.
+    pub fn private_reads(&self) -> PrivateReads {
+        match self.open_login {
+            OpenLogin::Yes => PrivateReads::Anybody,
+            OpenLogin::Loopback if self.http_listen.ip().is_loopback() => PrivateReads::Loopback,
+            OpenLogin::Loopback | OpenLogin::No => PrivateReads::Nobody,
+        }
     }
 
     /// How many threads of each kind.
@@ -399,6 +429,18 @@ mod tests {
             let error = error(with_symbol(more));
             assert!(error.contains("BTC-USDT") && error.contains(word), "{error}");
         }
+    }
+
+    #[test]
+    fn a_history_is_kept_beside_the_journal_or_on_a_server() {
+        let refused = error(json!({"history": "mysql://here"}));
+        assert!(refused.contains("history") && refused.contains("postgres://"), "{refused}");
+        let no_journal = error(json!({"history": "postgres://ann:secret@here/db"}));
+        assert!(no_journal.contains("data_dir") && !no_journal.contains("secret"), "{no_journal}");
+        let kept = json!({"history": "postgres://ann:secret@here:7/db", "data_dir": "there"});
+        let config = Config::load(None, &kept, &json!({})).unwrap();
+        let place = config.history().unwrap().place(&config.data_dir).unwrap();
+        assert_eq!(place.to_string(), "db of PostgreSQL at here:7");
     }
 
     #[test]

@@ -5,16 +5,20 @@
 //! busy it waits for trading, and is behind for as long. What it costs: the memory of a second engine state, and the time of
 //! an engine thread, at the lowest priority but one.
 //!
+//! On the way it has the history written, if one is kept: a snapshot, with which the journal before it can go, comes after what
+//! the history has of it.
+//!
 //! If what it reads is not what was written, the disk is losing the journal while the exchange still adds to it: nothing more
 //! can be promised, and the process stops as it does after a failed sync.
 
+use crate::history::recorder::Recorder;
+use crate::history::writer::Writer;
 use crate::recovery::give_up;
 use engine_core::bell::{Bell, ThreadBell};
 use engine_core::counters::Counter;
 use engine_core::executor::AtRest;
 use engine_core::executor::follower::{Follower, RecoveryError};
-use engine_core::journal::{JournalError, Snapshot, Watch};
-use engine_core::message::Report;
+use engine_core::journal::{JournalError, Positions, Snapshot, Watch};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -59,8 +63,14 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// Follows the journal of `watch`, which began with `fresh` shards, and writes a snapshot for every `snapshot_bytes` of it.
-    pub fn start(watch: Watch, fresh: AtRest, snapshot_bytes: u64) -> std::io::Result<Keeper> {
+    /// Follows the journal of `watch`, which began with shards as `fresh` makes them, and writes a snapshot for every `snapshot_bytes` of it,
+    /// and its history.
+    pub fn start(
+        watch: Watch,
+        fresh: impl Fn() -> AtRest + Send + 'static,
+        snapshot_bytes: u64,
+        history: Option<Writer>,
+    ) -> std::io::Result<Keeper> {
         let (counters, stopping) = (Arc::<KeeperCounters>::default(), Arc::<AtomicBool>::default());
         let bell = Arc::<ThreadBell>::default();
         watch.ring_when_durable(bell.clone());
@@ -69,6 +79,8 @@ impl Keeper {
             bell: bell.clone(),
             stopping: stopping.clone(),
             counters: counters.clone(),
+            recorder: Recorder::new(history),
+            newest: None,
             snapshot_bytes,
             since_snapshot: 0,
             not_before: None,
@@ -96,6 +108,9 @@ struct Keeping {
     bell: Arc<ThreadBell>,
     stopping: Arc<AtomicBool>,
     counters: Arc<KeeperCounters>,
+    recorder: Recorder,
+    /// Where the newest snapshot is, that an earlier run wrote: a history that is behind has the keeper begin before it.
+    newest: Option<Positions>,
     snapshot_bytes: u64,
     /// Bytes of journal followed since the newest snapshot.
     since_snapshot: u64,
@@ -104,22 +119,29 @@ struct Keeping {
 }
 
 impl Keeping {
-    fn run(mut self, fresh: AtRest) -> Result<(), RecoveryError> {
+    fn run(mut self, fresh: impl Fn() -> AtRest) -> Result<(), RecoveryError> {
         self.bell.attach();
         if let Err(error) = rustix::process::nice(NICE) {
             tracing::warn!(%error, "the keeper has the priority of all others");
         }
-        let mut follower = Follower::begin(&self.watch, fresh, None)?;
+        let snapshots = self.watch.snapshots();
+        self.newest = match snapshots.numbers()?.first() {
+            Some(number) => snapshots.positions(*number).ok(),
+            None => None,
+        };
+        let mut follower = self.recorder.begin(&self.watch, fresh)?;
         while !self.stopping.load(Ordering::Acquire) {
             self.follow(&mut follower, None)?;
-            let Self { bell, stopping, watch, .. } = &self;
+            self.recorder.rest(follower.positions());
+            let Self { bell, stopping, watch, recorder, .. } = &self;
             let news = || *follower.positions() != watch.positions() || stopping.load(Ordering::Acquire);
-            bell.wait(None, news);
+            bell.wait(recorder.retry_in(), news);
             if !stopping.load(Ordering::Acquire) {
                 std::thread::park_timeout(GATHER);
             }
         }
         self.follow(&mut follower, Some(Instant::now() + PATIENCE))?;
+        self.recorder.save(follower.positions());
         if self.since_snapshot > self.snapshot_bytes / WORTH_A_LAST_ONE {
             self.snapshot(&mut follower);
         }
@@ -128,9 +150,15 @@ impl Keeping {
 
     /// Follows to where the journal is durable now, or until it is time to stop.
     fn follow(&mut self, follower: &mut Follower, until: Option<Instant>) -> Result<(), RecoveryError> {
-        while let Some(followed) = follower.follow(&mut |_: &Report| {}, &mut ())? {
+        while let Some(followed) = self.recorder.follow(follower)? {
             self.counters.entries.add(followed.entries.into());
-            self.since_snapshot += followed.bytes;
+            let is_old = self.newest.as_ref().is_some_and(|newest| follower.positions().all_within(newest));
+            self.since_snapshot += if is_old { 0 } else { followed.bytes };
+            while let Some(wait) = self.recorder.keep_up(follower.positions())
+                && !self.stopping.load(Ordering::Acquire)
+            {
+                std::thread::park_timeout(wait);
+            }
             if self.since_snapshot >= self.snapshot_bytes {
                 self.snapshot(follower);
             }
@@ -148,6 +176,9 @@ impl Keeping {
     fn snapshot(&mut self, follower: &mut Follower) {
         if self.not_before.is_some_and(|time| Instant::now() < time) {
             return;
+        }
+        if !self.recorder.save(follower.positions()) {
+            return; // with the snapshot the journal would forget what the history has not
         }
         let begun = Instant::now();
         match follower.snapshot() {

@@ -19,6 +19,7 @@ pub mod control;
 pub mod cores;
 pub mod demo;
 pub mod feed;
+pub mod history;
 pub mod journal;
 pub mod keeper;
 pub mod listen;

@@ -5,7 +5,7 @@ use crate::venue::Venue;
 use crate::wire::code::{ErrorCode, Refusal};
 use crate::wire::encode::private::{self, *};
 use crate::wire::id::RequestId;
-use crate::wire::name::{EndReason, ExecType, Liquidity, OrderStatus, OrderType, Tif};
+use crate::wire::name::{EndReason, EntryKind, ExecType, Liquidity, OrderStatus, OrderType, Tif};
 use engine_core::message::{
     self, AccountView, CloseReason, ExecutionKind, OrderKind, OrderView, Reject, Report, ReportBody, Terms,
 };
@@ -54,15 +54,41 @@ pub fn write(out: &mut Vec<u8>, venue: &Venue, report: &Report, id: Option<&Requ
             amend_reject(out, &change_reject(id, order_id.as_str(), &refusal(*reason)));
         }
         ReportBody::TimerAck { until } => cancel_all_after_ack(out, id, *until),
-        ReportBody::Execution(execution) => write_execution(out, venue, execution, report.at),
+        ReportBody::Execution(execution) => {
+            let format = venue.format(execution.order.symbol);
+            execution_report(out, &format, &of_execution(venue, execution, report.at));
+        }
         ReportBody::Balance(change) => {
-            let balances = change.balances.iter().flatten().map(|balance| of_balance(venue, balance));
-            balance_update(out, change.exec_sequence, balances, report.at);
+            balance_update(out, change.exec_sequence, changed(venue, change), report.at);
         }
         ReportBody::Account(_) | ReportBody::Done | ReportBody::Refused { .. } => {
             unreachable!("the session's to write")
         }
     }
+}
+
+/// Appends the `data` of an entry of an account's history, as it is in the entry's message. Returns nothing, and appends
+/// nothing, if the report is none.
+pub fn write_data(out: &mut Vec<u8>, venue: &Venue, report: &Report) -> Option<EntryKind> {
+    match &report.body {
+        ReportBody::Execution(execution) => {
+            let format = venue.format(execution.order.symbol);
+            execution_data(out, &format, &of_execution(venue, execution, report.at));
+            Some(EntryKind::Execution)
+        }
+        ReportBody::Balance(change) => {
+            balance_data(out, change.exec_sequence, changed(venue, change), report.at);
+            Some(EntryKind::Balance)
+        }
+        _ => None,
+    }
+}
+
+fn changed<'a>(
+    venue: &'a Venue,
+    change: &'a message::BalanceChange,
+) -> impl Iterator<Item = Balance<'a>> + 'a {
+    change.balances.iter().flatten().map(|balance| of_balance(venue, balance))
 }
 
 fn change_reject<'a>(id: Option<&'a RequestId>, order_id: &'a str, refusal: &'a Refusal) -> ChangeReject<'a> {
@@ -134,10 +160,15 @@ fn tif(view: &OrderView, expires: Timestamp) -> Tif {
     }
 }
 
-fn write_execution(out: &mut Vec<u8>, venue: &Venue, execution: &message::Execution, at: Timestamp) {
+/// An execution in the protocol's words.
+pub fn of_execution<'a>(
+    venue: &'a Venue,
+    execution: &'a message::Execution,
+    at: Timestamp,
+) -> ExecutionReport<'a> {
     let order = &execution.order;
     let (exec_type, status, reason) = what_happened(execution);
-    let report = ExecutionReport {
+    ExecutionReport {
         exec_seq: execution.exec_sequence,
         exec_id: execution.exec_sequence,
         order_id: order.order_id.as_str(),
@@ -153,8 +184,7 @@ fn write_execution(out: &mut Vec<u8>, venue: &Venue, execution: &message::Execut
         leaves_quantity: leaves(order),
         reason,
         ts: at,
-    };
-    execution_report(out, &venue.format(order.symbol), &report);
+    }
 }
 
 fn what_happened(execution: &message::Execution) -> (ExecType, OrderStatus, Option<EndReason>) {

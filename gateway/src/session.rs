@@ -5,10 +5,11 @@
 //!
 //! - here: what it is subscribed to, who it is, what it waits for
 //! - `trading`: what it asks of its orders; [`order`]: an order in the engine's numbers
-//! - `rate`: how much it may say
+//! - `resume`: what it missed while it was away; `rate`: how much it may say
 
 pub mod order;
 mod rate;
+mod resume;
 mod trading;
 
 use crate::accounts::{ANONYMOUS, is_anonymous};
@@ -25,6 +26,7 @@ use crate::wire::request::{
 use engine_core::message::{AccountView, Command, Guard, GuardScope, Reject};
 use engine_core::units::*;
 use rate::Bucket;
+use resume::Resume;
 use std::collections::VecDeque;
 
 /// What a session needs from whoever runs it.
@@ -51,6 +53,11 @@ pub trait Host {
     fn new_group(&mut self) -> u32;
     /// Asks for an [`AccountView`] with `request`.
     fn look(&mut self, account: AccountId, request: u32) -> Result<(), Refusal>;
+    /// Whether the client takes what it is told: it can be told more that is not urgent.
+    fn has_room(&self) -> bool;
+    /// Asks the history for entries of the account, the first and the last of them given; [`Session::history`] gets as many of
+    /// the first as fit, with `request`. False if there is no history, or it has too much to do.
+    fn ask_history(&mut self, account: AccountId, entries: (u64, u64), request: u32) -> bool;
     /// A name for the paper account of a connection that has not logged in.
     fn anonymous_name(&self) -> String;
 }
@@ -84,6 +91,10 @@ const PENDING_MAX: usize = 16_384;
 #[derive(Default)]
 pub struct Session {
     account: Option<Login>,
+    /// What it missed is on the way.
+    resume: Option<Resume>,
+    /// A look at the account could not be asked for, and must be.
+    lacks_view: bool,
     /// What is to be done when the connection ends.
     guarding: Option<Guarding>,
     /// The number of this connection's orders and of its guard, once there are any.
@@ -125,7 +136,8 @@ struct Subscription {
 enum Pending {
     /// An order or a cancel: the id to repeat.
     Request(RequestId),
-    Auth(Option<RequestId>),
+    /// A login, and the last entry that the client has, if it wants the later ones.
+    Auth(Option<RequestId>, Option<u64>),
     /// The dead-man timer.
     Timer(Option<RequestId>),
     User,
@@ -195,25 +207,27 @@ impl Session {
     pub fn refused(&mut self, request: u32, reason: Reject, host: &mut impl Host) {
         let (action, id) = match self.take_pending(request) {
             Some(Pending::Timer(id)) => ("cancel_all_after", id),
-            Some(Pending::Auth(id)) => ("auth", id),
+            Some(Pending::Auth(id, _)) => ("auth", id),
             Some(Pending::Nobody) => ("auth", None),
             // An account's money comes in several commands, and the first refusal ended the login.
             Some(Pending::Request(_) | Pending::User) | None => return,
         };
         if action == "auth"
-            && let Some(login) = self.account.take()
+            && let Some(login) = &self.account
         {
             tracing::warn!(account = &*login.name, ?reason, "a new account was not opened or funded");
-            host.logout(login.id, self.guarding.take().map(|guarding| guarding.guard));
+            self.log_out(host);
         }
         let refusal = &crate::reports::refusal(reason);
         let (id, action, channel, retry_after_ms) = (id.as_ref(), Some(action), None, None);
         host.say(|out, _| control::error(out, &ErrorReply { id, action, channel, refusal, retry_after_ms }));
     }
 
-    /// Whether an entry of the account's history is news to this client.
-    pub fn is_news(&self, exec_sequence: u64) -> bool {
-        self.account.as_ref().and_then(|login| login.since).is_some_and(|since| exec_sequence > since)
+    fn log_out(&mut self, host: &mut impl Host) {
+        (self.resume, self.lacks_view) = (None, false);
+        if let Some(login) = self.account.take() {
+            host.logout(login.id, self.guarding.take().map(|guarding| guarding.guard));
+        }
     }
 
     /// The engine's answer to a login or a look.
@@ -229,25 +243,41 @@ impl Session {
             return self.forget(request);
         };
         login.since.get_or_insert(view.exec_sequence);
-        let name = login.name.clone();
         match self.take_pending(request) {
-            Some(Pending::Auth(id)) => host.say(|out, _| {
-                control::auth_ack(
-                    out,
-                    &AuthAck {
-                        id: id.as_ref(),
-                        account: &name,
-                        exec_seq: view.exec_sequence,
-                        open_orders: view.orders.len() as u64,
-                    },
-                )
-            }),
+            Some(Pending::Auth(id, resume_from)) => self.logged_in(id, resume_from, view, host),
             Some(Pending::User) => {
                 let now = host.now();
                 host.say(|out, venue| crate::reports::account_snapshot(out, venue, view, now))
             }
             _ => {}
         }
+    }
+
+    fn logged_in(
+        &mut self,
+        id: Option<RequestId>,
+        resume_from: Option<u64>,
+        view: &AccountView,
+        host: &mut impl Host,
+    ) {
+        let Some(login) = &self.account else { return };
+        let exec_seq = view.exec_sequence;
+        if let Some(after) = resume_from
+            && after > exec_seq
+        {
+            self.log_out(host);
+            let message = format!("resume_from must be at most {exec_seq}, the account's last entry");
+            let refusal = &Refusal::of_field(ErrorCode::BadValue, "resume_from", message);
+            let (id, action, channel, retry_after_ms) = (id.as_ref(), Some("auth"), None, None);
+            let error = ErrorReply { id, action, channel, refusal, retry_after_ms };
+            return host.say(|out, _| control::error(out, &error));
+        }
+        let (account, open_orders) = (&*login.name, view.orders.len() as u64);
+        host.say(|out, _| {
+            control::auth_ack(out, &AuthAck { id: id.as_ref(), account, exec_seq, open_orders })
+        });
+        self.resume = resume_from.map(|after| Resume::new(id, after, exec_seq));
+        self.go_on(host);
     }
 
     fn take_pending(&mut self, request: u32) -> Option<Pending> {
@@ -407,7 +437,6 @@ impl Session {
         limits: &SessionLimits,
         host: &mut impl Host,
     ) -> Result<(), Refusal> {
-        not_yet("resume_from", auth.resume_from.is_some())?;
         let name = match auth.credentials {
             Credentials::Open { account } => account,
             Credentials::Signed { .. } => {
@@ -426,7 +455,7 @@ impl Session {
             let message = format!("account: this connection is logged in to {:?}", login.name);
             return Err(Refusal::of_field(ErrorCode::BadValue, "account", message));
         }
-        let request = self.expect(Pending::Auth(id.copied()))?;
+        let request = self.expect(Pending::Auth(id.copied(), auth.resume_from))?;
         let guard = auth.cancel_on_disconnect.map(|wish| self.guard(wish, host));
         let LoggedIn { account, guards } =
             host.login(name, request, guard).inspect_err(|_| self.forget(request))?;
@@ -479,9 +508,15 @@ impl Session {
                 "too many requests of this connection are unanswered",
             ));
         }
-        self.next_request = self.next_request.wrapping_add(1).max(1); // 0 means that no id is to be repeated
-        self.pending.push_back((self.next_request, pending));
-        Ok(self.next_request)
+        let request = self.number();
+        self.pending.push_back((request, pending));
+        Ok(request)
+    }
+
+    /// 0 means that no id is to be repeated.
+    fn number(&mut self) -> u32 {
+        self.next_request = self.next_request.wrapping_add(1).max(1);
+        self.next_request
     }
 
     fn forget(&mut self, request: u32) {

@@ -19,6 +19,10 @@ use crate::control::operator::{Operator, OperatorBell, operator};
 use crate::control::{self, Control, Info};
 use crate::cores::Cores;
 use crate::feed::{self, FeedCounters};
+use crate::history;
+use crate::history::desk::{Clerk, Mail, desk};
+use crate::history::reader::Reader;
+use crate::history::writer::Writer;
 use crate::keeper::Keeper;
 use crate::listen::{Addresses, Listeners};
 use crate::reactor::{self, ReactorCounters, Shared};
@@ -88,6 +92,10 @@ pub fn run<Stop: Future<Output = ()>>(
     let Exchange { paper_funds, first_account, drivers, .. } = exchange;
     let market = shards.sequencers[0].machine.market().clone();
     let venue = Arc::new(Venue::new(market, paper_funds, config.market_band_bps));
+    let (writer, reader) = match &journal {
+        Some(journal) => open_history(config, journal, &venue)?.unzip(),
+        None => (None, None),
+    };
     let accounts = Arc::new(Accounts::starting_at(first_account));
     accounts.restore(&shards);
     let groups = shards.sequencers.iter().filter_map(|shard| shard.machine.last_group());
@@ -97,7 +105,11 @@ pub fn run<Stop: Future<Output = ()>>(
 
     let Started { engine, ports, registry, feeds } =
         start_engine(config, shards, journal.as_ref(), &venue, &wakers, &cores);
+    let (mail, mailboxes) = wakers.doors.iter().map(|_| mpsc::channel()).unzip();
+    let (desk, clerk) = reader.clone().map(|reader| desk(reader, wakers.doors.clone(), mail)).unzip();
+    let past = Past { writer, reader, clerk };
     let shared = Arc::new(Shared {
+        history: desk,
         venue,
         anonymous: AtomicU32::new(accounts.anonymous()),
         accounts,
@@ -110,12 +122,8 @@ pub fn run<Stop: Future<Output = ()>>(
     });
     let mut running = Running::of(engine, journal, shared);
     // From here on there is one way out, whatever goes wrong: everything that runs is stopped.
-    let served = running.serve(
-        config,
-        Outside { listeners, wakers, bereft, drivers, ports, feeds, cores },
-        ready,
-        stop,
-    );
+    let outside = Outside { listeners, wakers, mailboxes, past, bereft, drivers, ports, feeds, cores };
+    let served = running.serve(config, outside, ready, stop);
     let stopped = running.stop();
     if let (Err(_), Err(also)) = (&served, &stopped) {
         tracing::error!("while stopping: {also:#}");
@@ -206,12 +214,22 @@ fn start_engine(
 struct Outside {
     listeners: Listeners,
     wakers: Wakers,
+    /// By reactor.
+    mailboxes: Vec<mpsc::Receiver<Mail>>,
+    past: Past,
     bereft: Vec<Bereft>,
     drivers: Vec<Driver>,
     /// For the reactors, the drivers, the operator.
     ports: std::vec::IntoIter<Port>,
     feeds: Vec<Arc<FeedCounters>>,
     cores: Arc<Cores>,
+}
+
+/// The history of the journal, if one is kept: who writes it, who reads it, and who answers reactors.
+struct Past {
+    writer: Option<Writer>,
+    reader: Option<Reader>,
+    clerk: Option<Clerk>,
 }
 
 /// All threads there are, and what stops them.
@@ -250,14 +268,17 @@ impl Running {
         ready: impl FnOnce(&Addresses),
         stop: impl FnOnce() -> Stop,
     ) -> anyhow::Result<()> {
-        let Outside { listeners, wakers, bereft, drivers, mut ports, feeds, cores } = outside;
+        let Outside { listeners, wakers, mailboxes, past, bereft, drivers, mut ports, feeds, cores } =
+            outside;
+        let Past { writer, reader, clerk } = past;
         let Listeners { ws, http, addresses } = listeners;
-        self.start_keeper(config)?;
-        self.start_reactors(config, ws, wakers.sleepers, bereft, &mut ports, &cores)?;
+        self.start_keeper(config, writer)?;
+        let seats = ws.into_iter().zip(wakers.sleepers).zip(mailboxes);
+        self.start_reactors(config, seats, bereft, &mut ports, &cores)?;
         self.start_drivers(drivers, wakers.drivers, &mut ports)?;
         let operator_port = ports.next().expect("a port for the operator");
         let (operator, operator_task) = operator(operator_port, wakers.operator);
-        let control = Arc::new(self.control(config, &addresses, operator, feeds));
+        let control = Arc::new(self.control(config, &addresses, operator, feeds, reader));
         // On this thread.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
@@ -272,6 +293,7 @@ impl Running {
             tokio::select! {
                 ended = &mut served => ended.context("HTTP")?,
                 never = operator_task.run() => match never {},
+                never = answer_reactors(clerk) => match never {},
                 () = stop => {}
             }
             control.ready.store(false, Ordering::Relaxed);
@@ -280,11 +302,12 @@ impl Running {
         })
     }
 
-    fn start_keeper(&mut self, config: &Config) -> anyhow::Result<()> {
+    fn start_keeper(&mut self, config: &Config, history: Option<Writer>) -> anyhow::Result<()> {
         let Some(journal) = &self.journal else { return Ok(()) };
-        let fresh = recovery::fresh(engine_shape(config));
-        let keeper =
-            Keeper::start(journal.watch(), fresh, config.snapshot_bytes).context("the keeper's thread")?;
+        let shape = engine_shape(config);
+        let fresh = move || recovery::fresh(shape);
+        let keeper = Keeper::start(journal.watch(), fresh, config.snapshot_bytes, history)
+            .context("the keeper's thread")?;
         self.keeper = Some(keeper);
         Ok(())
     }
@@ -293,8 +316,7 @@ impl Running {
     fn start_reactors(
         &mut self,
         config: &Config,
-        listeners: Vec<TcpListener>,
-        sleepers: Vec<Sleeper>,
+        seats: impl Iterator<Item = ((TcpListener, Sleeper), mpsc::Receiver<Mail>)>,
         bereft: Vec<Bereft>,
         ports: &mut std::vec::IntoIter<Port>,
         cores: &Arc<Cores>,
@@ -302,11 +324,12 @@ impl Running {
         let shape = config.shape();
         let mut bereft = Some(bereft); // for the first
         let (started, starts) = mpsc::channel();
-        for (index, (listener, sleeper)) in listeners.into_iter().zip(sleepers).enumerate() {
+        for (index, ((listener, sleeper), mail)) in seats.enumerate() {
             let parts = reactor::Parts {
                 index,
                 shared: self.shared.clone(),
                 port: ports.next().expect("a port for each reactor"),
+                mail,
                 counters: self.reactor_counters[index].clone(),
                 blaster_backend: config.backend,
                 listener,
@@ -360,6 +383,7 @@ impl Running {
         addresses: &Addresses,
         operator: Operator,
         feeds: Vec<Arc<FeedCounters>>,
+        history: Option<Reader>,
     ) -> Control {
         let Shared { venue, registry, accounts, .. } = &*self.shared;
         Control {
@@ -381,6 +405,8 @@ impl Running {
             accounts: accounts.clone(),
             operator,
             admin: config.admin,
+            history,
+            private: config.private_reads(),
             fees: Mutex::new(venue.market.instruments.iter().map(|instrument| instrument.fees).collect()),
         }
     }
@@ -408,6 +434,28 @@ impl Running {
         }
         let journal = self.journal.map_or(Ok(()), |journal| journal.close().context("the journal's end"));
         drivers.and(reactors).and(journal).map(|()| at_rest)
+    }
+}
+
+/// The history of the journal, if one is wanted.
+fn open_history(
+    config: &Config,
+    journal: &Journal,
+    venue: &Arc<Venue>,
+) -> anyhow::Result<Option<(Writer, Reader)>> {
+    let Some(place) = config.history()?.place(&config.data_dir) else { return Ok(None) };
+    let end = &journal.watch().positions();
+    let (writer, reader) =
+        history::open(&place, history::Source { journal: journal.watch().id(), end, venue: venue.clone() })?;
+    tracing::info!(%place, "what accounts are told is kept");
+    Ok(Some((writer, reader)))
+}
+
+/// Without a history nobody asks.
+async fn answer_reactors(clerk: Option<Clerk>) -> std::convert::Infallible {
+    match clerk {
+        Some(clerk) => clerk.run().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the tests need beyond Rust, from Debian's packages. What is there already is left alone.
 
+use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
@@ -17,7 +18,7 @@ struct Need {
 }
 
 /// Chromium without any font cannot lay out a page, and Debian only recommends one.
-const NEEDS: [Need; 4] = [
+const NEEDS: [Need; 5] = [
     Need {
         what: "chromium",
         is_there: || runs("chromium", &["--version"]),
@@ -29,6 +30,7 @@ const NEEDS: [Need; 4] = [
         packages: &["chromium-driver"],
     },
     Need { what: "python3", is_there: || Path::new("/usr/bin/python3").exists(), packages: &["python3"] },
+    Need { what: "postgresql", is_there: has_postgresql, packages: &["postgresql"] },
     // Debian's own interpreter, because another python3 first in PATH would not see Debian's modules.
     Need {
         what: "python websockets",
@@ -36,6 +38,13 @@ const NEEDS: [Need; 4] = [
         packages: &["python3-websockets"],
     },
 ];
+
+/// Debian keeps a server's programs out of the path.
+fn has_postgresql() -> bool {
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    runs("postgres", &["--version"])
+        || versions.into_iter().any(|version| version.path().join("bin/postgres").exists())
+}
 
 /// Mirrors fail for moments; a second try a little later settles most of it.
 const RETRY_AFTER: Duration = Duration::from_secs(5);

@@ -6,6 +6,7 @@
 //! first, and must have been sent to a name of loopback.
 
 use super::Control;
+use super::local::is_loopback;
 use super::operator::Trouble;
 use super::query::{Refused, bad};
 use super::rest::{fees_row, listed};
@@ -23,7 +24,6 @@ use axum::{Json, Router};
 use engine_core::limits::FEE_TIERS;
 use engine_core::message::{AccountState, Command, Fees, SymbolState};
 use serde_json::{Map, Value, json};
-use std::net::IpAddr;
 use std::sync::Arc;
 
 /// The longest body: a few short keys.
@@ -186,35 +186,4 @@ fn check_origin(headers: &HeaderMap) -> Result<(), Refused> {
         return Err(Refused::of_field(ErrorCode::BadValue, "Content-Type", message));
     }
     Ok(())
-}
-
-/// Whether a host with or without a port is this machine's own.
-fn is_loopback(authority: &str) -> bool {
-    let port = authority.rfind(':').filter(|at| !authority[*at..].contains(']'));
-    let name = &authority[..port.unwrap_or(authority.len())];
-    name.eq_ignore_ascii_case("localhost")
-        || name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_loopback;
-
-    #[test]
-    fn names_of_loopback() {
-        for good in [
-            "127.0.0.1:8080",
-            "127.0.0.1",
-            "127.3.2.1:1",
-            "localhost:8080",
-            "LocalHost",
-            "[::1]:8080",
-            "[::1]",
-        ] {
-            assert!(is_loopback(good), "{good}");
-        }
-        for bad in ["evil.example:8080", "127.0.0.1.evil.example", "10.0.0.1:8080", "", ":8080", "[::2]:1"] {
-            assert!(!is_loopback(bad), "{bad}");
-        }
-    }
 }

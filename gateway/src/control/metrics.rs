@@ -4,6 +4,7 @@
 //! bounded: the thread, the reason, the symbol (the first [`SYMBOLS_MAX`]).
 
 use super::Control;
+use crate::reactor::clock;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
@@ -89,6 +90,7 @@ fn text(control: &Control) -> String {
     if let Some(journal) = &control.journal {
         of_journal(&mut out, journal);
     }
+    history(&mut out, control);
     process(&mut out, control);
     tops(&mut out, control);
     out.text
@@ -119,11 +121,39 @@ fn of_journal(out: &mut Exposition, journal: &Watch) {
         ("ringside_journal_segments_total", "counter", "Segments begun.", counters.segments.get()),
         ("ringside_journal_syncs_total", "counter", "Syncs of data.", counters.syncs.get()),
     ];
+    each(out, rows);
+    out.histogram("ringside_journal_sync_seconds", "How long a sync took.", [&counters.sync_us].into_iter());
+}
+
+/// Nothing where none is kept.
+fn history(out: &mut Exposition, control: &Control) {
+    let Some(reader) = &control.history else { return };
+    let counters = reader.counters();
+    let lag_us = match counters.waiting_since.get() {
+        0 => 0,
+        since => clock().0.saturating_sub(since),
+    };
+    let rows = [
+        ("ringside_history_entries_total", "counter", "Entries of accounts written.", counters.entries.get()),
+        ("ringside_history_commits_total", "counter", "Transactions of the history.", counters.commits.get()),
+        (
+            "ringside_history_failures_total",
+            "counter",
+            "Attempts to write that failed.",
+            counters.failures.get(),
+        ),
+        ("ringside_history_waiting", "gauge", "Entries that wait to be written.", counters.waiting.get()),
+        ("ringside_history_lag_microseconds", "gauge", "Age of the oldest entry that waits.", lag_us),
+    ];
+    each(out, rows);
+}
+
+/// One family each, with one sample.
+fn each<const N: usize>(out: &mut Exposition, rows: [(&str, &str, &str, u64); N]) {
     for (name, kind, help, value) in rows {
         out.family(name, kind, help);
         out.sample(name, &[], value);
     }
-    out.histogram("ringside_journal_sync_seconds", "How long a sync took.", [&counters.sync_us].into_iter());
 }
 
 fn process(out: &mut Exposition, control: &Control) {

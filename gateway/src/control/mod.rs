@@ -4,9 +4,12 @@
 //! their doors, and it has a port to the engine like everyone who sends commands.
 //! - `page`: the page and its files. `metrics`: what Prometheus reads.
 //! - `rest`: `/api/v1`. `query`: what its queries and refusals have in common.
+//! - `history`: what accounts were told. `local`: whom loopback is for.
 //! - [`operator`]: the port, and the clock that ticks in a quiet market. `admin`: what may be asked of it by HTTP.
 
 mod admin;
+mod history;
+mod local;
 mod metrics;
 pub mod operator;
 mod page;
@@ -14,7 +17,9 @@ mod query;
 mod rest;
 
 use crate::accounts::Accounts;
+use crate::config::PrivateReads;
 use crate::feed::FeedCounters;
+use crate::history::reader::Reader;
 use crate::reactor::ReactorCounters;
 use crate::rooms::Registry;
 use crate::venue::Venue;
@@ -53,6 +58,9 @@ pub struct Control {
     pub operator: Operator,
     /// Whether `/api/v1/admin` is there.
     pub admin: bool,
+    /// What accounts were told, if that is kept, and who may read it.
+    pub history: Option<Reader>,
+    pub private: PrivateReads,
     /// By symbol and tier: as listed, and as set since.
     pub fees: Mutex<Vec<[Fees; FEE_TIERS]>>,
 }
@@ -81,7 +89,7 @@ pub fn router(control: Arc<Control>) -> Router {
     let admin = if control.admin { admin::routes() } else { Router::new() };
     Router::new()
         .merge(page::routes())
-        .nest("/api/v1", rest::routes())
+        .nest("/api/v1", rest::routes().merge(history::routes(&control)))
         .nest("/api/v1/admin", admin)
         .route("/health", get(|| async { Json(json!({"status": "ok"})) }))
         .route("/ready", get(ready))

@@ -145,7 +145,8 @@ pub fn listed<'a>(control: &'a Control, symbol: Option<&str>) -> Result<&'a Inst
     found.ok_or_else(|| refused(ErrorCode::UnknownSymbol, "symbol is not listed"))
 }
 
-fn rows(field: &'static str, text: Option<&str>, most: usize) -> Result<usize, Refused> {
+/// How many rows an answer may have.
+pub fn rows(field: &'static str, text: Option<&str>, most: usize) -> Result<usize, Refused> {
     let Some(text) = text else { return Ok(ROWS_DEFAULT) };
     let rows = text.parse().ok().filter(|rows| (1..=most).contains(rows));
     rows.ok_or_else(|| bad(field, format!("{field} must be a whole number from 1 to {most}")))

@@ -15,7 +15,7 @@ use super::fanout::Membership;
 use super::host::Client;
 
 /// A connection whose unsent private bytes are above this is not read from: it must take its answers first.
-const PAUSE_BYTES: usize = 256 << 10;
+pub(super) const PAUSE_BYTES: usize = 256 << 10;
 
 /// Empty buffers a reactor keeps for its outboxes, and how large one may be: what a turn's worth of talkers needs.
 const SPARE_OUTBOXES_MAX: usize = 1024;
@@ -424,7 +424,13 @@ impl Reactor {
             |since: Timestamp, seconds: u32| self.now.0.saturating_sub(since.0) >= seconds as u64 * 1_000_000;
         let mut pings = Vec::new();
         let mut ends = Vec::new();
+        let mut returning = Vec::new();
         for (at, connection) in &self.connections {
+            if let Phase::Native(_, session) = &connection.phase
+                && session.is_coming_back()
+            {
+                returning.push(at);
+            }
             let end = match &connection.phase {
                 Phase::Handshake(_) => due(connection.opened, limits.handshake_timeout_s).then_some(None),
                 Phase::Closing(since) => due(*since, CLOSE_TIMEOUT_S).then_some(None),
@@ -443,6 +449,7 @@ impl Reactor {
             };
             ends.extend(end.map(|close| (at, close)));
         }
+        returning.into_iter().for_each(|at| self.go_on(at)); // who could not ask for a view asks again
         for at in pings {
             self.connections[at].pinged = self.now;
             self.send_frame(at, Opcode::Ping, b"");

@@ -263,7 +263,9 @@ impl Reactor {
 
     /// Sends a connection all it has coming: private messages, then for each room what it has missed.
     pub(super) fn bring_up_to_date(&mut self, at: usize) {
-        if !self.flush_outbox(at) {
+        let is_sent = self.flush_outbox(at);
+        self.go_on(at);
+        if !is_sent {
             return self.fall_behind(at);
         }
         for m in 0..self.connections[at].memberships.len() {

@@ -1,8 +1,10 @@
 //! The reactor as a session sees it.
 
 use super::Reactor;
+use super::connection::PAUSE_BYTES;
 use super::fanout::{Membership, Place};
 use crate::accounts::{Login, anonymous_name};
+use crate::history::desk::Question;
 use crate::rooms::view::View;
 use crate::session::{Host, LoggedIn};
 use crate::venue::Venue;
@@ -37,6 +39,11 @@ impl Reactor {
         let at = (session & ((1 << PLACE_BITS) - 1)) as usize;
         let connection = self.connections.get(at)?;
         (session_number(at, connection.generation) == session).then_some(at)
+    }
+
+    /// Bytes that a connection may have unsent because we told it more than it asked for in this moment.
+    fn unsent_bytes_max(&self) -> usize {
+        PAUSE_BYTES.min(self.shared.limits.outbox_bytes_max)
     }
 
     pub(super) fn unwatch(&mut self, account: AccountId, at: usize) {
@@ -194,6 +201,19 @@ impl Host for Client<'_> {
         self.reactor.port.look(account, asker).map_err(overloaded)
     }
 
+    fn has_room(&self) -> bool {
+        self.reactor.connections[self.at].outbox.len() <= self.reactor.unsent_bytes_max() / 2
+    }
+
+    fn ask_history(&mut self, account: AccountId, (from, to): (u64, u64), request: u32) -> bool {
+        let Some(desk) = &self.reactor.shared.history else { return false };
+        // Together with what there was room beside it must fit where unsent bytes do.
+        let entries_max = (self.reactor.unsent_bytes_max() / 2 / ENTRY_BYTES).max(1) as u64;
+        let Origin { session, .. } = self.origin(request);
+        let to = to.min(from.saturating_add(entries_max - 1));
+        desk.ask(Question { reactor: self.reactor.index, session, request, account, from, to })
+    }
+
     fn anonymous_name(&self) -> String {
         anonymous_name(self.reactor.shared.anonymous.fetch_add(1, Ordering::Relaxed))
     }
@@ -201,6 +221,9 @@ impl Host for Client<'_> {
 
 /// What entering an account pushes besides its money: that it is opened, a watch, a guard and a look.
 const OPENING: usize = 4;
+
+/// More than an entry of an account's history takes.
+const ENTRY_BYTES: usize = 1024;
 
 /// Payload bytes of a typical private message: what room is left for its header is guessed from this.
 const EXPECTED_BYTES: usize = 200;

@@ -19,6 +19,7 @@ mod turn;
 pub use host::CONNECTIONS_MAX;
 
 use crate::accounts::Accounts;
+use crate::history::desk::{Desk, Mail};
 use crate::recovery::Bereft;
 use crate::rooms::wake::Sleeper;
 use crate::rooms::{ReactorDoor, Registry};
@@ -44,8 +45,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, mpsc};
 use std::task::{Poll, Waker};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -58,6 +59,8 @@ pub struct Shared {
     pub limits: Limits,
     /// Connections by peer address.
     pub addresses: DashMap<IpAddr, u32>,
+    /// Where the history is asked, if there is one.
+    pub history: Option<Desk>,
     /// Numbers anonymous accounts.
     pub anonymous: AtomicU32,
     /// Numbers connections that send orders or guard some. Starts above the numbers of orders and guards that an earlier
@@ -119,6 +122,9 @@ struct Reactor {
     index: usize,
     shared: Arc<Shared>,
     port: Port,
+    /// The history's answers, and the one that was looked at to see whether there is any.
+    mail: mpsc::Receiver<Mail>,
+    letter: Option<Mail>,
     counters: Arc<ReactorCounters>,
     connections: Slab<Connection>,
     /// By slab index: how many connections had it before, so that a late answer finds nobody.
@@ -167,6 +173,7 @@ pub struct Parts {
     pub index: usize,
     pub shared: Arc<Shared>,
     pub port: Port,
+    pub mail: mpsc::Receiver<Mail>,
     pub counters: Arc<ReactorCounters>,
     pub blaster_backend: blaster::Backend,
     pub listener: std::net::TcpListener,
@@ -177,13 +184,15 @@ pub struct Parts {
 
 /// Runs a reactor on the calling thread until [`Shared::stopping`]. `started` learns which backends it uses.
 pub fn run(parts: Parts, started: impl FnOnce(String)) -> anyhow::Result<()> {
-    let Parts { index, shared, port, counters, blaster_backend, listener, sleeper, bereft } = parts;
+    let Parts { index, shared, port, mail, counters, blaster_backend, listener, sleeper, bereft } = parts;
     let (blaster, why) = blaster::choose(blaster_backend)?;
     let mut runtime = monoio::RuntimeBuilder::<monoio::FusionDriver>::new().enable_timer().build()?;
     let mut reactor = Reactor {
         index,
         shared,
         port,
+        mail,
+        letter: None,
         counters,
         connections: Slab::new(),
         generations: Vec::new(),
@@ -367,7 +376,9 @@ impl Reactor {
     }
 
     fn has_work(&mut self) -> bool {
+        self.letter = self.letter.take().or_else(|| self.mail.try_recv().ok());
         self.pump_wanted
+            || self.letter.is_some()
             || !self.shared.doors[self.index].dirty.is_empty()
             || self.port.has_reports()
             || self.shared.stopping.load(Ordering::Relaxed)

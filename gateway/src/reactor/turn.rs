@@ -1,6 +1,7 @@
 //! A turn: what has come together since the last one goes out.
 
 use super::Reactor;
+use crate::history::desk::Mail;
 use crate::reports;
 use crate::ws::{self, Opcode};
 use engine_core::message::{Recipient, Report, ReportBody};
@@ -20,6 +21,7 @@ impl Reactor {
         // Inputs first: the engine works while we send.
         self.port.flush();
         let more = self.take_reports();
+        self.take_mail();
         self.flush_touched();
         self.fan_out();
         self.flush_touched();
@@ -41,11 +43,7 @@ impl Reactor {
                     for i in 0.. {
                         let watchers = self.watchers.get(&report.account);
                         let Some(at) = watchers.and_then(|watchers| watchers.get(i)).copied() else { break };
-                        let entry = report.body.exec_sequence();
-                        if self
-                            .session_mut(at)
-                            .is_some_and(|session| entry.is_some_and(|n| session.is_news(n)))
-                        {
+                        if self.session_mut(at).is_some_and(|session| session.hears(report)) {
                             self.write_report(at, report, None);
                         }
                     }
@@ -56,6 +54,24 @@ impl Reactor {
         reports.clear();
         self.reports = reports;
         more
+    }
+
+    /// Hands the history's answers to those who asked.
+    fn take_mail(&mut self) {
+        while let Some(Mail { session, request, page }) =
+            self.letter.take().or_else(|| self.mail.try_recv().ok())
+        {
+            if let Some(at) = self.connection_of(session) {
+                self.with_session(at, |session, client| session.history(request, page, client));
+            }
+        }
+    }
+
+    /// Has a session that is coming back go on, if it is one.
+    pub(super) fn go_on(&mut self, at: usize) {
+        if self.session_mut(at).is_some_and(|session| session.is_coming_back()) {
+            self.with_session(at, |session, client| session.go_on(client));
+        }
     }
 
     fn answer(&mut self, at: usize, request: u32, report: &Report) {

@@ -131,6 +131,13 @@ names! {
         /// Self-trade prevention acted.
         Stp "stp"
     }
+    /// What an entry of an account's history is, by the type of its message.
+    EntryKind {
+        /// Something happened to an order.
+        Execution "execution_report"
+        /// Balances changed.
+        Balance "balance_update"
+    }
     /// Which part an order played in a trade.
     Liquidity {
         /// It was resting.

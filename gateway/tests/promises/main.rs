@@ -4,6 +4,7 @@
 mod client;
 mod exchange;
 mod http;
+mod postgres;
 
 mod bad_input;
 mod bad_orders;
@@ -13,6 +14,8 @@ mod dead_man_timer;
 mod echo;
 mod followed;
 mod halt_and_auction;
+mod history_reads;
+mod history_store;
 mod http_queries;
 mod journal_tool;
 mod killed;
@@ -23,4 +26,5 @@ mod paper_accounts;
 mod repeated;
 mod replay;
 mod restarted_differently;
+mod resume;
 mod slow_reader_does_not_stall_others;

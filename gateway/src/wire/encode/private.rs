@@ -6,7 +6,7 @@ use super::SymbolFormat;
 use super::piece::{Extra, List, Money, OrNull, Piece, Quoted, SignedMoney, Steps, Text, Word, put};
 use crate::wire::code::Refusal;
 use crate::wire::id::RequestId;
-use crate::wire::name::{EndReason, ExecType, Liquidity, OrderStatus, OrderType, Tif};
+use crate::wire::name::{EndReason, EntryKind, ExecType, Liquidity, OrderStatus, OrderType, Tif};
 
 /// An order that is sequenced and journaled.
 #[derive(Clone, Copy, Debug)]
@@ -303,9 +303,16 @@ pub fn cancel_all_after_ack(out: &mut Vec<u8>, id: Option<&RequestId>, until: Op
 
 /// `execution_report`. It always has all its keys; those of a fill are `null` without one.
 pub fn execution_report(out: &mut Vec<u8>, format: &SymbolFormat<'_>, report: &ExecutionReport<'_>) {
+    put!(out, HEAD_OF_EXECUTION);
+    execution_data(out, format, report);
+    put!(out, "}");
+}
+
+/// The `data` of an `execution_report` by itself.
+pub fn execution_data(out: &mut Vec<u8>, format: &SymbolFormat<'_>, report: &ExecutionReport<'_>) {
     let fill = report.fill.as_ref();
     put! { out,
-        r#"{"type":"execution_report","data":{"exec_seq":"#, report.exec_seq,
+        r#"{"exec_seq":"#, report.exec_seq,
         r#","exec_id":"#, Quoted(report.exec_id),
         r#","order_id":"#, Text(report.order_id),
         r#","exchange_order_id":"#, Quoted(report.exchange_order_id),
@@ -326,7 +333,7 @@ pub fn execution_report(out: &mut Vec<u8>, format: &SymbolFormat<'_>, report: &E
         r#","trade_id":"#, OrNull(fill.map(|fill| fill.trade_id)),
         r#","reason":"#, OrNull(report.reason.map(Word)),
         r#","ts":"#, report.ts,
-        "}}",
+        "}",
     }
 }
 
@@ -337,13 +344,40 @@ pub fn balance_update<'a>(
     balances: impl IntoIterator<Item = Balance<'a>>,
     ts: Timestamp,
 ) {
+    put!(out, HEAD_OF_BALANCE);
+    balance_data(out, exec_seq, balances, ts);
+    put!(out, "}");
+}
+
+/// The `data` of a `balance_update` by itself.
+pub fn balance_data<'a>(
+    out: &mut Vec<u8>,
+    exec_seq: u64,
+    balances: impl IntoIterator<Item = Balance<'a>>,
+    ts: Timestamp,
+) {
     put! { out,
-        r#"{"type":"balance_update","data":{"exec_seq":"#, exec_seq,
+        r#"{"exec_seq":"#, exec_seq,
         r#","balances":"#, List(balances),
         r#","ts":"#, ts,
-        "}}",
+        "}",
     }
 }
+
+/// An entry of an account's history whose `data` was encoded before: the same bytes as [`execution_report`] or
+/// [`balance_update`].
+pub fn entry(out: &mut Vec<u8>, kind: EntryKind, data: &str) {
+    let head = match kind {
+        EntryKind::Execution => HEAD_OF_EXECUTION,
+        EntryKind::Balance => HEAD_OF_BALANCE,
+    };
+    put!(out, head);
+    out.extend_from_slice(data.as_bytes());
+    put!(out, "}");
+}
+
+const HEAD_OF_EXECUTION: &str = r#"{"type":"execution_report","data":"#;
+const HEAD_OF_BALANCE: &str = r#"{"type":"balance_update","data":"#;
 
 /// `account_snapshot`: all balances and open orders, as of `exec_seq`.
 pub fn account_snapshot<'a>(

@@ -1,0 +1,71 @@
+//! The history: what every account was told, in a database that people and their tools can read.
+//!
+//! It is a copy. The journal is the truth, and whoever follows the journal notes every report here; nothing in the way of an
+//! order waits for it. How far it is, by shard, is written in the same transaction as the rows, and every row has a name of
+//! its own (account and `exec_seq`). So a batch that is written twice changes nothing, one that was lost is written again,
+//! and an empty store becomes the same one from the journal's beginning.
+//!
+//! - [`place`]: where it is: SQLite in the data directory, or PostgreSQL. [`schema`]: its tables.
+//! - [`batch`]: reports as rows. [`writer`]: rows into tables; `sqlite` and `postgres`: how each likes them.
+//! - [`reader`]: what REST and returning clients ask. [`desk`]: how reactors ask, who must not wait.
+//! - [`recorder`]: what the keeper, who follows the journal, has to do for it.
+//!
+//! `data` of an entry is the very text that is in the message of a WebSocket client, so both say the same bytes.
+//!
+//! It does not keep market data, and it does not know what an account has now: ask the engine.
+
+pub mod batch;
+pub mod desk;
+pub mod place;
+mod postgres;
+pub mod reader;
+pub mod recorder;
+pub mod schema;
+mod sqlite;
+pub mod writer;
+
+use crate::venue::Venue;
+use engine_core::counters::Counter;
+use engine_core::journal::Positions;
+use place::Place;
+use reader::Reader;
+use std::sync::Arc;
+use writer::Writer;
+
+/// Counted by the writer's thread.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub struct HistoryCounters {
+    /// Entries of accounts written.
+    pub entries: Counter,
+    /// Transactions.
+    pub commits: Counter,
+    /// Attempts that failed; each was or will be made again.
+    pub failures: Counter,
+    /// Entries noted and not written yet.
+    pub waiting: Counter,
+    /// The engine's time of the oldest of them, in microseconds; 0 if there is none.
+    pub waiting_since: Counter,
+}
+
+/// A journal as the history needs to know it.
+pub struct Source<'a> {
+    /// Its id.
+    pub journal: u128,
+    /// Of all shards, what it holds when the history is opened.
+    pub end: &'a Positions,
+    /// What its reports are about.
+    pub venue: Arc<Venue>,
+}
+
+/// Opens the history of a journal, or makes it. One that is ahead of the journal begins anew: the journal lost its last
+/// moments in a power failure, and what happened since has the same numbers.
+///
+/// # Errors
+/// If the store cannot be reached, is another journal's, or was made by a newer version; the text says what can be done.
+pub fn open(place: &Place, source: Source<'_>) -> anyhow::Result<(Writer, Reader)> {
+    let counters = Arc::new(HistoryCounters::default());
+    let (committed, commits) = tokio::sync::watch::channel(0);
+    let writer = Writer::open(place, source, counters.clone(), committed)?;
+    Ok((writer, Reader::new(place, commits, counters)))
+}

@@ -1,0 +1,402 @@
+//! The history is what accounts were told, once each, whatever happens to the one who writes it.
+//!
+//! Accounts trade with each other by chance in an engine, and what it reports is written in batches: in SQLite always, and in
+//! PostgreSQL where there is one. A batch is written twice, the writer ends between batches or its store does, and a store is
+//! made from nothing; in the end all of them have the same rows, which are those of the reports themselves.
+
+use crate::exchange::fresh_directory;
+use crate::postgres;
+use engine_core::journal::{Positions, Shards};
+use engine_core::message::{Command, Input, Origin, Report, Submit};
+use engine_core::pipeline::{self, Shape};
+use engine_core::units::*;
+use gateway::config::Config;
+use gateway::history::place::{Place, Wish};
+use gateway::history::reader::{Orders, Reader};
+use gateway::history::writer::{Saved, Writer};
+use gateway::history::{self, Source};
+use gateway::reports;
+use gateway::venue::Venue;
+use gateway::wire::encode::private;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde_json::{Value, json};
+use sqlx::{Connection, PgConnection, SqliteConnection};
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+const JOURNAL: u128 = 0x5eed;
+const SHARDS: Shards = Shards { sequencers: 2, matchers: 1 };
+const ACCOUNTS: u32 = 5;
+
+/// What happened in an engine: after each input, what it reported and how far its logs were.
+struct Story {
+    venue: Arc<Venue>,
+    chapters: Vec<(Vec<Report>, Positions)>,
+}
+
+fn story(seed: u64) -> Story {
+    println!("seed {seed}");
+    let market = Config::load(None, &json!({}), &json!({}))
+        .and_then(|config| config.market())
+        .expect("the sample works");
+    let market = Arc::new(market);
+    let venue = Arc::new(Venue::new(market.clone(), Vec::new(), 500));
+    let shape = Shape { sequencers: SHARDS.sequencers, matchers: SHARDS.matchers, log_entries_max: 1 << 20 };
+    let mut engine = pipeline::run_inline(pipeline::build(shape, &market));
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let mut chapters = Vec::new();
+    for (command, at) in commands(&mut random).into_iter().zip(1..) {
+        let mut reports = Vec::new();
+        let input = Input { origin: Origin::default(), at: Timestamp(at * 1000), ticket: 0, command };
+        engine.apply(&input, &mut |report: &Report| reports.push(report.clone()), &mut ());
+        let at_rest = engine.at_rest();
+        let positions = Positions {
+            sequencers: at_rest.sequencers.iter().map(|shard| shard.log.durable()).collect(),
+            matchers: at_rest.matchers.iter().map(|shard| shard.log.durable()).collect(),
+        };
+        chapters.push((reports, positions));
+    }
+    Story { venue, chapters }
+}
+
+fn commands(random: &mut ChaCha8Rng) -> Vec<Command> {
+    let mut commands = Vec::new();
+    for account in (0..ACCOUNTS).map(AccountId) {
+        commands.push(Command::Open { account, name: AccountName::new(&format!("account-{}", account.0)) });
+        for asset in [0, 1, 2].map(AssetId) {
+            commands.push(Command::Deposit { account, asset, amount: Amount(1 << 80) });
+        }
+    }
+    for number in 0..600 {
+        let account = AccountId(random.random_range(0..ACCOUNTS));
+        let symbol = SymbolId(random.random_range(0..2));
+        let id = |number: u32| ClientOrderId::new(&format!("o{number}")).expect("a good name");
+        commands.push(if random.random_bool(0.2) {
+            Command::Cancel { account, symbol, order_id: id(random.random_range(0..=number)) }
+        } else {
+            let side = if random.random() { Side::Buy } else { Side::Sell };
+            let price = Price(3_000_000 + random.random_range(0..20));
+            let quantity = Quantity(random.random_range(1..50) * 1000);
+            Command::Submit(Submit::limit(account, symbol, id(number), side, price, quantity))
+        });
+    }
+    commands
+}
+
+impl Story {
+    fn end(&self) -> &Positions {
+        &self.chapters.last().expect("something happened").1
+    }
+
+    fn open(&self, place: &Place) -> anyhow::Result<(Writer, Reader)> {
+        history::open(place, Source { journal: JOURNAL, end: self.end(), venue: self.venue.clone() })
+    }
+
+    fn note(&self, writer: &mut Writer, chapters: std::ops::Range<usize>) -> &Positions {
+        for (reports, _) in &self.chapters[chapters.clone()] {
+            for report in reports {
+                writer.note(report);
+                if writer.lacks_name(report.account) {
+                    let name = AccountName::new(&format!("account-{}", report.account.0));
+                    writer.note_name(report.account, name.expect("a good name"));
+                }
+            }
+        }
+        &self.chapters[chapters.end - 1].1
+    }
+
+    /// Writes all of it in batches of a few chapters.
+    fn write(&self, writer: &mut Writer, batch: usize) {
+        for begin in (0..self.chapters.len()).step_by(batch) {
+            let end = (begin + batch).min(self.chapters.len());
+            let positions = self.note(writer, begin..end);
+            writer.commit(positions).expect("the store is there");
+        }
+    }
+
+    /// What clients were told, in the order of the table.
+    fn told(&self) -> Vec<String> {
+        let all = self.chapters.iter().flat_map(|(reports, _)| reports);
+        let mut told: Vec<_> = all
+            .filter_map(|report| {
+                let mut message = Vec::new();
+                let exec_seq = report.body.exec_sequence()?;
+                reports::write(&mut message, &self.venue, report, None, Timestamp(0));
+                Some(((report.account.0, exec_seq), String::from_utf8(message).expect("it is text")))
+            })
+            .collect();
+        told.sort();
+        told.into_iter().map(|(_, message)| message).collect()
+    }
+}
+
+/// Every row of every table as text.
+const DUMPS: [&str; 5] = [
+    "SELECT account || ' ' || exec_seq || ' ' || type || ' ' || COALESCE(symbol, '-') || ' ' || COALESCE(order_id, '-') || ' '
+        || COALESCE(CAST(exchange_order_id AS TEXT), '-') || ' ' || COALESCE(CAST(trade_id AS TEXT), '-') || ' ' || ts || ' '
+        || data FROM events ORDER BY account, exec_seq",
+    "SELECT account || ' ' || symbol || ' ' || exchange_order_id || ' ' || order_id || ' ' || side || ' ' || status || ' '
+        || CASE WHEN is_open THEN 'open' ELSE 'closed' END || ' ' || COALESCE(price, '-') || ' ' || quantity || ' '
+        || cum_quantity || ' ' || cum_quote || ' ' || leaves_quantity || ' ' || created_seq || ' ' || created_ts || ' '
+        || exec_seq || ' ' || ts FROM orders ORDER BY account, symbol, exchange_order_id",
+    "SELECT account || ' ' || name FROM accounts ORDER BY account",
+    "SELECT shard || ' ' || position FROM positions ORDER BY shard",
+    "SELECT key || ' ' || value FROM meta ORDER BY key",
+];
+
+fn wait<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(work)
+}
+
+fn rows(place: &Place) -> Vec<Vec<String>> {
+    wait(async {
+        let mut tables = Vec::new();
+        for dump in DUMPS {
+            tables.push(match place {
+                Place::Sqlite(file) => {
+                    let mut connection =
+                        SqliteConnection::connect(file.to_str().expect("our own path")).await?;
+                    sqlx::query_scalar(dump).fetch_all(&mut connection).await?
+                }
+                Place::Postgres(options) => {
+                    let mut connection = PgConnection::connect_with(options).await?;
+                    sqlx::query_scalar(dump).fetch_all(&mut connection).await?
+                }
+            });
+        }
+        Ok::<_, sqlx::Error>(tables)
+    })
+    .expect("the tables can be read")
+}
+
+fn change(place: &Place, statement: &'static str) {
+    let Place::Sqlite(file) = place else { panic!("tests change files") };
+    let changed = wait(async {
+        let mut connection = SqliteConnection::connect(file.to_str().expect("our own path")).await?;
+        sqlx::query(statement).execute(&mut connection).await
+    });
+    changed.expect("the statement is right");
+}
+
+/// A place for each call, in a directory that ends with it.
+struct Places {
+    directory: PathBuf,
+    server: Option<postgres::Server>,
+    made: usize,
+}
+
+impl Places {
+    fn files() -> Self {
+        Self::new(None)
+    }
+
+    fn new(server: Option<postgres::Server>) -> Self {
+        Self { directory: fresh_directory("history"), server, made: 0 }
+    }
+
+    fn next(&mut self) -> Place {
+        self.made += 1;
+        match &self.server {
+            None => Place::Sqlite(self.directory.join(format!("{}.sqlite", self.made))),
+            Some(server) => {
+                let wish: Wish = server.database().parse().expect("a good URL");
+                wish.place(&self.directory).expect("there is one")
+            }
+        }
+    }
+}
+
+impl Drop for Places {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.directory);
+    }
+}
+
+/// In SQLite, and in PostgreSQL if there is one.
+fn everywhere(test: impl Fn(&mut Places)) {
+    test(&mut Places::files());
+    if let Some(server) = postgres::start() {
+        test(&mut Places::new(Some(server)));
+    }
+}
+
+#[test]
+fn it_is_what_accounts_were_told() {
+    let story = story(1);
+    everywhere(|places| {
+        let place = places.next();
+        let (mut writer, reader) = story.open(&place).expect("a new store");
+        assert_eq!(writer.positions(), None);
+        story.write(&mut writer, 7);
+        assert_eq!(writer.positions(), Some(story.end()));
+        let entries = wait(async {
+            let mut all = Vec::new();
+            for account in (0..ACCOUNTS).map(AccountId) {
+                let last = reader.last(account).await?;
+                let entries = reader.entries(account, (1, u64::MAX), u32::MAX).await?;
+                assert!(entries.iter().map(|entry| entry.exec_seq).eq(1..=last), "no hole");
+                all.extend(entries);
+            }
+            Ok::<_, sqlx::Error>(all)
+        });
+        let messages = entries.expect("it can be read").into_iter().map(|entry| {
+            let mut message = Vec::new();
+            private::entry(&mut message, entry.kind, &entry.data);
+            String::from_utf8(message).expect("it is text")
+        });
+        assert!(messages.eq(story.told()), "the history and what was told differ");
+    });
+}
+
+#[test]
+fn orders_are_as_their_last_entries_left_them() {
+    let story = story(2);
+    let mut places = Places::files();
+    let (mut writer, reader) = story.open(&places.next()).expect("a new store");
+    story.write(&mut writer, 50);
+    // By the messages: the last about each order.
+    let mut last = std::collections::BTreeMap::new();
+    for message in story.told() {
+        let message: Value = serde_json::from_str(&message).expect("JSON");
+        let data = &message["data"];
+        if message["type"] == "execution_report" {
+            let key = ["symbol", "exchange_order_id"].map(|key| data[key].as_str().expect("text").to_owned());
+            last.insert(key, data.clone());
+        }
+    }
+    let is_open =
+        |data: &Value| ["new", "partially_filled"].contains(&data["status"].as_str().expect("a word"));
+    let mut found = 0;
+    for account in (0..ACCOUNTS).map(AccountId) {
+        for only_open in [false, true] {
+            let (mut before, mut page) = (u64::MAX, Vec::new());
+            loop {
+                let which = Orders { only_open, before, count_max: 7 };
+                let orders = wait(reader.orders(account, which)).expect("it can be read");
+                let Some(oldest) = orders.last() else { break };
+                assert!(orders.iter().all(|order| order.created_seq < before), "pages do not overlap");
+                before = oldest.created_seq;
+                page.extend(orders);
+            }
+            for order in page {
+                let data: Value = serde_json::from_str(&order.data).expect("JSON");
+                let key =
+                    ["symbol", "exchange_order_id"].map(|key| data[key].as_str().expect("text").to_owned());
+                assert_eq!((&data, order.is_open), (&last[&key], is_open(&data)), "{key:?}");
+                assert!(order.is_open || !only_open);
+                found += usize::from(!only_open) + usize::from(order.is_open);
+            }
+        }
+    }
+    let open = last.values().filter(|data| is_open(data)).count();
+    assert!(open > 0 && found == last.len() + 2 * open, "{found} of {} and {open}", last.len());
+}
+
+#[test]
+fn a_batch_that_is_written_twice_changes_nothing() {
+    let story = story(3);
+    everywhere(|places| {
+        let place = places.next();
+        story.write(&mut story.open(&place).expect("a new store").0, 10);
+        let first = rows(&place);
+        // Somebody who begins at the beginning again, in other batches.
+        let (mut writer, _) = story.open(&place).expect("the store from before");
+        story.write(&mut writer, 33);
+        assert!(first == rows(&place), "rows changed");
+        // And one who has forgotten how far it was, as after a crash within a commit.
+        if let Place::Sqlite(_) = place {
+            change(&place, "UPDATE positions SET position = 0");
+            let (mut writer, _) = story.open(&place).expect("the store from before");
+            story.write(&mut writer, 21);
+            assert!(first == rows(&place), "rows changed");
+        }
+    });
+}
+
+#[test]
+fn a_writer_that_ends_anywhere_is_followed_by_one_that_goes_on() {
+    let story = story(4);
+    let seed = 4;
+    everywhere(|places| {
+        let whole = places.next();
+        story.write(&mut story.open(&whole).expect("a new store").0, 1000);
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let place = places.next();
+        loop {
+            let (mut writer, _) = story.open(&place).expect("the store");
+            let is_written =
+                |positions: &Positions| writer.positions().is_some_and(|at| positions.all_within(at));
+            let begin = story.chapters.iter().take_while(|(_, positions)| is_written(positions)).count();
+            if begin == story.chapters.len() {
+                break;
+            }
+            // Some batches, and then one that is noted and never committed.
+            let mut at = begin;
+            for _ in 0..random.random_range(0..3) {
+                let end = (at + random.random_range(1..40)).min(story.chapters.len());
+                if end > at {
+                    let positions = story.note(&mut writer, at..end);
+                    writer.commit(positions).expect("the store is there");
+                }
+                at = end;
+            }
+            if at < story.chapters.len() {
+                story.note(&mut writer, at..at + 1);
+            }
+        }
+        assert!(rows(&whole) == rows(&place), "the rows are not those of one who wrote all at once");
+    });
+}
+
+#[test]
+fn a_store_that_is_away_for_a_while_misses_nothing() {
+    let Some(mut server) = postgres::start() else { return };
+    let story = story(5);
+    let mut files = Places::files();
+    let file = files.next();
+    story.write(&mut story.open(&file).expect("a new store").0, 100);
+    let place = server.database().parse::<Wish>().expect("a URL").place(&PathBuf::new()).expect("a place");
+    let (mut writer, reader) = story.open(&place).expect("a new store");
+    let third = story.chapters.len() / 3;
+    let positions = story.note(&mut writer, 0..third);
+    assert_eq!(writer.save(positions), Saved::All);
+    server.kill();
+    let positions = story.note(&mut writer, third..2 * third);
+    assert!(matches!(writer.save(positions), Saved::NotYet(_)));
+    assert_eq!(reader.counters().failures.get(), 1);
+    // It is asked again when it is time, and not before.
+    assert!(matches!(writer.save(positions), Saved::NotYet(_)));
+    assert_eq!(reader.counters().failures.get(), 1);
+    server.restart();
+    let positions = story.note(&mut writer, 2 * third..story.chapters.len());
+    while let Saved::NotYet(wait) = writer.save(positions) {
+        std::thread::park_timeout(wait);
+    }
+    assert!(rows(&file) == rows(&place), "the two databases differ");
+}
+
+#[test]
+fn what_does_not_belong_together_is_refused() {
+    let story = story(6);
+    let mut places = Places::files();
+    let place = places.next();
+    story.write(&mut story.open(&place).expect("a new store").0, 100);
+    let error = |source| format!("{:#}", history::open(&place, source).err().expect("it is refused"));
+    let (end, venue) = (story.end(), &story.venue);
+    let other = error(Source { journal: 7, end, venue: venue.clone() });
+    assert!(other.contains("another place") && other.contains("00000000000000000000000000005eed"), "{other}");
+    change(&place, "UPDATE meta SET value = '2' WHERE key = 'schema'");
+    let newer = error(Source { journal: JOURNAL, end, venue: venue.clone() });
+    assert!(newer.contains("schema is version 2") && newer.contains("version 1"), "{newer}");
+    change(&place, "UPDATE meta SET value = '1' WHERE key = 'schema'");
+    // Ahead of its journal, which lost its end: it begins anew.
+    let early = &story.chapters[story.chapters.len() / 2].1;
+    let source = Source { journal: JOURNAL, end: early, venue: venue.clone() };
+    let (mut writer, reader) = history::open(&place, source).expect("it is made anew");
+    assert_eq!((writer.positions(), wait(reader.last(AccountId(0))).expect("it can be read")), (None, 0));
+    let positions = story.note(&mut writer, 0..story.chapters.len() / 2 + 1);
+    writer.commit(positions).expect("the store is there");
+    assert!(wait(reader.last(AccountId(0))).expect("it can be read") > 0);
+}
