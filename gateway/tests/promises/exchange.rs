@@ -9,6 +9,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
+use crate::http;
 use serde_json::Value;
 
 /// A cold start on a busy machine takes about a second; beyond this it hangs.
@@ -82,6 +83,11 @@ impl Exchange {
     /// Waits until it has.
     pub fn wait(&mut self) -> std::process::ExitStatus {
         self.process.wait().expect("it is our child")
+    }
+
+    /// What Prometheus would read.
+    pub fn metrics(&self) -> String {
+        http::get_text(&self.http, "/metrics").1
     }
 
     /// Memory of the process in RAM.

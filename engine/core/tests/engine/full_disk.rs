@@ -19,6 +19,8 @@ use std::time::Duration;
 
 const SHAPE: Shape = Shape { sequencers: 2, matchers: 1, log_entries_max: 0 };
 const ACCOUNTS: u32 = 4;
+/// Orders that are cancelled while the disk is full.
+const CANCELS: usize = 100;
 /// Small, so that a disk is soon full, and large enough for the answers to what is on its way then.
 const SEGMENT_BYTES: u64 = 1 << 18;
 
@@ -34,11 +36,10 @@ fn what_is_new_is_refused_and_cancels_are_taken_until_there_is_space() {
     let together = [Command::Open { account: AccountId(9), name: None }, deposit(AccountId(9))].map(input);
     assert_eq!(exchange.port.submit_together(AccountId(9), &together), Err(Overloaded::DiskFull));
     let live: Vec<u32> = exchange.heard.live().into_iter().collect();
-    assert!(live.len() > 100, "orders rest");
-    for number in &live[..100] {
+    for number in &live[..CANCELS] {
         exchange.submit(cancel(*number));
     }
-    exchange.hear_until(|heard| live[..100].iter().all(|number| heard.cancelled.contains(number)));
+    exchange.hear_until(|heard| live[..CANCELS].iter().all(|number| heard.cancelled.contains(number)));
     for command in [Command::Tick, Command::Open { account: AccountId(0), name: None }] {
         exchange.submit(command);
     }
@@ -147,8 +148,12 @@ impl Exchange {
         exchange
     }
 
-    /// Places orders on a disk that takes no further segment, until one is refused for that.
+    /// Places some orders, and then more on a disk that takes no further segment, until one is refused for that.
     fn trade_until_full(&mut self) {
+        for _ in 0..2 * CANCELS {
+            self.submit_order();
+        }
+        self.hear_until_acked(0);
         self.disk.set_capacity(self.disk.used());
         loop {
             match self.try_submit(Command::Submit(sell(self.next))) {
@@ -157,11 +162,15 @@ impl Exchange {
                 Err(Overloaded::Busy) => std::thread::yield_now(),
             }
             // Few are on their way at a time: the reserve is for cancels.
-            let next = self.next as usize;
-            self.hear_until(|heard| next < heard.acked.len() + 64);
+            self.hear_until_acked(64);
         }
+        self.hear_until_acked(0);
+    }
+
+    /// Until no more than that many orders wait for an answer.
+    fn hear_until_acked(&mut self, waiting: usize) {
         let next = self.next as usize;
-        self.hear_until(|heard| heard.acked.len() == next);
+        self.hear_until(|heard| next <= heard.acked.len() + waiting);
     }
 
     fn try_submit(&mut self, command: Command) -> Result<(), Overloaded> {
