@@ -111,6 +111,12 @@ fn of_journal(out: &mut Exposition, journal: &Watch) {
             condition,
         ),
         (
+            "ringside_journal_waits_for_space",
+            "gauge",
+            "1 while the reserve of a full disk is used up: cancels are not answered either.",
+            u64::from(journal.waits_for_space()),
+        ),
+        (
             "ringside_journal_waiting_bytes",
             "gauge",
             "Bytes logged that the writer has not begun to write.",

@@ -156,6 +156,11 @@ impl Watch {
         self.shared.condition()
     }
 
+    /// Whether the reserve of a full disk is used up: nothing becomes durable until there is space.
+    pub fn waits_for_space(&self) -> bool {
+        self.shared.waits_for_space()
+    }
+
     /// Bytes that are appended and that the writer has not begun to write.
     pub fn staged_bytes(&self) -> usize {
         self.shared.staged_bytes()

@@ -48,7 +48,7 @@ pub struct JournalCounters {
 #[repr(align(128))]
 struct Durable(AtomicU64);
 
-/// Flags: `FAILED`, `NO_SPARE`, `NO_SPACE`, `ENDED`. Also on cache lines of its own: ports look at it for every input, and it
+/// Flags: `FAILED`, `NO_SPARE`, `NO_SPACE`, `ENDED`, `STUCK`. Also on cache lines of its own: ports look at it for every input, and it
 /// hardly ever changes.
 #[derive(Default)]
 #[repr(align(128))]
@@ -130,6 +130,8 @@ pub(super) const NO_SPARE: u8 = 2;
 pub(super) const NO_SPACE: u8 = 4;
 /// There was no space, and nobody waits for it any more.
 const ENDED: u8 = 8;
+/// The writer cannot go on at the moment. By itself that is no reason to be full: the next segment may be on its way.
+pub(super) const STUCK: u8 = 16;
 
 impl Shared {
     pub fn new(
@@ -307,7 +309,7 @@ impl Shared {
     }
 
     pub fn condition(&self) -> Condition {
-        match self.flags.0.load(Ordering::Acquire) {
+        match self.flags.0.load(Ordering::Acquire) & !STUCK {
             0 => Condition::Good,
             flags if flags & FAILED != 0 => Condition::Failed,
             _ => Condition::Full,
@@ -318,17 +320,26 @@ impl Shared {
         self.condition() == Condition::Failed
     }
 
+    /// Whether nothing becomes durable until there is space.
+    pub fn waits_for_space(&self) -> bool {
+        let flags = self.flags.0.load(Ordering::Acquire);
+        flags & STUCK != 0 && flags & (NO_SPARE | NO_SPACE) != 0
+    }
+
     /// Whether nothing becomes durable any more.
     pub fn has_ended(&self) -> bool {
         self.flags.0.load(Ordering::Acquire) & (FAILED | ENDED) != 0
     }
 
-    /// Raises or lowers one reason to be full.
-    pub fn set_full(&self, reason: u8, full: bool) {
-        if full {
-            self.flags.0.fetch_or(reason, Ordering::AcqRel);
+    /// Raises or lowers a flag. One that is as it should be is left alone, with its cache line.
+    pub fn set(&self, flag: u8, raised: bool) {
+        if (self.flags.0.load(Ordering::Relaxed) & flag != 0) == raised {
+            return; // each flag has one thread that sets it
+        }
+        if raised {
+            self.flags.0.fetch_or(flag, Ordering::AcqRel);
         } else {
-            self.flags.0.fetch_and(!reason, Ordering::AcqRel);
+            self.flags.0.fetch_and(!flag, Ordering::AcqRel);
         }
     }
 

@@ -103,12 +103,12 @@ impl Preparer {
         match segment::prepare(&*self.storage, number, self.segment_bytes) {
             Ok(file) => {
                 self.spares.state().ready = Some(Spare { number, file });
-                self.shared.set_full(NO_SPARE, false);
+                self.shared.set(NO_SPARE, false);
                 self.spares.changed.notify_all();
                 Ok(true)
             }
             Err(JournalError::Io { source, .. }) if is_full(&source) => {
-                self.shared.set_full(NO_SPARE, true);
+                self.shared.set(NO_SPARE, true);
                 Ok(false)
             }
             Err(error) => Err(error),

@@ -7,7 +7,7 @@ use super::error::JournalError;
 use super::positions::Positions;
 use super::record::{self, Chain, Header, Kind, Salt};
 use super::segment::{self, SegmentHeader};
-use super::shared::{Begun, End, NO_SPACE, Shared};
+use super::shared::{Begun, End, NO_SPACE, STUCK, Shared};
 use super::spares::{Spare, Spares};
 use super::storage::{StorageFile, is_full};
 use std::sync::Arc;
@@ -71,7 +71,8 @@ impl Writer {
         if let Err(Stuck::Failed(_)) = written {
             return written;
         }
-        self.shared.set_full(NO_SPACE, matches!(written, Err(Stuck::NoSpace)));
+        self.shared.set(NO_SPACE, matches!(written, Err(Stuck::NoSpace)));
+        self.shared.set(STUCK, written.is_err());
         // What has found space need not wait for the rest.
         if self.durability == Durability::Fsync {
             self.sync().map_err(Stuck::Failed)?;

@@ -65,12 +65,10 @@ fn who_stops_while_it_is_full_ends_and_loses_nothing_that_was_acknowledged() {
         exchange.trade_until_full();
         // Cancels use the reserve up, until nobody is answered any more and the engine has enough.
         let live: Vec<u32> = exchange.heard.live().into_iter().collect();
-        let (mut standing_still, mut written) = (0, None);
+        let watch = exchange.journal.watch();
         for number in live.iter().cycle() {
             let is_busy = exchange.try_submit(cancel(*number)) == Err(Overloaded::Busy);
-            let before = written.replace(exchange.journal.watch().positions());
-            standing_still = if is_busy && before == written { standing_still + 1 } else { 0 };
-            if standing_still == 10_000 {
+            if is_busy && watch.waits_for_space() {
                 break;
             }
         }
