@@ -32,6 +32,8 @@ fn main() {
     );
     let file = std::env::temp_dir().join(format!("ringside-bench-{}.sqlite", std::process::id()));
     measure("SQLite", &Place::Sqlite(file.clone()), &venue, &reports);
+    let bytes = std::fs::metadata(&file).map_or(0, |file| file.len());
+    println!("{} bytes an entry, orders and indexes included", bytes / entries as u64);
     for suffix in ["", "-wal", "-shm"] {
         let _ = std::fs::remove_file(format!("{}{suffix}", file.display()));
     }

@@ -148,3 +148,37 @@ impl Session {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use engine_core::message::{BalanceChange, Recipient, ReportBody};
+    use engine_core::units::Timestamp;
+
+    fn entry(exec_sequence: u64) -> Report {
+        let body = ReportBody::Balance(BalanceChange { exec_sequence, balances: [None; 2] });
+        Report { account: AccountId(1), to: Recipient::Watchers, at: Timestamp(0), body }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_read_from_the_history() {
+        let held_max = HELD_MAX as u64;
+        let mut resume = Resume::new(None, 3, 10);
+        assert_eq!(resume.last_to_read(), 10);
+        for live in 11..=10 + held_max {
+            resume.hold(live, &entry(live));
+        }
+        assert_eq!(resume.last_to_read(), 10, "all of it is held");
+        for live in 11 + held_max..=20 + held_max {
+            resume.hold(live, &entry(live));
+        }
+        assert_eq!((resume.held.len(), resume.last_to_read()), (HELD_MAX, 20), "the newest are held");
+        assert!(resume.take_held().is_none(), "4 comes first");
+        resume.next = 21;
+        for wanted in 21..=20 + held_max {
+            assert_eq!(resume.take_held().and_then(|report| report.body.exec_sequence()), Some(wanted));
+            resume.next += 1;
+        }
+        assert!(resume.next > resume.newest && resume.take_held().is_none());
+    }
+}

@@ -6,7 +6,10 @@
 
 use crate::exchange::fresh_directory;
 use crate::postgres;
-use engine_core::journal::{Positions, Shards};
+use engine_core::executor::AtRest;
+use engine_core::instrument::Market;
+use engine_core::journal::storage::Disk;
+use engine_core::journal::{Journal, JournalError, Options, Positions, Recovery, Shards};
 use engine_core::message::{Command, Input, Origin, Report, Submit};
 use engine_core::pipeline::{self, Shape};
 use engine_core::units::*;
@@ -15,6 +18,7 @@ use gateway::history::place::{Place, Wish};
 use gateway::history::reader::{Orders, Reader};
 use gateway::history::writer::{Saved, Writer};
 use gateway::history::{self, Source};
+use gateway::keeper::Keeper;
 use gateway::reports;
 use gateway::venue::Venue;
 use gateway::wire::encode::private;
@@ -23,7 +27,7 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection, SqliteConnection};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 const JOURNAL: u128 = 0x5eed;
@@ -36,17 +40,27 @@ struct Story {
     chapters: Vec<(Vec<Report>, Positions)>,
 }
 
+fn market() -> Arc<Market> {
+    let market = Config::load(None, &json!({}), &json!({})).and_then(|config| config.market());
+    Arc::new(market.expect("the sample works"))
+}
+
+/// Shards that know the market, and nothing has happened yet.
+fn fresh() -> AtRest {
+    let Shards { sequencers, matchers } = SHARDS;
+    pipeline::build(Shape { sequencers, matchers, log_entries_max: 1 << 20 }, &market())
+}
+
 fn story(seed: u64) -> Story {
+    tell(fresh(), seed)
+}
+
+fn tell(shards: AtRest, seed: u64) -> Story {
     println!("seed {seed}");
-    let market = Config::load(None, &json!({}), &json!({}))
-        .and_then(|config| config.market())
-        .expect("the sample works");
-    let market = Arc::new(market);
-    let venue = Arc::new(Venue::new(market.clone(), Vec::new(), 500));
-    let shape = Shape { sequencers: SHARDS.sequencers, matchers: SHARDS.matchers, log_entries_max: 1 << 20 };
-    let mut engine = pipeline::run_inline(pipeline::build(shape, &market));
+    let venue = Arc::new(Venue::new(market(), Vec::new(), 500));
+    let mut engine = pipeline::run_inline(shards);
     let mut random = ChaCha8Rng::seed_from_u64(seed);
-    let mut chapters = Vec::new();
+    let mut chapters: Vec<(Vec<Report>, Positions)> = Vec::new();
     for (command, at) in commands(&mut random).into_iter().zip(1..) {
         let mut reports = Vec::new();
         let input = Input { origin: Origin::default(), at: Timestamp(at * 1000), ticket: 0, command };
@@ -92,6 +106,13 @@ impl Story {
 
     fn open(&self, place: &Place) -> anyhow::Result<(Writer, Reader)> {
         history::open(place, Source { journal: JOURNAL, end: self.end(), venue: self.venue.clone() })
+    }
+
+    /// The account's last entry.
+    fn last_of(&self, account: AccountId) -> u64 {
+        let all =
+            self.chapters.iter().flat_map(|(reports, _)| reports).filter(|report| report.account == account);
+        all.filter_map(|report| report.body.exec_sequence()).max().expect("everybody was told something")
     }
 
     fn note(&self, writer: &mut Writer, chapters: std::ops::Range<usize>) -> &Positions {
@@ -399,4 +420,65 @@ fn what_does_not_belong_together_is_refused() {
     let positions = story.note(&mut writer, 0..story.chapters.len() / 2 + 1);
     writer.commit(positions).expect("the store is there");
     assert!(wait(reader.last(AccountId(0))).expect("it can be read") > 0);
+}
+
+/// The journal of a story in a directory of its own, in small pieces so that it forgets.
+fn journal(directory: &Path) -> (Story, Journal) {
+    let disk = Disk::new(directory).expect("a fresh directory");
+    let options = Options { segment_bytes: 16 << 10, ..Options::new(SHARDS) };
+    let recovery = Recovery::open(Arc::new(disk), options).expect("a new journal");
+    let stop = |error: &JournalError| panic!("{error}");
+    let recovered = pipeline::recover(recovery, fresh(), |_, _| {}, Box::new(stop)).expect("a new engine");
+    let (story, journal) = (tell(recovered.shards, 7), recovered.journal);
+    // All of it, as counted by an engine whose logs are in memory.
+    let all = self::story(7);
+    while !all.end().all_within(&journal.watch().positions()) {
+        std::thread::yield_now();
+    }
+    let said = story.chapters.into_iter().map(|(said, _)| said);
+    let chapters = said.zip(all.chapters.into_iter().map(|(_, positions)| positions)).collect();
+    (Story { venue: story.venue, chapters }, journal)
+}
+
+#[test]
+fn what_the_journal_has_forgotten_is_missing_in_a_new_history_and_nothing_else() {
+    let mut places = Places::files();
+    let (story, journal) = journal(&places.directory.join("journal"));
+    let watch = journal.watch();
+    let keep = |place: &Place| {
+        let source = Source { journal: watch.id(), end: &watch.positions(), venue: story.venue.clone() };
+        let (writer, reader) = history::open(place, source).expect("a store");
+        let keeper = Keeper::start(watch.clone(), fresh, 4 << 10, Some(writer)).expect("a thread");
+        wait(async {
+            for account in (0..ACCOUNTS).map(AccountId) {
+                reader.wait_for(account, story.last_of(account)).await.expect("it is written");
+            }
+        });
+        keeper.stop();
+        reader
+    };
+    // From the journal's beginning it is whole, as if somebody had written down what was said.
+    let by_hand = places.next();
+    story.write(&mut story.open(&by_hand).expect("a new store").0, 50);
+    let whole = places.next();
+    keep(&whole);
+    assert!(rows(&by_hand)[..4] == rows(&whole)[..4], "what the keeper heard is something else");
+    assert_ne!(watch.first(), Positions::zero(SHARDS), "the journal has forgotten its beginning");
+    // Once more, with nothing to add.
+    let before = rows(&whole);
+    let of_whole = keep(&whole);
+    assert!(before == rows(&whole), "rows changed");
+    // A new one has what the journal still tells.
+    let late = places.next();
+    let reader = keep(&late);
+    let mut missing = 0;
+    for account in (0..ACCOUNTS).map(AccountId) {
+        let entries = wait(reader.entries(account, (1, u64::MAX), u32::MAX)).expect("it can be read");
+        let first = entries.first().expect("the end is there").exec_seq;
+        let told = wait(of_whole.entries(account, (first, u64::MAX), u32::MAX));
+        assert!(entries == told.expect("it can be read"), "account {}", account.0);
+        missing += first - 1;
+    }
+    assert!(missing > 0, "there is a hole");
+    journal.close().expect("it is written");
 }
