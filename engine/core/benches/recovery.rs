@@ -175,6 +175,7 @@ impl Case {
             Beginning::find(&journal.watch().snapshots(), self.fresh(), None).expect("it is there");
         let reading = begun.elapsed();
         assert_eq!(beginning.snapshot.map(|found| found.hash), Some(snapshot.hash));
+        journal.close().expect("everything is safe");
         println!(
             "  snapshot of {} orders, {} order ids, {} accounts: {megabytes:.1} MB, written in {:.0} ms, read in {:.0} ms",
             live_orders(&beginning.shadow),
@@ -183,8 +184,8 @@ impl Case {
             writing.as_secs_f64() * 1e3,
             reading.as_secs_f64() * 1e3,
         );
-        journal.close().expect("everything is safe");
     }
+
     /// Submits among the first `entries`: each order id is remembered.
     fn submits(&self, journal: &Path, entries: usize) -> usize {
         let mut recovery = self.open(journal);
