@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-const SECONDS_MAX: u64 = 3600;
+const SECONDS_MAX: u64 = 24 * 3600;
 const RATE_MAX: u64 = 1_000_000;
 /// Of `slow`, under load after the stall: enough to read on through some megabytes.
 const RECOVERY: Duration = Duration::from_secs(3);

@@ -3,6 +3,7 @@
 //! - [`suite`]: the steps CI runs; `browser` is one of its tests alone.
 //! - [`deep`]: the long runs: Miri, fuzzing, more seeds.
 //! - [`simulate`]: the simulator of the engine, for minutes; [`planted`]: whether the tests find [`plants`].
+//! - [`soak`]: the exchange under load for an hour: whether it needs more and more of anything.
 //! - [`screenshot`]: the picture of the page in the documentation.
 //! - [`install`] puts what they need on a fresh Debian; [`steps`] runs steps, counts tests and sums up;
 //!   [`cargo`] makes the commands.
@@ -14,6 +15,7 @@ mod planted;
 mod plants;
 mod screenshot;
 mod simulate;
+mod soak;
 mod steps;
 mod suite;
 
@@ -32,6 +34,8 @@ enum Task {
     Deep(deep::Options),
     /// The simulator of the sharded engine with fresh seeds
     Simulate(simulate::Options),
+    /// The exchange under load for an hour: memory, descriptors, missing answers
+    Soak(soak::Options),
     /// Plants known bugs into a copy of the engine, each of which the tests must find
     Planted,
     /// Writes docs/images/page.png from the page of a running exchange
@@ -44,6 +48,7 @@ fn main() -> ExitCode {
         Task::Browser => suite::browser_steps(),
         Task::Deep(options) => deep::steps(&options),
         Task::Simulate(options) => simulate::steps(&options),
+        Task::Soak(options) => soak::steps(&options),
         Task::Planted => planted::steps(),
         Task::Screenshot => screenshot::steps(),
     };

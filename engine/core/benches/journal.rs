@@ -15,16 +15,18 @@
 //!
 //! The checksum is over all entries as they came back, and must be that of what went in.
 
+mod disk;
 mod mix;
 
+use disk::{histogram, percentiles};
 use engine_core::bell::ThreadBell;
-use engine_core::journal::storage::{Disk, Storage};
+use engine_core::journal::storage::Disk;
 use engine_core::journal::{Durability, Journal, JournalLog, Options, Payload, Positions, Recovery, Shards};
 use engine_core::log::{Entry, ShardLog};
 use engine_core::message::{Command, Input};
 use hdrhistogram::Histogram;
 use mix::{Mix, SEED, draw};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -37,37 +39,22 @@ const SHARDS: Shards = Shards { sequencers: 1, matchers: 1 };
 fn main() {
     let full = std::env::args().any(|arg| arg == "--bench");
     let size = if full { 1 } else { 1000 };
-    let directory = directory();
-    let disk = Disk::new(&directory).expect("the directory can be made");
+    let directory = disk::directory("journal");
     let stream = draw(Mix {
         commands: 4_000_000 / size,
         accounts: 10_000 / size as u32,
         life: 2_000.0,
         tickets: false,
     });
-    let entries: Vec<Entry<Input>> = stream.into_iter().map(live).map(Entry::Input).collect();
-    println!("seed {SEED}, {} commands, {}{}", entries.len(), disk.name(), if full { "" } else { ", tiny" });
+    let entries: Vec<Entry<Input>> = stream.into_iter().map(Entry::Input).collect();
+    let tiny = if full { "" } else { ", tiny" };
+    println!("seed {SEED}, {} commands, {}{tiny}", entries.len(), directory.display());
     codec(&entries);
-    bare_disk(&disk, 2_000 / size);
+    disk::bare(&directory, 2_000 / size);
     for durability in [Durability::Fsync, Durability::Async { sync_every: Duration::from_millis(10) }] {
         run(&directory.join("journal"), durability, &entries, size);
     }
     std::fs::remove_dir_all(&directory).expect("what was made can be removed");
-}
-
-/// Below `--dir`, or below the target directory.
-fn directory() -> PathBuf {
-    let given = std::env::args().skip_while(|arg| arg != "--dir").nth(1).map(PathBuf::from);
-    let target = || std::env::current_exe().ok()?.ancestors().nth(2).map(Path::to_path_buf);
-    let parent = given.or_else(target).expect("--dir says where");
-    parent.join(format!("journal-bench-{}", std::process::id()))
-}
-
-/// As it looks live: a time of today, which takes more bytes than the small one of the mix, and a session.
-fn live(mut input: Input) -> Input {
-    input.at.0 += 1_790_000_000_000_000;
-    input.origin.session = 1_000;
-    input
 }
 
 fn codec(entries: &[Entry<Input>]) {
@@ -101,22 +88,6 @@ fn codec(entries: &[Entry<Input>]) {
 
 fn is_submit(input: &Input) -> bool {
     matches!(input.command, Command::Submit(_))
-}
-
-fn bare_disk(disk: &Disk, times: usize) {
-    let file = disk.create("bare").expect("a file can be made");
-    let zeros = vec![0; 64 << 20];
-    file.write_at(&zeros, 0).expect("there is space");
-    file.sync_data().expect("it can be synced");
-    let block = [7; 4096];
-    let mut times_us = histogram();
-    for at in 0..times.max(2) as u64 {
-        let begun = Instant::now();
-        file.write_at(&block, at * 4096).expect("there is space");
-        file.sync_data().expect("it can be synced");
-        times_us.saturating_record(begun.elapsed().as_nanos() as u64);
-    }
-    println!("disk            4 KiB + fdatasync {}", percentiles(&times_us));
 }
 
 fn run(directory: &Path, durability: Durability, entries: &[Entry<Input>], size: usize) {
@@ -261,13 +232,4 @@ fn checksum(entry: &Entry<Input>) -> u64 {
 
 fn rate(count: usize, time: Duration) -> f64 {
     count as f64 / time.as_secs_f64()
-}
-
-fn histogram() -> Histogram<u64> {
-    Histogram::new_with_bounds(1, 60_000_000_000, 3).expect("bounds that fit")
-}
-
-fn percentiles(times: &Histogram<u64>) -> String {
-    let us = |quantile: f64| times.value_at_quantile(quantile) as f64 / 1e3;
-    format!("p50 {:.0} µs, p99 {:.0} µs, p99.9 {:.0} µs", us(0.5), us(0.99), us(0.999))
 }

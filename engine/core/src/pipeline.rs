@@ -16,6 +16,7 @@
 use crate::bell::Bell;
 use crate::executor::follower::{Beginning, RecoveryError};
 use crate::executor::inline::Inline;
+use crate::executor::replay::replay;
 use crate::executor::shadow::Shadow;
 use crate::executor::threads::{self, Manner, Port, Threads};
 use crate::executor::{AtRest, MarketSink, MatcherShard, SequencerShard};
@@ -112,13 +113,7 @@ pub fn recover(
         // What is missing was in a snapshot: what is wrong with that is what can be mended.
         return Err(if unreadable.is_empty() { error } else { unreadable.swap_remove(0) }.into());
     }
-    while let Some(record) = recovery.next_record()? {
-        for logged in record.entries() {
-            shadow.apply(&logged?, &mut |_: &Report| {}, &mut ())?;
-        }
-        let (read, all) = recovery.progress();
-        progress(read, all);
-    }
+    replay(&mut recovery, &mut shadow, &mut progress)?;
     let journal = recovery.start(on_failure)?;
     let (n, m) = (shadow.sequencers().len(), shadow.matchers().len());
     let sequencers = (0..n).map(|i| Box::new(journal.sequencer_log(i)) as _).collect();

@@ -1,10 +1,13 @@
 //! Drives an engine with a stream: as fast as it goes, and at a rate.
 
-use crate::venue;
+use crate::disk::{histogram, percentiles};
+use crate::journaled::{Kept, Written};
+use crate::venue::{self, Stream};
 use engine_core::bell::{Bell, ThreadBell};
 use engine_core::executor::threads::{Manner, Port, Threads};
 use engine_core::executor::{AtRest, MarketSink};
 use engine_core::instrument::Market;
+use engine_core::journal::{Durability, Watch};
 use engine_core::message::*;
 use engine_core::pipeline::{self, Shape};
 use gateway::cores::Cores;
@@ -12,7 +15,7 @@ use gateway::feed::{FeedDoor, feed};
 use gateway::rooms::Registry;
 use gateway::rooms::view::View;
 use gateway::venue::Venue;
-use hdrhistogram::Histogram;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -32,11 +35,13 @@ pub enum Sinks {
     FeedsTied,
 }
 
-/// What is applied.
-pub struct Stream {
-    /// Opens and funds the accounts.
-    pub opening: Vec<Input>,
-    pub timed: Vec<Input>,
+/// Where the logs are.
+#[derive(Clone, Copy)]
+pub enum Logs<'a> {
+    /// In memory, which keeps nothing.
+    Memory,
+    /// In a journal below this directory.
+    Disk(&'a Path, Durability),
 }
 
 pub struct Run {
@@ -44,6 +49,7 @@ pub struct Run {
     /// Of all threads: what the machine's other work disturbs least.
     pub cpu: Duration,
     pub reports: usize,
+    pub written: Written,
     pub shards: AtRest,
 }
 
@@ -57,11 +63,22 @@ pub fn inline(shards: AtRest, stream: &Stream) -> Run {
     for input in &stream.timed {
         engine.apply(input, &mut |_: &Report| reports += 1, &mut ());
     }
-    Run { time: start.elapsed(), cpu: cpu_time() - cpu, reports, shards: engine.into_rest() }
+    let (time, cpu) = (start.elapsed(), cpu_time() - cpu);
+    Run { time, cpu, reports, written: Written::default(), shards: engine.into_rest() }
 }
 
-pub fn on_threads(shards: AtRest, stream: &Stream, sinks: Sinks) -> Run {
+pub fn on_threads(mut shards: AtRest, stream: &Stream, sinks: Sinks, logs: Logs) -> Run {
+    let Logs::Disk(directory, durability) = logs else { return measured(shards, stream, sinks, None) };
+    let kept = Kept::new(&mut shards, directory, durability);
+    let run = measured(shards, stream, sinks, Some(&kept.watch()));
+    remove(kept);
+    run
+}
+
+fn measured(shards: AtRest, stream: &Stream, sinks: Sinks, watch: Option<&Watch>) -> Run {
     let (engine, mut port, mut heard) = start(shards, stream, sinks);
+    let written = || watch.map_or(Written::default(), Written::so_far);
+    let before = written();
     let deposits = heard.reports;
     heard.answers = 0;
     let (start, cpu) = (Instant::now(), cpu_time());
@@ -76,15 +93,30 @@ pub fn on_threads(shards: AtRest, stream: &Stream, sinks: Sinks) -> Run {
         heard.hear(&mut port);
     }
     let (time, cpu) = (start.elapsed(), cpu_time() - cpu);
+    let written = written().since(before);
     drop(port);
-    Run { time, cpu, reports: heard.reports - deposits, shards: engine.join() }
+    Run { time, cpu, reports: heard.reports - deposits, written, shards: engine.join() }
+}
+
+/// Ends a journal and takes it away.
+fn remove(kept: Kept) {
+    std::fs::remove_dir_all(kept.close()).expect("what was made can be removed");
 }
 
 /// The stream at `rate` commands a second, each at its time. Prints how long answers take.
-pub fn open_loop(shape: Shape, sinks: Sinks, stream: &Stream, rate: f64) {
-    let shards = pipeline::build(shape, &venue::market());
+pub fn open_loop(shape: Shape, sinks: Sinks, logs: Logs, stream: &Stream, rate: f64) {
+    let mut shards = pipeline::build(shape, &venue::market());
+    let kept = match logs {
+        Logs::Memory => None,
+        Logs::Disk(directory, durability) => Some(Kept::new(&mut shards, directory, durability)),
+    };
+    at_rate(shards, sinks, stream, rate);
+    kept.into_iter().for_each(remove);
+}
+
+fn at_rate(shards: AtRest, sinks: Sinks, stream: &Stream, rate: f64) {
     let (engine, mut port, heard) = start(shards, stream, sinks);
-    let mut latencies = Histogram::<u64>::new(3).expect("three digits are allowed");
+    let mut latencies = histogram();
     let apart = 1e9 / rate;
     let (start, mut sent, mut answered) = (Instant::now(), 0, 0);
     let opening = stream.opening.len();
@@ -99,7 +131,7 @@ pub fn open_loop(shape: Shape, sinks: Sinks, stream: &Stream, rate: f64) {
             if let Recipient::Asker(origin) = report.to {
                 let number = (origin.request / 2) as usize - 1 - opening;
                 let latency = (now - number as f64 * apart).max(0.0);
-                latencies.record(latency as u64).expect("no limit was set");
+                latencies.saturating_record(latency as u64);
                 answered += 1;
             }
         });
@@ -108,14 +140,8 @@ pub fn open_loop(shape: Shape, sinks: Sinks, stream: &Stream, rate: f64) {
     }
     drop(port);
     engine.join().check();
-    let at = |percent| latencies.value_at_percentile(percent) as f64 / 1e3;
-    println!(
-        "  at {rate:.0}/s: p50 {:.0} us, p99 {:.0} us, p99.9 {:.0} us, highest {:.0} us",
-        at(50.0),
-        at(99.0),
-        at(99.9),
-        latencies.max() as f64 / 1e3
-    );
+    let highest = latencies.max() as f64 / 1e3;
+    println!("  at {rate:.0}/s: {}, highest {highest:.0} µs", percentiles(&latencies));
 }
 
 /// The engine on threads, its accounts opened and funded.

@@ -11,6 +11,8 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 pub const SEED: u64 = 1;
+/// The first command's time: one of today, which takes more bytes in a journal than a small one.
+const BEGIN: u64 = 1_790_000_000_000_000;
 const SYMBOLS: u32 = 2;
 /// Inputs that open and fund an account; the stream is numbered after them.
 pub const OPENING_EACH: u32 = 4;
@@ -70,8 +72,8 @@ pub fn draw(mix: Mix) -> Vec<Input> {
 /// The input of that number in the stream, counted from 1: its time and its request say which it is.
 pub fn numbered(number: u32, command: Command) -> Input {
     let at = 2 * u64::from(number);
-    let origin = Origin { port: 0, session: 0, request: at as u32 };
-    Input { origin, at: Timestamp(at), ticket: 0, command }
+    let origin = Origin { port: 0, session: 1_000, request: at as u32 };
+    Input { origin, at: Timestamp(BEGIN + at), ticket: 0, command }
 }
 
 /// Orders that may rest, and when each is to be cancelled.

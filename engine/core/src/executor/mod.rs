@@ -2,11 +2,12 @@
 //!
 //! [`inline`] runs all of them in the caller's thread in a defined order: replay, tests. [`threads`] gives each its own
 //! thread and joins them by lanes: the live exchange. Neither adds to what a shard decides; they move messages.
-//! [`shadow`] does again what their logs say they did: recovery. [`follower`] has one follow a running engine: snapshots,
-//! history. [`verify`] looks whether a journal and its snapshots say the same.
+//! [`shadow`] does again what their logs say they did: recovery, where `replay` reads ahead. [`follower`] has one follow a
+//! running engine: snapshots, history. [`verify`] looks whether a journal and its snapshots say the same.
 
 pub mod follower;
 pub mod inline;
+pub(crate) mod replay;
 pub mod shadow;
 mod state;
 pub mod threads;

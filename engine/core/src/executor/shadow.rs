@@ -6,6 +6,7 @@
 
 use super::{AtRest, MarketSink, MatcherLog, MatcherShard, ReportSink, SequencerLog, SequencerShard};
 use crate::journal::{Logged, ShardId};
+use crate::limits::TURN_BATCH;
 use crate::log::Entry;
 use crate::matcher::{self, Matcher};
 use crate::message::{Command, FromMatcher, Input, Numbered, ToMatcher};
@@ -13,6 +14,9 @@ use crate::sequencer::{self, Sequencer};
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use thiserror::Error;
+
+/// Entries whose memory is fetched together: a turn of a busy shard.
+const WARMED: usize = TURN_BATCH;
 
 /// The state of all shards, and what is on the way between them.
 #[derive(Default)]
@@ -57,6 +61,26 @@ impl Shadow {
         }
     }
 
+    /// Does what the shards did, one after the other, as [`Shadow::apply`].
+    pub fn apply_all(
+        &mut self,
+        logged: &[Logged],
+        reports: &mut impl ReportSink,
+        market: &mut impl MarketSink,
+    ) -> Result<(), Misfit> {
+        for ahead in logged.chunks(WARMED) {
+            for Logged { shard, entry, .. } in ahead {
+                if let (ShardId::Sequencer(i), Entry::Input(input)) = (shard, entry) {
+                    self.sequencers[usize::from(*i)].warm(input);
+                }
+            }
+            for logged in ahead {
+                self.apply(logged, reports, market)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Does what a shard did. On a misfit nothing has changed.
     pub fn apply(
         &mut self,
@@ -91,6 +115,7 @@ impl Shadow {
             }
             Entry::Received { from, count } => {
                 let link = &mut self.settlements[*from as usize * n + i];
+                link.iter().take(*count as usize).for_each(|next| machine.warm_for(&next.message));
                 for message in take(link, *from, *count)? {
                     machine.settle(*from as usize, &message, out).expect("links are dense");
                 }
@@ -113,7 +138,9 @@ impl Shadow {
         let (n, m) = (self.sequencers.len(), self.matchers.len());
         let Entry::Received { from, count } = entry;
         let (machine, out) = (&mut self.matchers[j], &mut self.matcher_out);
-        for message in take(&mut self.orders[from as usize * m + j], from, count)? {
+        let link = &mut self.orders[from as usize * m + j];
+        link.iter().take(count as usize).for_each(|next| machine.warm(&next.message));
+        for message in take(link, from, count)? {
             machine.apply(from as usize, &message, out).expect("links are dense");
         }
         for (to, message) in out.to_sequencers.drain(..) {

@@ -63,7 +63,7 @@ trait Contestant {
 fn main() {
     let Arguments { dir, commands, rounds } = Arguments::parse();
     let stream = draw(Mix { commands, accounts: 10_000, life: 2_000.0, tickets: false });
-    let entries: Vec<Entry<Input>> = stream.into_iter().map(live).map(Entry::Input).collect();
+    let entries: Vec<Entry<Input>> = stream.into_iter().map(Entry::Input).collect();
     for _ in 0..rounds {
         let ours = dir.join("ringside");
         let (journal, log) = open_ours(&ours);
@@ -79,13 +79,6 @@ fn main() {
         reopen("raft-engine", &entries, |visit| read_theirs(&theirs, visit));
         std::fs::remove_dir_all(&theirs).expect("what was made can be removed");
     }
-}
-
-/// As it looks live: a time of today and a session.
-fn live(mut input: Input) -> Input {
-    input.at.0 += 1_790_000_000_000_000;
-    input.origin.session = 1_000;
-    input
 }
 
 // ---- what is measured

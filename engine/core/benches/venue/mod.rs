@@ -1,6 +1,6 @@
 //! Where the stream of commands is applied: what is traded, and the accounts with their money.
 
-use crate::mix::{OPENING_EACH, numbered};
+use crate::mix::{Mix, OPENING_EACH, draw, numbered};
 use engine_core::instrument::{InstrumentSpec, Market};
 use engine_core::message::{Command, Input};
 use engine_core::units::{AccountId, Amount, AssetId};
@@ -25,8 +25,20 @@ pub fn market() -> Arc<Market> {
     Arc::new(market)
 }
 
-/// Opens and funds the accounts; numbered before the stream.
-pub fn opening(accounts: u32) -> Vec<Input> {
+/// What is applied.
+pub struct Stream {
+    /// Opens and funds the accounts.
+    pub opening: Vec<Input>,
+    pub timed: Vec<Input>,
+}
+
+/// The commands, and what makes the accounts ready for them.
+pub fn stream(mix: Mix) -> Stream {
+    Stream { opening: opening(mix.accounts), timed: draw(mix) }
+}
+
+/// Numbered before the stream.
+fn opening(accounts: u32) -> Vec<Input> {
     let of_account = |account| {
         // Plenty, so that nothing depends on which settlement a sequencer saw first.
         let deposit = move |asset| Command::Deposit { account, asset, amount: Amount(10u128.pow(30)) };
