@@ -164,7 +164,7 @@ impl Case {
         let mut done = 0;
         while done < count.entries / 2 {
             let more = follower.follow(&mut |_: &_| {}, &mut ()).expect("it fits together");
-            done += more.expect("there is the other half") as usize;
+            done += more.expect("there is the other half").entries as usize;
         }
         println!("  follow         {:>7.2} M entries/s", done as f64 / begun.elapsed().as_secs_f64() / 1e6);
         let begun = Instant::now();

@@ -3,11 +3,12 @@
 //! The disk is simulated, and so is the power: what is on the disk's platter at some moment, with some of what was not synced,
 //! is all that another exchange gets. What a client had been told by then must be there.
 
-use crate::shards_agree::market;
+use crate::shards_agree::{flow, market};
 use engine_core::bell::{Bell, ThreadBell};
 use engine_core::executor::AtRest;
+use engine_core::executor::follower::Follower;
 use engine_core::executor::threads::Port;
-use engine_core::journal::storage::{SimulatedDisk, Survival};
+use engine_core::journal::storage::{SimulatedDisk, Storage, Survival};
 use engine_core::journal::{Journal, JournalError, Options, Recovery, Shards};
 use engine_core::message::*;
 use engine_core::pipeline::{self, Recovered, Shape};
@@ -56,6 +57,46 @@ fn what_was_on_its_way_arrives() {
         assert_eq!(known(&after).1, state, "it has arrived once and for all");
         drop(port);
         end();
+    }
+}
+
+/// What threads did, what a replay of all of it does, and what a snapshot and the rest of the journal give, is one state.
+#[test]
+fn live_by_replay_and_by_snapshot_with_its_tail_are_one_state() {
+    for seed in 0..4 {
+        println!("seed {seed}");
+        let disk = SimulatedDisk::new(seed);
+        let (mut shards, journal) = recover(&disk);
+        let watch = journal.watch();
+        let mut follower = Follower::begin(&watch, pipeline::build(SHAPE, &market()), None).unwrap();
+        let bell = Arc::new(ThreadBell::default()) as Arc<dyn Bell>;
+        let markets = (0..SHAPE.matchers).map(|_| Box::new(()) as Box<_>).collect();
+        let (engine, mut ports) = pipeline::run_threads(shards, vec![bell], markets, Default::default());
+        let mut port = ports.pop().unwrap();
+        // Snapshots are cut while it trades, wherever the follower happens to be.
+        for (number, input) in flow(seed, 3000).into_iter().enumerate() {
+            submit(&mut port, input.command);
+            if number % 500 == 499 {
+                port.flush();
+                while follower.follow(&mut |_: &Report| {}, &mut ()).unwrap().is_some() {}
+                follower.snapshot().unwrap();
+            }
+        }
+        drop(port);
+        shards = engine.join();
+        let live = shards.state_hash();
+        drop(shards);
+        journal.close().expect("everything is safe");
+        let whole = disk.copy();
+        let (again, journal) = recover(&disk);
+        assert_eq!(again.state_hash(), live, "by snapshot and tail");
+        drop((again, journal));
+        // Without snapshots all of it is read: nothing was cut off yet, segments are as large as the journal.
+        for name in whole.list().unwrap().into_iter().filter(|name| name.starts_with("snapshot")) {
+            whole.take(&name);
+        }
+        let (again, _journal) = recover(&whole);
+        assert_eq!(again.state_hash(), live, "by replay");
     }
 }
 
@@ -122,7 +163,7 @@ fn sell(number: u32) -> Submit {
 /// The exchange that the disk holds, and the journal that its logs are in.
 fn recover(disk: &SimulatedDisk) -> (AtRest, Journal) {
     let shards = Shards { sequencers: SHAPE.sequencers, matchers: SHAPE.matchers };
-    let options = Options { segment_bytes: 1 << 16, ..Options::new(shards) };
+    let options = Options { segment_bytes: 1 << 20, ..Options::new(shards) };
     let recovery = Recovery::open(Arc::new(disk.clone()), options).expect("no crash leaves what is refused");
     let fresh = pipeline::build(SHAPE, &market());
     let on_failure = Box::new(|error: &JournalError| panic!("{error}"));
