@@ -44,8 +44,9 @@ const NICE: i32 = 10;
 #[derive(Default)]
 #[repr(align(128))]
 pub struct KeeperCounters {
-    /// Entries it has done again.
+    /// Entries it has done again, and those that are durable and wait for it, as of its last look.
     pub entries: Counter,
+    pub behind: Counter,
     /// Snapshots written, and those that could not be.
     pub snapshots: Counter,
     pub snapshots_failed: Counter,
@@ -150,8 +151,11 @@ impl Keeping {
 
     /// Follows to where the journal is durable now, or until it is time to stop.
     fn follow(&mut self, follower: &mut Follower, until: Option<Instant>) -> Result<(), RecoveryError> {
+        let total = |positions: &Positions| -> u64 { positions.iter().map(|(_, position)| position).sum() };
+        let end = total(&self.watch.positions());
         while let Some(followed) = self.recorder.follow(follower)? {
             self.counters.entries.add(followed.entries.into());
+            self.counters.behind.set(end.saturating_sub(total(follower.positions())));
             let is_old = self.newest.as_ref().is_some_and(|newest| follower.positions().all_within(newest));
             self.since_snapshot += if is_old { 0 } else { followed.bytes };
             while let Some(wait) = self.recorder.keep_up(follower.positions())

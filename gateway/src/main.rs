@@ -4,6 +4,7 @@ use gateway::config::Config;
 use gateway::demo;
 use gateway::journal::{self, JournalCommand};
 use gateway::listen::Addresses;
+use gateway::recovery;
 use gateway::replay::{self, Clock, ReplayArgs};
 use gateway::start::{self, Driver, Exchange, Seat};
 use serde_json::json;
@@ -44,7 +45,7 @@ fn serve(args: &ServeArgs) -> ExitCode {
         Ok(exchange) => exchange,
         Err(error) => return wrong_usage(error),
     };
-    run(&config, exchange, args.json)
+    run(config, exchange, args.json)
 }
 
 /// The configured market, with the demo flow if wanted.
@@ -105,14 +106,17 @@ fn serve_replay(args: &ReplayCommand) -> ExitCode {
         }),
     };
     run(
-        &config,
+        config,
         Exchange { market, paper_funds, first_account: accounts, drivers: vec![driver] },
         args.replay.json,
     )
 }
 
-fn run(config: &Config, exchange: Exchange, json: bool) -> ExitCode {
-    match start::run(config, exchange, |addresses| announce(addresses, json), interrupted) {
+fn run(mut config: Config, exchange: Exchange, json: bool) -> ExitCode {
+    if let Err(error) = recovery::take_shards_of_journal(&mut config) {
+        return failed(&error);
+    }
+    match start::run(&config, exchange, |addresses| announce(addresses, json), interrupted) {
         Ok(at_rest) => {
             at_rest.check();
             tracing::info!("stopped: every client was told, all money accounted for");

@@ -92,6 +92,26 @@ pub fn recover(config: &Config, shape: Shape, exchange: &Exchange) -> anyhow::Re
     Ok(Recovered { shards, journal: Some(journal), bereft })
 }
 
+/// Where the configuration leaves the numbers of shards open, a journal that is there has them: the machine may be another.
+///
+/// # Errors
+/// If the journal's identity cannot be read.
+pub fn take_shards_of_journal(config: &mut Config) -> anyhow::Result<()> {
+    let directory = config.data_dir.join("journal");
+    if config.durability == DurabilityKey::Off
+        || config.data_dir.as_os_str().is_empty()
+        || !directory.is_dir()
+    {
+        return Ok(());
+    }
+    if let Some(shards) = Recovery::shards_in(&Disk::new(&directory)?)? {
+        let or = |configured, found| if configured == 0 { found } else { configured };
+        config.sequencers = or(config.sequencers, shards.sequencers);
+        config.matchers = or(config.matchers, shards.matchers);
+    }
+    Ok(())
+}
+
 fn in_memory(shape: Shape, market: &Arc<Market>, why: &str) -> Recovered {
     tracing::info!("nothing outlives this process: {why}");
     Recovered { shards: pipeline::build(shape, market), journal: None, bereft: Vec::new() }

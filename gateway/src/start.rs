@@ -394,6 +394,7 @@ impl Running {
             sequencers: self.engine.sequencer_counters.clone(),
             matchers: self.engine.matcher_counters.clone(),
             journal: self.journal.as_ref().map(Journal::watch),
+            keeper: self.keeper.as_ref().map(|keeper| keeper.counters.clone()),
             ready: AtomicBool::new(true),
             info: Info {
                 ws_url: format!("ws://{}/ws", addresses.ws),

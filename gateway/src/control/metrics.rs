@@ -4,6 +4,7 @@
 //! bounded: the thread, the reason, the symbol (the first [`SYMBOLS_MAX`]).
 
 use super::Control;
+use crate::keeper::KeeperCounters;
 use crate::reactor::clock;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
@@ -90,6 +91,9 @@ fn text(control: &Control) -> String {
     if let Some(journal) = &control.journal {
         of_journal(&mut out, journal);
     }
+    if let Some(keeper) = &control.keeper {
+        of_keeper(&mut out, keeper);
+    }
     history(&mut out, control);
     process(&mut out, control);
     tops(&mut out, control);
@@ -129,6 +133,28 @@ fn of_journal(out: &mut Exposition, journal: &Watch) {
     ];
     each(out, rows);
     out.histogram("ringside_journal_sync_seconds", "How long a sync took.", [&counters.sync_us].into_iter());
+}
+
+fn of_keeper(out: &mut Exposition, keeper: &KeeperCounters) {
+    let rows = [
+        (
+            "ringside_keeper_entries_total",
+            "counter",
+            "Entries of the journal followed.",
+            keeper.entries.get(),
+        ),
+        ("ringside_keeper_behind", "gauge", "Durable entries not followed yet.", keeper.behind.get()),
+        ("ringside_snapshots_total", "counter", "Snapshots written.", keeper.snapshots.get()),
+        (
+            "ringside_snapshots_failed_total",
+            "counter",
+            "Snapshots not written.",
+            keeper.snapshots_failed.get(),
+        ),
+        ("ringside_snapshot_bytes", "gauge", "Bytes of the newest snapshot.", keeper.snapshot_bytes.get()),
+        ("ringside_snapshot_microseconds", "gauge", "How long it took.", keeper.snapshot_us.get()),
+    ];
+    each(out, rows);
 }
 
 /// Nothing where none is kept.

@@ -20,6 +20,7 @@ use crate::accounts::Accounts;
 use crate::config::PrivateReads;
 use crate::feed::FeedCounters;
 use crate::history::reader::Reader;
+use crate::keeper::KeeperCounters;
 use crate::reactor::ReactorCounters;
 use crate::rooms::Registry;
 use crate::venue::Venue;
@@ -50,6 +51,7 @@ pub struct Control {
     pub matchers: Vec<Arc<MatcherCounters>>,
     /// Nothing if the logs are in memory.
     pub journal: Option<Watch>,
+    pub keeper: Option<Arc<KeeperCounters>>,
     /// Cleared when it stops.
     pub ready: AtomicBool,
     pub info: Info,

@@ -73,6 +73,21 @@ fn the_journal_counts_and_the_difference_is_told() {
     let _ = fs::remove_dir_all(directory);
 }
 
+/// On another machine, where as many shards as cores would be another number.
+#[test]
+fn a_journal_has_the_number_of_its_shards() {
+    let data = fresh_directory("shards");
+    let text = data.to_str().expect("our own path");
+    let serve = |shards: &[&'static str]| [&["serve", "--no-demo-flow", "--data-dir", text], shards].concat();
+    drop(Exchange::start_with(&serve(&["--sequencers", "3", "--matchers", "2"])));
+    drop(Exchange::start_with(&serve(&[])));
+    drop(Exchange::start_with(&serve(&["--matchers", "2"])));
+    let ringside = Command::new(env!("CARGO_BIN_EXE_ringside")).args(serve(&["--sequencers", "2"])).output();
+    let said = String::from_utf8(ringside.expect("cargo built the binary").stderr).expect("text");
+    assert!(said.contains("the journal is for 3 sequencers and 2 matchers"), "{said}");
+    let _ = fs::remove_dir_all(data);
+}
+
 #[test]
 fn another_symbol_in_the_place_of_one_is_refused() {
     let directory = fresh_directory("differently");

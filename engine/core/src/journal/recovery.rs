@@ -77,6 +77,18 @@ impl Recovery {
         Self::of(storage, options, identity, segments, lock)
     }
 
+    /// The shards of the journal in `storage`, if there is one. Nothing is locked.
+    ///
+    /// # Errors
+    /// If its identity cannot be read.
+    pub fn shards_in(storage: &dyn Storage) -> Result<Option<Shards>, JournalError> {
+        let names = storage.list().map_err(JournalError::io("list", &storage.name()))?;
+        if !names.iter().any(|name| name == IDENTITY) {
+            return Ok(None);
+        }
+        Identity::read(storage).map(|identity| Some(identity.shards))
+    }
+
     /// Opens a journal that is there, whatever shards it is for, to be read.
     ///
     /// # Errors
