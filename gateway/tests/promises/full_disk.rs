@@ -140,7 +140,8 @@ impl SmallDisk {
 
     fn exchange(&self) -> Exchange {
         let data = self.directory.to_str().expect("our own path");
-        Exchange::start_with(&["serve", "--no-demo-flow", "--data-dir", data])
+        // A history that cannot be opened is another reason not to start, and would be on this disk.
+        Exchange::start_with(&["serve", "--no-demo-flow", "--history", "off", "--data-dir", data])
     }
 
     /// Takes all the space that is left.
