@@ -116,14 +116,29 @@ fn header(bytes: &[u8]) -> Result<Option<Header>, FrameFault> {
     }))
 }
 
-/// A client's frame of at most 125 bytes. The mask hides nothing on loopback, but the protocol demands one.
+/// The mask hides nothing on loopback, but the protocol demands one.
+const MASK: [u8; 4] = [0x52, 0x69, 0x6e, 0x67];
+
+/// A client's frame of at most 125 bytes.
 pub fn short_client_frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
-    const MASK: [u8; 4] = [0x52, 0x69, 0x6e, 0x67];
     assert!(payload.len() <= 125, "a short frame of {} bytes", payload.len());
-    let mut frame = vec![0x80 | opcode, 0x80 | payload.len() as u8];
-    frame.extend(MASK);
-    frame.extend(payload.iter().zip(MASK.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+    let mut frame = Vec::with_capacity(6 + payload.len());
+    put_client_frame(&mut frame, opcode, payload);
     frame
+}
+
+/// Appends a client's frame of less than 64 KiB.
+pub fn put_client_frame(out: &mut Vec<u8>, opcode: u8, payload: &[u8]) {
+    out.push(0x80 | opcode);
+    match payload.len() {
+        short @ 0..126 => out.push(0x80 | short as u8),
+        medium => {
+            out.push(0x80 | 126);
+            out.extend(u16::try_from(medium).expect("a frame below 64 KiB").to_be_bytes());
+        }
+    }
+    out.extend(MASK);
+    out.extend(payload.iter().zip(MASK.iter().cycle()).map(|(byte, mask)| byte ^ mask));
 }
 
 impl fmt::Display for FrameFault {
@@ -191,5 +206,9 @@ mod tests {
         let frame = short_client_frame(PONG, b"hi");
         assert_eq!(frame[..2], [0x8a, 0x82]);
         assert_eq!([frame[6] ^ frame[2], frame[7] ^ frame[3]], *b"hi");
+        let mut longer = Vec::new();
+        put_client_frame(&mut longer, TEXT, &[b'x'; 300]);
+        assert_eq!(longer[..4], [0x81, 0x80 | 126, 1, 44]);
+        assert_eq!((longer.len(), longer[307] ^ longer[7]), (308, b'x'));
     }
 }

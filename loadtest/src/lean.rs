@@ -77,35 +77,14 @@ pub struct Span {
 
 impl Lean {
     pub async fn subscribe(target: &Target, channel: &str, how: Dial) -> Result<Self> {
-        let mut lean =
-            Lean { stream: dial(target, how).await?, walker: Walker::default(), tally: Tally::default() };
-        lean.shake_hands(target).await?;
+        let mut stream = dial(target, how).await?;
+        let rest = shake_hands(&mut stream, target).await?;
+        let mut lean = Lean { stream, walker: Walker::default(), tally: Tally::default() };
+        let tally = &mut lean.tally;
+        lean.walker.walk(&rest, |frame| _ = tally.frame(frame))?;
         let request = serde_json::json!({"action": "subscribe", "channel": channel}).to_string();
         lean.stream.write_all(&short_client_frame(TEXT, request.as_bytes())).await?;
         Ok(lean)
-    }
-
-    async fn shake_hands(&mut self, target: &Target) -> Result<()> {
-        let request = format!(
-            "GET {} HTTP/1.1\r\nHost: {}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n\r\n",
-            target.path, target.authority
-        );
-        self.stream.write_all(request.as_bytes()).await?;
-        let deadline = Instant::now() + CONNECT_TIMEOUT;
-        let mut head = Vec::new();
-        let head_bytes = loop {
-            if let Some(at) = head.windows(4).position(|window| window == b"\r\n\r\n") {
-                break at + 4;
-            }
-            ensure!(head.len() < HEAD_BYTES_MAX, "handshake answer without an end");
-            let read = timeout_at(deadline, self.stream.read_buf(&mut head))
-                .await
-                .context("no handshake in time")??;
-            ensure!(read > 0, "closed during the handshake");
-        };
-        check_handshake(&String::from_utf8_lossy(&head[..head_bytes]))?;
-        let tally = &mut self.tally;
-        Ok(self.walker.walk(&head[head_bytes..], |frame| _ = tally.frame(frame))?)
     }
 
     pub fn tally(&self) -> &Tally {
@@ -224,6 +203,28 @@ impl Tally {
         };
         Some(Span { first: mark(&self.first)?, last: mark(&self.last)?, frames: self.frames })
     }
+}
+
+/// Makes a WebSocket of a connection. Returns what came with the answer's head.
+pub(crate) async fn shake_hands(stream: &mut TcpStream, target: &Target) -> Result<Vec<u8>> {
+    let request = format!(
+        "GET {} HTTP/1.1\r\nHost: {}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n\r\n",
+        target.path, target.authority
+    );
+    stream.write_all(request.as_bytes()).await?;
+    let deadline = Instant::now() + CONNECT_TIMEOUT;
+    let mut head = Vec::new();
+    let head_bytes = loop {
+        if let Some(at) = head.windows(4).position(|window| window == b"\r\n\r\n") {
+            break at + 4;
+        }
+        ensure!(head.len() < HEAD_BYTES_MAX, "handshake answer without an end");
+        let read =
+            timeout_at(deadline, stream.read_buf(&mut head)).await.context("no handshake in time")??;
+        ensure!(read > 0, "closed during the handshake");
+    };
+    check_handshake(&String::from_utf8_lossy(&head[..head_bytes]))?;
+    Ok(head.split_off(head_bytes))
 }
 
 fn check_handshake(head: &str) -> Result<()> {

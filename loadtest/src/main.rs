@@ -90,6 +90,9 @@ struct Orders {
     /// Closed loop instead of a rate: orders in flight on each connection
     #[arg(long, conflicts_with = "rate", value_parser = clap::value_parser!(u64).range(1..=1000))]
     window: Option<u64>,
+    /// The closed loop by a cheaper client, which does not look at private reports
+    #[arg(long, requires = "window")]
+    lean: bool,
     #[arg(long, default_value_t = 10, value_parser = seconds())]
     seconds: u64,
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1000))]
@@ -318,6 +321,7 @@ impl Orders {
             market: self.gateway.market(&self.symbol).await?,
             connections: self.connections as usize,
             load: self.window.map_or(open, |window| orders::Load::Closed { window: window as usize }),
+            lean: self.lean,
             duration: Duration::from_secs(self.seconds),
             distance_percent: self.distance_percent,
             seed: run.cli.seed,

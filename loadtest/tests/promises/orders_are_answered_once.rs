@@ -26,6 +26,7 @@ fn options(server: Scripted, load: Load) -> Options {
         market: market(),
         connections: 2,
         load,
+        lean: false,
         duration: Duration::from_millis(200),
         distance_percent: 10,
         seed: 1,
@@ -71,6 +72,25 @@ async fn closed_loop_finishes_what_it_began() {
     assert_eq!(verdict.violations, [""; 0]);
     assert!(results.submitted >= 6);
     assert_eq!(results.submitted, results.canceled);
+}
+
+#[tokio::test]
+async fn the_lean_client_finishes_what_it_began_and_judges_the_same() {
+    let twice = |request: &Request| {
+        let mut answers = vec![json!({"type": "balance_update", "data": {}}).to_string()];
+        answers.extend(answer(request));
+        if request.text("order_id") == "l1-0-5" && request.action() == "cancel_order" {
+            answers.extend(answer(request));
+        }
+        answers
+    };
+    let server = Scripted::start(twice).await;
+    let options = Options { lean: true, ..options(server, Load::Closed { window: 3 }) };
+    let Outcome { results, verdict } = orders::run(&options, &ProgressBar::hidden()).await.unwrap();
+    assert!(results.submitted >= 6);
+    assert_eq!(results.submitted, results.canceled);
+    assert_eq!(verdict.violation_count, 1, "{:?}", verdict.violations);
+    assert!(verdict.violations[0].starts_with("answer to no cancel in flight"), "{:?}", verdict.violations);
 }
 
 #[tokio::test]

@@ -2,7 +2,10 @@
 //!
 //! Post-only orders far from the touch are submitted and, once acknowledged, canceled, so the book and the balances
 //! stay as they were. Open loop (a rate): submits leave by the schedule and their latency counts from it. Closed loop
-//! (a window): the next order of a chain waits for the last, which measures the round trip without queueing.
+//! (a window): the next order of a chain waits for the last, which measures the round trip without queueing; [`lean`] has a
+//! cheaper client for it.
+
+mod lean;
 
 use crate::client::{Connection, Incoming, incoming};
 use crate::market::Market;
@@ -15,6 +18,7 @@ use anyhow::{Context, Result};
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use indicatif::ProgressBar;
+use lean::LeanTrader;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rust_decimal::Decimal;
@@ -40,6 +44,8 @@ pub struct Options {
     pub market: Market,
     pub connections: usize,
     pub load: Load,
+    /// Closed loop by the cheaper client.
+    pub lean: bool,
     pub duration: Duration,
     /// Distance from the middle of the book.
     pub distance_percent: u32,
@@ -77,22 +83,14 @@ struct Measured {
 }
 
 pub async fn run(options: &Options, progress: &ProgressBar) -> Result<Outcome<Results>> {
-    let mut traders = Vec::new();
     let measured = Arc::new(Mutex::new(Measured::default()));
-    for connection in 0..options.connections {
-        traders.push(Trader::open(options, connection, measured.clone()).await?);
-    }
-    let start = Instant::now();
     let mut running = JoinSet::new();
-    for trader in traders {
-        match options.load {
-            Load::Open { per_second } => {
-                let schedule = Schedule::new(start, per_second);
-                running.spawn(trader.open_loop(schedule, options.clone()))
-            }
-            Load::Closed { window } => running.spawn(trader.closed_loop(window, start + options.duration)),
-        };
-    }
+    let start = match options.load {
+        Load::Closed { window } if options.lean => {
+            spawn_lean(options, window, &measured, &mut running).await?
+        }
+        _ => spawn(options, &measured, &mut running).await?,
+    };
     let mut verdict = Verdict::default();
     progress.set_length(options.connections as u64);
     while let Some(finished) = running.join_next().await {
@@ -102,6 +100,60 @@ pub async fn run(options: &Options, progress: &ProgressBar) -> Result<Outcome<Re
     let elapsed = start.elapsed();
     let measured = measured.lock().expect("no holder panics");
     Ok(Outcome { results: results(&measured, elapsed), verdict })
+}
+
+/// Starts when all are connected. Returns when that was.
+async fn spawn(
+    options: &Options,
+    measured: &Arc<Mutex<Measured>>,
+    running: &mut JoinSet<Result<Verdict>>,
+) -> Result<Instant> {
+    let mut traders = Vec::new();
+    for connection in 0..options.connections {
+        traders.push(Trader::open(options, connection, measured.clone()).await?);
+    }
+    let start = Instant::now();
+    for trader in traders {
+        match options.load {
+            Load::Open { per_second } => {
+                let schedule = Schedule::new(start, per_second);
+                running.spawn(trader.open_loop(schedule, options.clone()))
+            }
+            Load::Closed { window } => running.spawn(trader.closed_loop(window, start + options.duration)),
+        };
+    }
+    Ok(start)
+}
+
+/// The same for the cheaper clients.
+async fn spawn_lean(
+    options: &Options,
+    window: usize,
+    measured: &Arc<Mutex<Measured>>,
+    running: &mut JoinSet<Result<Verdict>>,
+) -> Result<Instant> {
+    let mut traders = Vec::new();
+    for number in 0..options.connections {
+        let own = own(options, number);
+        traders.push(LeanTrader::open(&options.target, &account(number), own, measured.clone()).await?);
+    }
+    let start = Instant::now();
+    let end = start + options.duration;
+    for trader in traders {
+        running.spawn(trader.run(window, end, end + DRAIN_TIMEOUT));
+    }
+    Ok(start)
+}
+
+fn account(number: usize) -> String {
+    format!("load-{number}")
+}
+
+/// What a connection calls its orders, and which they are.
+fn own(options: &Options, number: usize) -> (Naming, Quotes) {
+    let naming = Naming::new(&options.market.symbol, options.run, number);
+    let seed = options.seed.wrapping_add(number as u64);
+    (naming, Quotes::new(&options.market, options.distance_percent, seed))
 }
 
 fn results(measured: &Measured, elapsed: Duration) -> Results {
@@ -129,10 +181,8 @@ struct Trader {
 impl Trader {
     async fn open(options: &Options, number: usize, measured: Arc<Mutex<Measured>>) -> Result<Self> {
         let mut connection = Connection::open(&options.target).await?;
-        connection.log_in(&format!("load-{number}")).await?;
-        let naming = Naming::new(&options.market.symbol, options.run, number);
-        let quotes =
-            Quotes::new(&options.market, options.distance_percent, options.seed.wrapping_add(number as u64));
+        connection.log_in(&account(number)).await?;
+        let (naming, quotes) = own(options, number);
         Ok(Trader { number, connection, answers: Answers::new(naming.clone()), naming, quotes, measured })
     }
 
