@@ -12,9 +12,11 @@ use engine_core::message::*;
 use engine_core::pipeline::{self, Shape};
 use gateway::cores::Cores;
 use gateway::feed::{FeedDoor, feed};
+use gateway::keeper::Keeper;
 use gateway::rooms::Registry;
 use gateway::rooms::view::View;
 use gateway::venue::Venue;
+use hdrhistogram::Histogram;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -110,13 +112,60 @@ pub fn open_loop(shape: Shape, sinks: Sinks, logs: Logs, stream: &Stream, rate: 
         Logs::Memory => None,
         Logs::Disk(directory, durability) => Some(Kept::new(&mut shards, directory, durability)),
     };
-    at_rate(shards, sinks, stream, rate);
+    let mut latencies = histogram();
+    at_rate(shards, sinks, stream, rate, |_, latency| latencies.saturating_record(latency));
     kept.into_iter().for_each(remove);
+    println!("  at {rate:.0}/s: {}", told(&latencies));
 }
 
-fn at_rate(shards: AtRest, sinks: Sinks, stream: &Stream, rate: f64) {
+/// The same with logs on a disk and a keeper that writes a snapshot every so many bytes. Prints how long answers take while
+/// one is written, and while none is.
+pub fn across_snapshots(shape: Shape, directory: &Path, stream: &Stream, rate: f64, snapshot_bytes: u64) {
+    let fresh = move || pipeline::build(shape, &venue::market());
+    let mut shards = fresh();
+    let kept = Kept::new(&mut shards, directory, Durability::Fsync);
+    let keeper = Keeper::start(kept.watch(), fresh, snapshot_bytes, None).expect("a thread can be started");
+    let counters = keeper.counters.clone();
+    let (mut answers, mut snapshots) = (Vec::with_capacity(stream.timed.len()), Vec::new());
+    at_rate(shards, Sinks::Feeds, stream, rate, |now, latency| {
+        // Noticed at its end, which is when it says how long it took.
+        if counters.snapshots.get() as usize > snapshots.len() {
+            let took = Duration::from_micros(counters.snapshot_us.get());
+            snapshots.push((now.saturating_sub(took), now));
+        }
+        answers.push((now, latency));
+    });
+    let bytes = counters.snapshot_bytes.get() as f64 / 1e6;
+    keeper.stop();
+    remove(kept);
+    let (mut during, mut between) = (histogram(), histogram());
+    for (now, latency) in answers {
+        let is_during = snapshots.iter().any(|(begin, end)| (*begin..=*end).contains(&now));
+        if is_during { &mut during } else { &mut between }.saturating_record(latency);
+    }
+    let took: Duration = snapshots.iter().map(|(begin, end)| *end - *begin).sum();
+    println!(
+        "  at {rate:.0}/s, {} snapshots, {:.0} ms in all, the last of {bytes:.1} MB",
+        snapshots.len(),
+        took.as_secs_f64() * 1e3
+    );
+    println!("    while one is written: {} answers, {}", during.len(), told(&during));
+    println!("    while none is:        {} answers, {}", between.len(), told(&between));
+}
+
+fn told(latencies: &Histogram<u64>) -> String {
+    format!("{}, highest {:.0} µs", percentiles(latencies), latencies.max() as f64 / 1e3)
+}
+
+/// `heard_at` is told when an answer was heard, since the start, and the nanoseconds it took.
+fn at_rate(
+    shards: AtRest,
+    sinks: Sinks,
+    stream: &Stream,
+    rate: f64,
+    mut heard_at: impl FnMut(Duration, u64),
+) {
     let (engine, mut port, heard) = start(shards, stream, sinks);
-    let mut latencies = histogram();
     let apart = 1e9 / rate;
     let (start, mut sent, mut answered) = (Instant::now(), 0, 0);
     let opening = stream.opening.len();
@@ -126,12 +175,13 @@ fn at_rate(shards: AtRest, sinks: Sinks, stream: &Stream, rate: f64) {
             sent += 1;
         }
         port.flush();
-        let now = start.elapsed().as_nanos() as f64;
+        let elapsed = start.elapsed();
+        let now = elapsed.as_nanos() as f64;
         port.take_reports(usize::MAX, |report| {
             if let Recipient::Asker(origin) = report.to {
                 let number = (origin.request / 2) as usize - 1 - opening;
                 let latency = (now - number as f64 * apart).max(0.0);
-                latencies.saturating_record(latency as u64);
+                heard_at(elapsed, latency as u64);
                 answered += 1;
             }
         });
@@ -140,8 +190,6 @@ fn at_rate(shards: AtRest, sinks: Sinks, stream: &Stream, rate: f64) {
     }
     drop(port);
     engine.join().check();
-    let highest = latencies.max() as f64 / 1e3;
-    println!("  at {rate:.0}/s: {}, highest {highest:.0} µs", percentiles(&latencies));
 }
 
 /// The engine on threads, its accounts opened and funded.

@@ -32,7 +32,7 @@ mod mix;
 #[path = "../../../engine/core/benches/venue/mod.rs"]
 mod venue;
 
-use drive::{Logs, Run, Sinks, inline, on_threads, open_loop};
+use drive::{Logs, Run, Sinks, across_snapshots, inline, on_threads, open_loop};
 use engine_core::executor::AtRest;
 use engine_core::journal::Durability;
 use engine_core::pipeline::{self, Shape};
@@ -108,6 +108,7 @@ impl Rows {
             self.row_and_open_loop(&format!("{name}, fsync"), shape, Durable(Durability::Fsync), mix);
             self.row_and_open_loop(&format!("{name}, async"), shape, Durable(ASYNC), mix);
         }
+        self.across_snapshots(Mix { life: 50_000.0, accounts: 10_000, ..mix });
         self.row("2×1, in order", shape(2, 1), fed, Mix { tickets: true, ..mix });
         for accounts in [10_000, 100_000, 1_000_000].map(many) {
             let name = format!("1×1, {accounts} accounts");
@@ -128,6 +129,17 @@ impl Rows {
             How::Durable(durability) => (Sinks::Feeds, Logs::Disk(&self.directory, durability)),
         };
         open_loop(shape, sinks, logs, &stream(mix), 0.5e9 / best);
+    }
+
+    /// Does trading pause while a snapshot is written? Many orders rest, so that there is something to be written.
+    fn across_snapshots(&self, mix: Mix) {
+        let name = "1×1, snapshots";
+        if !name.contains(&self.wanted) {
+            return;
+        }
+        println!("{name}");
+        let (rate, every) = (100_000.0, 64 * self.commands as u64 / 8);
+        across_snapshots(shape(1, 1), &self.directory, &stream(mix), rate, every);
     }
 
     /// Measures and prints, if the row is wanted. Returns the nanoseconds a command takes at best.
