@@ -193,6 +193,11 @@ impl Config {
             limits.idle_timeout_s,
             limits.ping_interval_s
         );
+        ensure!(
+            self.snapshot_bytes >= 4096,
+            "snapshot_bytes ({}) must be at least 4096",
+            self.snapshot_bytes
+        );
         ensure!(self.market_band_bps < 10_000, "market_band_bps must be below 10000");
         ensure!(
             !self.admin || self.http_listen.ip().is_loopback(),

@@ -9,8 +9,8 @@ use anyhow::{Context, bail, ensure};
 use clap::{Args, Subcommand};
 use engine_core::decimal::scaled_to_string;
 use engine_core::executor::verify::{Verified, verify};
+use engine_core::journal::Recovery;
 use engine_core::journal::storage::Disk;
-use engine_core::journal::{Positions, Recovery};
 use engine_core::pipeline::Shape;
 use serde_json::{Value, json};
 use std::io::{self, BufWriter, Write};
@@ -67,7 +67,7 @@ fn inspect(dir: &Path) -> anyhow::Result<Value> {
     let mut told = Vec::new();
     for number in snapshots.numbers()? {
         told.push(match snapshots.positions(number) {
-            Ok(positions) => json!({"number": number, "entries": entries(&positions)}),
+            Ok(positions) => json!({"number": number, "entries": positions.total()}),
             Err(error) => json!({"number": number, "error": full(error)}),
         });
     }
@@ -88,15 +88,10 @@ fn inspect(dir: &Path) -> anyhow::Result<Value> {
         "segment_bytes": segment_bytes,
         "bytes_used": read,
         "records": records,
-        "first_entries": entries(&first),
-        "entries": entries(journal.positions()),
+        "first_entries": first.total(),
+        "entries": journal.positions().total(),
         "snapshots": told,
     }))
-}
-
-/// How many entries there are before these positions, of all shards.
-fn entries(positions: &Positions) -> u64 {
-    positions.iter().map(|(_, position)| position).sum()
 }
 
 fn check(dir: &Path) -> anyhow::Result<Value> {

@@ -3,7 +3,7 @@
 //!
 //! It is a thread of its own that reads what is durable and does it again. Trading never waits for it; where all cores are
 //! busy it waits for trading, and is behind for as long. What it costs: the memory of a second engine state, and the time of
-//! an engine thread, at the lowest priority but one.
+//! an engine thread, at a lower priority than the exchange's own threads.
 //!
 //! On the way it has the history written, if one is kept: a snapshot, with which the journal before it can go, comes after what
 //! the history has of it.
@@ -17,7 +17,8 @@ use crate::recovery::give_up;
 use engine_core::bell::{Bell, ThreadBell};
 use engine_core::counters::Counter;
 use engine_core::executor::AtRest;
-use engine_core::executor::follower::{Follower, RecoveryError};
+use engine_core::executor::follower::{Followed, Follower, RecoveryError};
+use engine_core::journal::storage::is_passing;
 use engine_core::journal::{JournalError, Positions, Snapshot, Watch};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -44,9 +45,11 @@ const NICE: i32 = 10;
 #[derive(Default)]
 #[repr(align(128))]
 pub struct KeeperCounters {
-    /// Entries it has done again, and those that are durable and wait for it, as of its last look.
+    /// Entries it has done again, and how many there are before the next one, of all shards and ever.
     pub entries: Counter,
-    pub behind: Counter,
+    pub position: Counter,
+    /// Bytes of journal that it has followed since the newest snapshot.
+    pub since_snapshot: Counter,
     /// Snapshots written, and those that could not be.
     pub snapshots: Counter,
     pub snapshots_failed: Counter,
@@ -133,7 +136,7 @@ impl Keeping {
         let mut follower = self.recorder.begin(&self.watch, fresh)?;
         while !self.stopping.load(Ordering::Acquire) {
             self.follow(&mut follower, None)?;
-            self.recorder.rest(follower.positions());
+            self.recorder.rest(&follower);
             let Self { bell, stopping, watch, recorder, .. } = &self;
             let news = || *follower.positions() != watch.positions() || stopping.load(Ordering::Acquire);
             bell.wait(recorder.retry_in(), news);
@@ -142,7 +145,7 @@ impl Keeping {
             }
         }
         self.follow(&mut follower, Some(Instant::now() + PATIENCE))?;
-        self.recorder.save(follower.positions());
+        self.recorder.save(&follower);
         if self.since_snapshot > self.snapshot_bytes / WORTH_A_LAST_ONE {
             self.snapshot(&mut follower);
         }
@@ -151,14 +154,13 @@ impl Keeping {
 
     /// Follows to where the journal is durable now, or until it is time to stop.
     fn follow(&mut self, follower: &mut Follower, until: Option<Instant>) -> Result<(), RecoveryError> {
-        let total = |positions: &Positions| -> u64 { positions.iter().map(|(_, position)| position).sum() };
-        let end = total(&self.watch.positions());
-        while let Some(followed) = self.recorder.follow(follower)? {
+        while let Some(followed) = self.next(follower)? {
             self.counters.entries.add(followed.entries.into());
-            self.counters.behind.set(end.saturating_sub(total(follower.positions())));
+            self.counters.position.set(follower.positions().total());
+            self.counters.since_snapshot.set(self.since_snapshot);
             let is_old = self.newest.as_ref().is_some_and(|newest| follower.positions().all_within(newest));
             self.since_snapshot += if is_old { 0 } else { followed.bytes };
-            while let Some(wait) = self.recorder.keep_up(follower.positions())
+            while let Some(wait) = self.recorder.keep_up(follower)
                 && !self.stopping.load(Ordering::Acquire)
             {
                 std::thread::park_timeout(wait);
@@ -177,11 +179,27 @@ impl Keeping {
         Ok(())
     }
 
+    /// Follows the next record. Where the process has too much open, or too little memory, it tries until that has passed.
+    fn next(&mut self, follower: &mut Follower) -> Result<Option<Followed>, RecoveryError> {
+        loop {
+            match self.recorder.follow(follower) {
+                Err(RecoveryError::Journal(JournalError::Io { source, file, .. })) if is_passing(&source) => {
+                    tracing::warn!(file, %source, "the keeper waits until it can go on");
+                    std::thread::park_timeout(RETRY);
+                    if self.stopping.load(Ordering::Acquire) {
+                        return Ok(None);
+                    }
+                }
+                followed => return followed,
+            }
+        }
+    }
+
     fn snapshot(&mut self, follower: &mut Follower) {
         if self.not_before.is_some_and(|time| Instant::now() < time) {
             return;
         }
-        if !self.recorder.save(follower.positions()) {
+        if !self.recorder.save(follower) {
             return; // with the snapshot the journal would forget what the history has not
         }
         let begun = Instant::now();

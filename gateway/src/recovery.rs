@@ -27,7 +27,7 @@ use engine_core::executor::AtRest;
 use engine_core::executor::inline::Inline;
 use engine_core::instrument::Market;
 use engine_core::journal::storage::Disk;
-use engine_core::journal::{Durability, Journal, JournalError, Options, Recovery, Shards};
+use engine_core::journal::{Durability, Journal, JournalError, Options, Positions, Recovery, Shards};
 use engine_core::message::{Command, Input, Origin, Report, ReportBody};
 use engine_core::pipeline::{self, Shape};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -42,6 +42,8 @@ const SYNC_EVERY: Duration = Duration::from_millis(10);
 pub struct Recovered {
     pub shards: AtRest,
     pub journal: Option<Journal>,
+    /// Of all shards, after the last entry that the journal had before this start added to it.
+    pub end: Option<Positions>,
     /// Guards that have a grace, which begins when clients can come back.
     pub bereft: Vec<Bereft>,
 }
@@ -67,7 +69,7 @@ pub fn recover(config: &Config, shape: Shape, exchange: &Exchange) -> anyhow::Re
     let recovery = Recovery::open(Arc::new(disk), Options { durability, ..Options::new(shards) })?;
     let bar = bar();
     let progress = |read, all| show(&bar, (read, all));
-    let pipeline::Recovered { shards, journal, snapshot, unreadable } =
+    let pipeline::Recovered { shards, journal, end, snapshot, unreadable } =
         pipeline::recover(recovery, fresh(shape), progress, Box::new(stop))?;
     bar.finish_and_clear();
     for error in unreadable {
@@ -89,7 +91,7 @@ pub fn recover(config: &Config, shape: Shape, exchange: &Exchange) -> anyhow::Re
     journal.wait_until_durable()?;
     let accounts: usize = shards.sequencers.iter().map(|shard| shard.machine.accounts().count()).sum();
     tracing::info!(accounts, took = ?started.elapsed(), directory = %directory.display(), "recovered");
-    Ok(Recovered { shards, journal: Some(journal), bereft })
+    Ok(Recovered { shards, journal: Some(journal), end: Some(end), bereft })
 }
 
 /// Where the configuration leaves the numbers of shards open, a journal that is there has them: the machine may be another.
@@ -114,7 +116,7 @@ pub fn take_shards_of_journal(config: &mut Config) -> anyhow::Result<()> {
 
 fn in_memory(shape: Shape, market: &Arc<Market>, why: &str) -> Recovered {
     tracing::info!("nothing outlives this process: {why}");
-    Recovered { shards: pipeline::build(shape, market), journal: None, bereft: Vec::new() }
+    Recovered { shards: pipeline::build(shape, market), journal: None, end: None, bereft: Vec::new() }
 }
 
 /// The shards that a journal begins with: they do not even know a market.

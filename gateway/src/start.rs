@@ -24,7 +24,7 @@ use crate::history::desk::{Clerk, Mail, desk};
 use crate::history::reader::Reader;
 use crate::history::writer::Writer;
 use crate::keeper::Keeper;
-use crate::listen::{Addresses, Listeners};
+use crate::listen::{self, Addresses, Listeners};
 use crate::reactor::{self, ReactorCounters, Shared};
 use crate::recovery::{self, Bereft, Recovered};
 use crate::rooms::wake::{Sleeper, wake};
@@ -36,7 +36,7 @@ use engine_core::bell::{Bell, ThreadBell};
 use engine_core::executor::AtRest;
 use engine_core::executor::threads::{Manner, Port, Threads};
 use engine_core::instrument::Market;
-use engine_core::journal::Journal;
+use engine_core::journal::{Journal, Positions};
 use engine_core::pipeline;
 use engine_core::units::{Amount, AssetId};
 use std::future::Future;
@@ -86,14 +86,16 @@ pub fn run<Stop: Future<Output = ()>>(
     ready: impl FnOnce(&Addresses),
     stop: impl FnOnce() -> Stop,
 ) -> anyhow::Result<AtRest> {
+    listen::raise_descriptors(config);
     let shape = config.shape();
     let listeners = Listeners::bind(config, shape.reactors)?;
-    let Recovered { shards, journal, bereft } = recovery::recover(config, engine_shape(config), &exchange)?;
+    let Recovered { shards, journal, end, bereft } =
+        recovery::recover(config, engine_shape(config), &exchange)?;
     let Exchange { paper_funds, first_account, drivers, .. } = exchange;
     let market = shards.sequencers[0].machine.market().clone();
     let venue = Arc::new(Venue::new(market, paper_funds, config.market_band_bps));
-    let (writer, reader) = match &journal {
-        Some(journal) => open_history(config, journal, &venue)?.unzip(),
+    let (writer, reader) = match journal.as_ref().zip(end) {
+        Some((journal, end)) => open_history(config, (journal, &end), &venue)?.unzip(),
         None => (None, None),
     };
     let accounts = Arc::new(Accounts::starting_at(first_account));
@@ -441,11 +443,10 @@ impl Running {
 /// The history of the journal, if one is wanted.
 fn open_history(
     config: &Config,
-    journal: &Journal,
+    (journal, end): (&Journal, &Positions),
     venue: &Arc<Venue>,
 ) -> anyhow::Result<Option<(Writer, Reader)>> {
     let Some(place) = config.history()?.place(&config.data_dir) else { return Ok(None) };
-    let end = &journal.watch().positions();
     let (writer, reader) =
         history::open(&place, history::Source { journal: journal.watch().id(), end, venue: venue.clone() })?;
     tracing::info!(%place, "what accounts are told is kept");

@@ -21,7 +21,7 @@ use crate::executor::shadow::Shadow;
 use crate::executor::threads::{self, Manner, Port, Threads};
 use crate::executor::{AtRest, MarketSink, MatcherShard, SequencerShard};
 use crate::instrument::Market;
-use crate::journal::{Journal, JournalError, OnFailure, Recovery, Snapshot};
+use crate::journal::{Journal, JournalError, OnFailure, Positions, Recovery, Snapshot};
 use crate::limits::SHARDS_MAX;
 use crate::log::{Entry, MemoryLog, ShardLog};
 use crate::matcher::Matcher;
@@ -87,9 +87,11 @@ pub struct Recovered {
     pub shards: AtRest,
     /// It has their logs.
     pub journal: Journal,
+    /// Of all shards, after the last entry that the journal had: before what arrived late.
+    pub end: Positions,
     /// What did not have to be read again.
     pub snapshot: Option<Snapshot>,
-    /// Newer snapshots that could not be read, and why. The journal has made up for them.
+    /// Newer snapshots that could not be read, and why. The journal has made up for them, and they have other names now.
     pub unreadable: Vec<JournalError>,
 }
 
@@ -111,16 +113,23 @@ pub fn recover(
         Beginning::find(&recovery.snapshots(), fresh, None)?;
     if let Err(error) = recovery.begin_at(&positions) {
         // What is missing was in a snapshot: what is wrong with that is what can be mended.
-        return Err(if unreadable.is_empty() { error } else { unreadable.swap_remove(0) }.into());
+        return Err(if unreadable.is_empty() { error } else { unreadable.swap_remove(0).1 }.into());
     }
     replay(&mut recovery, &mut shadow, &mut progress)?;
+    let (end, snapshots) = (recovery.positions().clone(), recovery.snapshots());
     let journal = recovery.start(on_failure)?;
+    for (number, _) in &unreadable {
+        snapshots.set_aside(*number)?;
+    }
+    journal.stop_waiting_for_space();
     let (n, m) = (shadow.sequencers().len(), shadow.matchers().len());
     let sequencers = (0..n).map(|i| Box::new(journal.sequencer_log(i)) as _).collect();
     let matchers = (0..m).map(|j| Box::new(journal.matcher_log(j)) as _).collect();
     let shards = shadow.settle((sequencers, matchers), &mut |_: &Report| {}, &mut ());
     shards.check();
-    Ok(Recovered { shards, journal, snapshot, unreadable })
+    journal.wait_until_durable()?;
+    let unreadable = unreadable.into_iter().map(|(_, error)| error).collect();
+    Ok(Recovered { shards, journal, end, snapshot, unreadable })
 }
 
 /// The state that `logged` reached, from its logs alone, in fresh `shards` with copies of these logs.

@@ -92,7 +92,8 @@ fn text(control: &Control) -> String {
         of_journal(&mut out, journal);
     }
     if let Some(keeper) = &control.keeper {
-        of_keeper(&mut out, keeper);
+        let durable = control.journal.as_ref().map_or(0, |journal| journal.positions().total());
+        of_keeper(&mut out, keeper, durable);
     }
     history(&mut out, control);
     process(&mut out, control);
@@ -135,7 +136,8 @@ fn of_journal(out: &mut Exposition, journal: &Watch) {
     out.histogram("ringside_journal_sync_seconds", "How long a sync took.", [&counters.sync_us].into_iter());
 }
 
-fn of_keeper(out: &mut Exposition, keeper: &KeeperCounters) {
+fn of_keeper(out: &mut Exposition, keeper: &KeeperCounters, durable: u64) {
+    let behind = durable.saturating_sub(keeper.position.get());
     let rows = [
         (
             "ringside_keeper_entries_total",
@@ -143,7 +145,13 @@ fn of_keeper(out: &mut Exposition, keeper: &KeeperCounters) {
             "Entries of the journal followed.",
             keeper.entries.get(),
         ),
-        ("ringside_keeper_behind", "gauge", "Durable entries not followed yet.", keeper.behind.get()),
+        ("ringside_keeper_behind", "gauge", "Durable entries not followed yet.", behind),
+        (
+            "ringside_keeper_bytes_since_snapshot",
+            "gauge",
+            "Bytes of journal followed since the newest snapshot.",
+            keeper.since_snapshot.get(),
+        ),
         ("ringside_snapshots_total", "counter", "Snapshots written.", keeper.snapshots.get()),
         (
             "ringside_snapshots_failed_total",

@@ -77,25 +77,30 @@ impl Recorder {
     }
 
     /// Writes if enough was noted. How long there is to wait before more can be noted, if as much was as may be.
-    pub fn keep_up(&mut self, positions: &Positions) -> Option<Duration> {
+    pub fn keep_up(&mut self, follower: &Follower) -> Option<Duration> {
         let writer = self.writer.as_ref()?;
         let (is_worth_it, is_full) = (writer.is_worth_saving(), writer.is_full());
-        if is_worth_it && !self.save(positions) && is_full { self.retry_in() } else { None }
+        if is_worth_it && !self.save(follower) && is_full { self.retry_in() } else { None }
     }
 
-    /// Writes what was noted, up to `positions`, at the end of what can be followed now.
-    pub fn rest(&mut self, positions: &Positions) {
+    /// Writes what was noted, up to where `follower` is, at the end of what can be followed now.
+    pub fn rest(&mut self, follower: &Follower) {
         let Some(writer) = &self.writer else { return };
         if writer.has_news() || self.placed.elapsed() >= PLACE_EVERY {
-            self.save(positions);
+            self.save(follower);
         }
     }
 
-    /// Writes what was noted, up to `positions`. True if nothing is left to be written: what was followed can be forgotten.
-    pub fn save(&mut self, positions: &Positions) -> bool {
+    /// Writes what was noted, up to where `follower` is. True if nothing is left to be written: what was followed can be
+    /// forgotten.
+    pub fn save(&mut self, follower: &Follower) -> bool {
         let Some(writer) = &mut self.writer else { return true };
         (self.placed, self.retry) = (Instant::now(), None);
-        if let Saved::NotYet(wait) = writer.save(positions) {
+        // The history must not know more than the journal after a power loss.
+        if let Err(error) = follower.make_safe() {
+            tracing::error!(%error, "what the history is about to tell cannot be made safe");
+            self.retry = Some(Instant::now() + PLACE_EVERY);
+        } else if let Saved::NotYet(wait) = writer.save(follower.positions()) {
             self.retry = Some(Instant::now() + wait);
         }
         self.retry.is_none()

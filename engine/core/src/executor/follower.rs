@@ -24,8 +24,8 @@ pub struct Beginning {
     pub positions: Positions,
     /// The snapshot it was read from; none if it is new.
     pub snapshot: Option<Snapshot>,
-    /// Newer snapshots that could not be read, and why.
-    pub unreadable: Vec<JournalError>,
+    /// The numbers of newer snapshots that could not be read, and why.
+    pub unreadable: Vec<(u64, JournalError)>,
 }
 
 /// A record that was followed.
@@ -75,7 +75,7 @@ impl Beginning {
                 }
                 Ok(None) => {}
                 Err(error @ JournalError::Newer { .. }) => return Err(error),
-                Err(error) => unreadable.push(error),
+                Err(error) => unreadable.push((number, error)),
             }
         }
         Ok(Beginning {
@@ -133,6 +133,14 @@ impl Follower {
     /// The state it has reached.
     pub fn shadow(&self) -> &Shadow {
         &self.shadow
+    }
+
+    /// Makes safe what it has followed, for who writes down elsewhere what it said.
+    ///
+    /// # Errors
+    /// If it cannot be.
+    pub fn make_safe(&self) -> Result<(), JournalError> {
+        self.reader.make_safe()
     }
 
     /// Writes its state as a snapshot, and has the journal forget what the older of the two that are kept does without.

@@ -1,6 +1,7 @@
 //! Does everything once more that a journal still has, and compares it with what its snapshots say.
 
-use super::follower::{Beginning, RecoveryError, read_snapshot};
+use super::follower::{RecoveryError, read_snapshot};
+use super::shadow::Shadow;
 use super::{AtRest, SequencerLog};
 use crate::journal::{JournalError, Positions, Recovery, Snapshot};
 use crate::log::MemoryLog;
@@ -36,13 +37,14 @@ pub fn verify(
     fresh: AtRest,
     mut progress: impl FnMut(u64, u64),
 ) -> Result<Verified, RecoveryError> {
-    let snapshots = recovery.snapshots();
-    let first = recovery.first().clone();
-    let has_its_beginning = first == Positions::zero(first.shards());
-    // One that is no further than nothing at all is none.
-    let at_most = if has_its_beginning { Some(first) } else { oldest(&recovery)? };
-    let Beginning { mut shadow, positions, snapshot: begun, .. } =
-        Beginning::find(&snapshots, fresh, at_most.as_ref())?;
+    let zero = Positions::zero(recovery.shards());
+    let (mut shadow, positions, begun) = match *recovery.first() == zero {
+        true => (Shadow::new(fresh), zero, None),
+        false => {
+            let (shadow, snapshot) = oldest(&recovery)?;
+            (shadow, snapshot.positions.clone(), Some(snapshot))
+        }
+    };
     let (mut ahead, unreadable) = whole(&recovery, &positions)?;
     recovery.begin_at(&positions)?;
     let (mut reached, mut records, mut entries) = (Vec::new(), 0, 0);
@@ -70,11 +72,19 @@ pub fn verify(
     Ok(Verified { shards, begun, reached, unreadable, records, entries, end })
 }
 
-/// Where the oldest snapshot stands whose header can be read.
-fn oldest(recovery: &Recovery) -> Result<Option<Positions>, JournalError> {
+/// The state of the oldest snapshot that can be read. What is wrong with the first of the others, if none can.
+fn oldest(recovery: &Recovery) -> Result<(Shadow, Snapshot), JournalError> {
     let snapshots = recovery.snapshots();
-    let numbers = snapshots.numbers()?;
-    Ok(numbers.into_iter().rev().find_map(|number| snapshots.positions(number).ok()))
+    let mut wrong = None;
+    for number in snapshots.numbers()?.into_iter().rev() {
+        match read_snapshot(&snapshots, number) {
+            Ok(found) => return Ok(found),
+            Err(error) => wrong = wrong.or(Some(error)),
+        }
+    }
+    // Without any snapshot it is the journal that is cut.
+    let (shard, first) = recovery.first().iter().max_by_key(|(_, first)| *first).expect("there are shards");
+    Err(wrong.unwrap_or(JournalError::Truncated { shard, wanted: 0, first }))
 }
 
 /// The snapshots from `from` on that can be read whole, the newest first, and what is wrong with the others.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::convert::Infallible;
 
 /// The format of everything the journal writes. A change of any byte needs another one.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// No entry is longer: an order with all that it can have takes 150 bytes.
 pub(super) const ENTRY_BYTES_MAX: usize = 256;

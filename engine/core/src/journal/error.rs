@@ -39,7 +39,7 @@ pub enum JournalError {
         /// The directory.
         directory: String,
     },
-    /// A later version of the program wrote it. Start that version.
+    /// Another version of the program wrote it. Start that version.
     #[error("{file} has format {found}, this program knows format {known}: start the version that wrote it")]
     Newer {
         /// The file.
@@ -73,6 +73,12 @@ pub enum JournalError {
         offset: u64,
         /// What is there, and what should be.
         found: String,
+    },
+    /// A snapshot is asked for of a state that is older than the newest snapshot. Nothing was written.
+    #[error("snapshot {newest} is newer than the state that should follow it")]
+    Backwards {
+        /// The newest snapshot.
+        newest: u64,
     },
     /// Entries are asked for that the journal does not have any more. Begin with a newer snapshot.
     #[error(

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! ringside journal
-//! format 1
+//! format 2
 //! id 0f3c…                     32 hexadecimal digits, made by chance when the journal was
 //! sequencers 2
 //! matchers 1

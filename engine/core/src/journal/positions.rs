@@ -94,6 +94,11 @@ impl Positions {
         sequencers.chain((0..).map(ShardId::Matcher).zip(self.matchers.iter().copied()))
     }
 
+    /// Entries of all shards together.
+    pub fn total(&self) -> u64 {
+        self.iter().map(|(_, position)| position).sum()
+    }
+
     /// Eight bytes each, little endian, in the order of [`Positions::iter`].
     pub(super) fn put(&self, bytes: &mut Vec<u8>) {
         self.iter().for_each(|(_, position)| bytes.extend(position.to_le_bytes()));

@@ -213,7 +213,13 @@ impl Recovery {
         let current =
             next.unwrap_or_else(|| Current::at(segment.file, segment.number, segment.size, segment.offset));
         let end = End { segment: current.number, offset: current.offset };
-        let shared = Arc::new(Shared::new(&positions, options.staging_bytes, begun, end, on_failure));
+        let shared = Arc::new(Shared::new(
+            &positions,
+            (options.durability, options.staging_bytes),
+            begun,
+            end,
+            on_failure,
+        ));
         let spares = Arc::new(Spares::new(current.number + 1));
         let writer = Writer {
             shared: shared.clone(),

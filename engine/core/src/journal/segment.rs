@@ -100,7 +100,7 @@ impl SegmentHeader {
             return Err(NoHeader::Unreadable);
         }
         let format = u32::from_le_bytes(bytes[8..12].try_into().expect("4 bytes"));
-        if format > FORMAT {
+        if format != FORMAT {
             return Err(NoHeader::Format(format));
         }
         let (body, crc) = bytes[..length].split_at(length - 4);

@@ -4,6 +4,7 @@
 //! shard: encode, checksum ─▶ [staging, one short lock] ─swap─▶ writer: seal, write, sync ─▶ durable positions, bells
 //! ```
 
+use super::Durability;
 use super::error::JournalError;
 use super::positions::{Positions, ShardId, Shards};
 use super::record::{HEADER, Header};
@@ -74,6 +75,7 @@ pub(super) struct End {
 
 pub(super) struct Shared {
     pub shards: Shards,
+    pub durability: Durability,
     staging: Mutex<Staging>,
     staging_bytes: usize,
     /// The writer waits here for something to write.
@@ -136,7 +138,7 @@ pub(super) const STUCK: u8 = 16;
 impl Shared {
     pub fn new(
         positions: &Positions,
-        staging_bytes: usize,
+        (durability, staging_bytes): (Durability, usize),
         segments: VecDeque<Begun>,
         end: End,
         on_failure: OnFailure,
@@ -150,6 +152,7 @@ impl Shared {
         };
         Self {
             shards: positions.shards(),
+            durability,
             staging: Mutex::new(staging),
             staging_bytes,
             work: Condvar::new(),

@@ -97,13 +97,27 @@ impl Snapshots {
         self.open(number).map(|file| file.positions)
     }
 
+    /// Gives one that cannot be read another name, so that it is not one of those that are kept.
+    pub(crate) fn set_aside(&self, number: u64) -> Result<(), JournalError> {
+        let name = name_of(number);
+        let renamed = self.storage.rename(&name, &format!("{name}.spoilt"));
+        renamed.map_err(JournalError::io("set aside", &name))?;
+        self.sync_directory()
+    }
+
     /// Makes what `state` writes a snapshot, and takes away those that are not needed any more. Its number is the next one.
     pub(crate) fn write(
         &self,
         positions: &Positions,
         state: impl FnOnce(&mut StateWriter<'_, JournalError>) -> Result<StateHash, JournalError>,
     ) -> Result<Snapshot, JournalError> {
-        let number = self.numbers()?.first().map_or(1, |newest| newest + 1);
+        let newest = self.numbers()?.first().copied();
+        if let Some(newest) = newest
+            && !self.positions(newest)?.all_within(positions)
+        {
+            return Err(JournalError::Backwards { newest });
+        }
+        let number = newest.map_or(1, |newest| newest + 1);
         let written = self.write_unfinished(number, positions, state);
         if written.is_err() {
             // It may be what fills the disk.
@@ -375,7 +389,7 @@ fn read_header(bytes: &[u8], shards: Shards, name: &str) -> Result<((u128, u64),
     let fits = crc32c::crc32c(body).to_le_bytes() == crc;
     // The first sixteen bytes are the same in every format. A header that is as long as ours must fit as ours does.
     let (found, is_as_long) = (u32_at(8), u32_at(12) as usize == length);
-    if found > STATE_FORMAT && (fits || !is_as_long) {
+    if found != STATE_FORMAT && (fits || !is_as_long) {
         return Err(JournalError::Newer { file: name.into(), found, known: STATE_FORMAT });
     }
     let is_ours = u64_at(40) == shards.sequencers as u64 | (shards.matchers as u64) << 32;

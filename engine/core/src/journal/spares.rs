@@ -4,7 +4,7 @@
 use super::error::JournalError;
 use super::segment;
 use super::shared::{NO_SPARE, Shared};
-use super::storage::{Storage, StorageFile, is_full};
+use super::storage::{Storage, StorageFile, is_full, is_passing};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -107,7 +107,7 @@ impl Preparer {
                 self.spares.changed.notify_all();
                 Ok(true)
             }
-            Err(JournalError::Io { source, .. }) if is_full(&source) => {
+            Err(JournalError::Io { source, .. }) if is_full(&source) || is_passing(&source) => {
                 self.shared.set(NO_SPARE, true);
                 Ok(false)
             }

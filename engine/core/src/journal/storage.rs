@@ -49,6 +49,12 @@ pub trait StorageFile: Send + Sync {
     fn sync_data(&self) -> io::Result<()>;
 }
 
+/// Whether an operation failed because the process or the system has too much open, or no memory for it: it may succeed later.
+pub fn is_passing(error: &io::Error) -> bool {
+    // EMFILE, ENFILE, which have no kind of their own.
+    matches!(error.raw_os_error(), Some(24 | 23)) || error.kind() == io::ErrorKind::OutOfMemory
+}
+
 /// Whether an operation failed because there is no space left.
 pub fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)

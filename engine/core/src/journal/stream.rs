@@ -261,8 +261,8 @@ impl Stream {
             buffer.bytes.resize(left as usize, 0);
             buffer.offset = at;
             let read = segment.file.read_at(&mut buffer.bytes, at);
-            let read = read.map_err(JournalError::io("read", &segment.name))?;
-            buffer.bytes.truncate(read);
+            buffer.bytes.truncate(*read.as_ref().unwrap_or(&0));
+            read.map_err(JournalError::io("read", &segment.name))?;
         }
         let from = (at - buffer.offset) as usize;
         Ok(&buffer.bytes[from..buffer.bytes.len().min(from + count)])

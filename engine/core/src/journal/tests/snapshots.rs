@@ -234,7 +234,7 @@ fn any_snapshot_and_what_was_logged_since_say_the_same() {
         let [.., older, newest] = &snapshots[..] else { panic!("there are two") };
         let kept = Recovery::open(Arc::new(disk.clone()), options()).unwrap().snapshots().numbers().unwrap();
         assert_eq!(kept, [newest.number, older.number], "two are kept");
-        let Recovered { shards, snapshot, journal, unreadable } = recover(&disk).unwrap();
+        let Recovered { shards, snapshot, journal, unreadable, .. } = recover(&disk).unwrap();
         assert_eq!((shards.state_hash(), snapshot.unwrap().number), (last, newest.number));
         assert!(unreadable.is_empty());
         assert!(journal.watch().first().sequencers[0] > 0, "what is before the older one is forgotten");
@@ -256,6 +256,38 @@ fn a_spoilt_snapshot_is_replaced_by_the_older_one() {
         assert_eq!((shards.state_hash(), snapshot.unwrap().number), (last, older.number), "byte {at}");
         let [error] = &unreadable[..] else { panic!("one is spoilt: {unreadable:?}") };
         assert!(error.to_string().contains(&name(newest.number)), "{error}");
+    }
+}
+
+/// The spoilt one is not one of the two that are kept: should the next one be spoilt, too, there is another.
+#[test]
+fn after_a_spoilt_snapshot_two_good_ones_are_kept() {
+    let (disk, snapshots, last) = recorded(0);
+    let [.., older, newest] = &snapshots[..] else { panic!("there are two") };
+    disk.flip_bit(&name(newest.number), 4 * newest.bytes as usize);
+    let Recovered { shards, journal, .. } = recover(&disk).unwrap();
+    let watch = journal.watch();
+    assert_eq!(watch.snapshots().numbers().unwrap(), [older.number], "the spoilt one has another name");
+    let mut follower = Follower::begin(&watch, fresh(), None).unwrap();
+    while follower.follow(&mut |_: &Report| {}, &mut ()).unwrap().is_some() {}
+    let next = follower.snapshot().unwrap();
+    assert_eq!((next.hash, watch.snapshots().numbers().unwrap()), (last, vec![next.number, older.number]));
+    drop((shards, journal, follower));
+    disk.flip_bit(&name(next.number), 4 * next.bytes as usize);
+    let Recovered { shards, snapshot, .. } = recover(&disk).unwrap();
+    assert_eq!((shards.state_hash(), snapshot.unwrap().number), (last, older.number));
+}
+
+/// A follower that began before the newest snapshot writes none until it is beyond it.
+#[test]
+fn snapshots_do_not_go_backwards() {
+    let (disk, snapshots, _) = recorded(2);
+    let [.., older, newest] = &snapshots[..] else { panic!("there are two") };
+    let Recovered { journal, .. } = recover(&disk).unwrap();
+    let mut follower = Follower::begin(&journal.watch(), fresh(), Some(&older.positions)).unwrap();
+    match follower.snapshot() {
+        Err(JournalError::Backwards { newest: number }) => assert_eq!(number, newest.number),
+        other => panic!("{other:?}"),
     }
 }
 
