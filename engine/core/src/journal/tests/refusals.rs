@@ -43,19 +43,26 @@ fn another_number_of_shards_is_refused() {
 }
 
 #[test]
-fn a_newer_format_is_refused() {
+fn another_format_is_refused() {
     let (disk, _) = recorded(1, 3);
     let text = String::from_utf8(disk.contents("identity.journal")).unwrap();
-    disk.put("identity.journal", text.replace("format 1", "format 2").into_bytes());
-    let expected =
-        "identity.journal has format 2, this program knows format 1: start the version that wrote it";
-    assert_eq!(error_of(&disk, options()), expected);
+    for other in [FORMAT - 1, FORMAT + 1] {
+        let text = text.replace(&format!("format {FORMAT}"), &format!("format {other}"));
+        disk.put("identity.journal", text.into_bytes());
+        let expected = format!(
+            "identity.journal has format {other}, this program knows format {FORMAT}: start the version that wrote it"
+        );
+        assert_eq!(error_of(&disk, options()), expected);
+    }
 
     let (disk, _) = recorded(1, 3);
     let mut segment = disk.contents("segment-0000000000000001.journal");
-    segment[8] = 2;
+    segment[8] = FORMAT as u8 + 1;
     disk.put("segment-0000000000000001.journal", segment);
-    assert!(error_of(&disk, options()).contains("segment-0000000000000001.journal has format 2"));
+    assert!(
+        error_of(&disk, options())
+            .contains(&format!("segment-0000000000000001.journal has format {}", FORMAT + 1))
+    );
 }
 
 #[test]

@@ -63,7 +63,7 @@ fn the_bytes_of_the_format_do_not_change() {
             all.extend(bytes_of(&Entry::Input(commands::input(kind, seed))));
         }
     }
-    assert_eq!((super::super::FORMAT, crc32c::crc32c(&all)), (1, 3_729_372_879));
+    assert_eq!((super::super::FORMAT, crc32c::crc32c(&all)), (2, 3_729_372_879));
 }
 
 #[test]
