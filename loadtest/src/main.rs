@@ -358,6 +358,7 @@ impl Slow {
             baseline: Duration::from_secs(self.baseline_seconds),
             stall: Duration::from_secs(self.stall_seconds),
             recovery: RECOVERY,
+            stall_frames: 0,
             expect_lap: self.expect_lap,
             flow: self.gateway.flow(&self.channel, self.orders_per_second, run).await?,
         })

@@ -42,6 +42,7 @@ fn and_is_told_what_it_missed() {
             baseline: Duration::from_secs(2),
             stall: Duration::from_secs(10),
             recovery: Duration::from_secs(3),
+            stall_frames: 1500,
             expect_lap: true,
             flow: Some(flow::Options { target, market, commands_per_second: 400, seed: 1, run: 1 }),
         };

@@ -23,6 +23,9 @@ use tokio::time::Instant;
 /// So that a stall is felt after kilobytes rather than the megabytes loopback sockets grow to. The kernel doubles it.
 const STALLED_RECEIVE_BYTES: u32 = 16 << 10;
 
+/// How much longer than asked for a stall may take until enough has been sent.
+const STALL_PATIENCE: Duration = Duration::from_secs(60);
+
 const LIVE_TIMEOUT: Duration = Duration::from_secs(60);
 const MEETING_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -34,6 +37,8 @@ pub struct Options {
     /// Before the stall, for comparison.
     pub baseline: Duration,
     pub stall: Duration,
+    /// The stall goes on until each of the others has had so many frames, on a machine that is slow today.
+    pub stall_frames: u64,
     /// After the stall, under load still, before the run ends.
     pub recovery: Duration,
     /// Whether a stall that loses nothing is a failure: it was too short to test anything.
@@ -78,7 +83,11 @@ pub async fn run(options: &Options, progress: &ProgressBar) -> Result<Outcome<Re
         (Phase::Recovery, options.recovery),
     ] {
         fleet.enter(phase);
+        let before = fleet.frames();
         fleet.pass(duration, progress).await;
+        if phase == Phase::Stalled {
+            go_on(&fleet, before + options.stall_frames * options.plan.subscribers as u64, progress).await;
+        }
     }
     let flow = match flow {
         Some(flow) => Some(flow.stop().await?),
@@ -102,6 +111,14 @@ pub async fn run(options: &Options, progress: &ProgressBar) -> Result<Outcome<Re
         verdict.violate(complaint);
     }
     Ok(Outcome { results, verdict })
+}
+
+/// Lets time pass until there have been so many frames, if they ever come.
+async fn go_on(fleet: &Fleet, frames: u64, progress: &ProgressBar) {
+    let until = Instant::now() + STALL_PATIENCE;
+    while fleet.frames() < frames && Instant::now() < until {
+        fleet.pass(Duration::from_secs(1), progress).await;
+    }
 }
 
 async fn stalled_reader(plan: &Plan) -> Result<Following> {

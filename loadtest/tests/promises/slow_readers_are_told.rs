@@ -27,6 +27,7 @@ async fn slow(stalled: Vec<String>, expect_lap: bool) -> Outcome<Results> {
         baseline: moment,
         stall: moment,
         recovery: moment,
+        stall_frames: 0,
         expect_lap,
         flow: None,
     };
