@@ -30,7 +30,8 @@ pub(crate) fn replay(
     let (full, batches) = sync_channel(BATCHES_AHEAD);
     let (back, used) = channel();
     thread::scope(|scope| {
-        scope.spawn(move || read(recovery, &full, &used));
+        let reader = thread::Builder::new().name("journal-read".into());
+        reader.spawn_scoped(scope, move || read(recovery, &full, &used)).expect("a thread can be started");
         for batch in batches {
             let mut batch = batch?;
             shadow.apply_all(&batch.entries, &mut |_: &Report| {}, &mut ())?;
