@@ -31,8 +31,10 @@ pub(super) struct Connection {
     pub generation: u16,
     address: IpAddr,
     phase: Phase,
-    /// Private bytes the socket has not taken: whole frames, or the rest of a torn one first.
+    /// Bytes the socket has not taken: whole frames, or the rest of a torn one first.
     pub outbox: Vec<u8>,
+    /// Whether the socket may have taken the beginning of the outbox's first frame: nothing may come before the rest of it.
+    pub torn: bool,
     pub memberships: Vec<Membership>,
     /// Whether it is in `touched`.
     touched: bool,
@@ -54,6 +56,13 @@ impl Connection {
             self.outbox = buffer;
         }
         &mut self.outbox
+    }
+
+    /// The rest of a frame whose beginning the socket has taken comes before all else.
+    pub fn put_first(&mut self, rest: &[u8]) {
+        debug_assert!(!self.torn || rest.is_empty(), "two frames cannot both be begun");
+        self.torn |= !rest.is_empty();
+        self.outbox.splice(..0, rest.iter().copied());
     }
 }
 
@@ -104,6 +113,7 @@ impl Reactor {
             address,
             phase: Phase::Handshake(Vec::new()),
             outbox: Vec::new(),
+            torn: false,
             memberships: Vec::new(),
             touched: false,
             full_since: None,
@@ -341,6 +351,7 @@ impl Reactor {
                 Ok(sent) => {
                     self.counters.private_bytes_out.add(sent as u64);
                     connection.outbox.drain(..sent);
+                    connection.torn = !connection.outbox.is_empty() && (connection.torn || sent > 0);
                     if sent > 0 && connection.full_since.is_some() {
                         connection.full_since = Some(self.now);
                     }
@@ -348,6 +359,7 @@ impl Reactor {
                 Err(_) => {
                     // Broken; the reading task will find out and remove it.
                     connection.outbox.clear();
+                    connection.torn = false;
                     let _ = shutdown(connection.socket, libc::SHUT_RDWR);
                     return true;
                 }
@@ -384,7 +396,7 @@ impl Reactor {
     fn drop_connection(&mut self, at: usize) {
         self.leave_all_rooms(at);
         let connection = &mut self.connections[at];
-        connection.outbox = Vec::new();
+        (connection.outbox, connection.torn) = (Vec::new(), false);
         let _ = shutdown(connection.socket, libc::SHUT_RDWR);
     }
 

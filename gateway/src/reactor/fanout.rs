@@ -3,7 +3,8 @@
 //! Most subscribers of a room are in sync: they stand at the room's cursor, in a dense array of sockets, and all get
 //! the same span in one blast. A subscriber whose socket did not take all of it leaves the array of every room it is
 //! in and keeps a position of its own; when its socket has room again it catches up from the ring and rejoins. The
-//! rest of a torn frame goes into its outbox, so a position is always a frame boundary.
+//! rest of a torn frame goes to the front of its outbox, so a position is always a frame boundary, and whatever else is in
+//! the outbox comes after it. Who has a torn frame gets nothing from a room until the rest of it is sent.
 //!
 //! The ladder of one that stays behind:
 //! 1. inside the window: it catches up, nothing is lost;
@@ -178,20 +179,22 @@ impl Reactor {
             for behind in behind.iter() {
                 let at = local.members[behind.index];
                 let connection = &mut connections[at];
+                debug_assert!(!connection.torn, "who has a torn frame is not in sync");
                 let m = connection.memberships.iter().position(|membership| membership.room == room);
-                let membership = &mut connection.memberships[m.expect("members of the array are members")];
+                let m = m.expect("members of the array are members");
                 match behind.sent {
                     Ok(sent) => {
                         let boundary =
                             frames::frame_end_at_or_after(span, sent).expect("a span is whole frames");
-                        connection.outbox.extend_from_slice(&span[sent..boundary]);
+                        connection.put_first(&span[sent..boundary]);
                         counters.bytes_out.add(boundary as u64);
+                        let membership = &mut connection.memberships[m];
                         membership.place = Place::Behind { position: local.cursor + boundary as u64 };
                         membership.next_trade = next_trade(local.next_trade, &span[..boundary], has_trades);
                         fallen.push(at);
                     }
                     Err(_) => {
-                        membership.place = Place::Behind { position: local.cursor };
+                        connection.memberships[m].place = Place::Behind { position: local.cursor };
                         broken.push(at);
                     }
                 }
@@ -263,8 +266,11 @@ impl Reactor {
 
     /// Sends a connection all it has coming: private messages, then for each room what it has missed.
     pub(super) fn bring_up_to_date(&mut self, at: usize) {
-        let is_sent = self.flush_outbox(at);
+        let mut is_sent = self.flush_outbox(at);
         self.go_on(at);
+        if is_sent && !self.connections[at].outbox.is_empty() {
+            is_sent = self.flush_outbox(at); // what one who comes back is told next
+        }
         if !is_sent {
             return self.fall_behind(at);
         }
@@ -284,8 +290,8 @@ impl Reactor {
     fn catch_up(&mut self, at: usize, m: usize, mut position: u64) -> bool {
         let Self { rooms, connections, counters, now, .. } = self;
         let connection = &mut connections[at];
-        let membership = &mut connection.memberships[m];
-        let room = membership.room;
+        debug_assert!(!connection.torn, "the caller has sent the rest of a torn frame");
+        let room = connection.memberships[m].room;
         let local = rooms.get_mut(&room).expect("a member's room is here");
         let has_trades = local.room.view.has(Stream::Trade);
         if position < local.reader.oldest() {
@@ -306,9 +312,10 @@ impl Reactor {
                 connection.full_since = Some(*now);
             }
             let boundary = frames::frame_end_at_or_after(span, sent).expect("a span is whole frames");
-            connection.outbox.extend_from_slice(&span[sent..boundary]);
+            connection.put_first(&span[sent..boundary]);
             counters.frames_out.add(frames::frames(&span[..boundary]).count() as u64);
             counters.bytes_out.add(boundary as u64);
+            let membership = &mut connection.memberships[m];
             membership.next_trade = next_trade(membership.next_trade, &span[..boundary], has_trades);
             position += boundary as u64;
             membership.place = Place::Behind { position };
@@ -316,6 +323,8 @@ impl Reactor {
                 return false;
             }
         }
+        debug_assert!(!connection.torn, "all of every span was sent");
+        let membership = &mut connection.memberships[m];
         membership.place = Place::InSync { index: local.members.len() as u32 };
         local.next_trade = membership.next_trade;
         local.members.push(at);

@@ -148,6 +148,50 @@ fn one_who_reads_slowly_and_missed_much_gets_all_of_it_within_the_outbox() {
 }
 
 #[test]
+fn one_who_comes_back_and_watches_the_market_hears_whole_messages_of_both() {
+    let directory = fresh_directory("both");
+    let file = directory.join("ringside.toml");
+    fs::write(&file, "[limits]\nsend_buffer_bytes = 16384\n").expect("it can be written");
+    let kept = Kept::start(&["--config", file.to_str().expect("our own path")]);
+    let ws = &kept.exchange.ws;
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| trade(ws, &stop));
+        let mut watcher = come_back(ws, "alice", 0);
+        let mut heard_by_watcher = 0;
+        for round in 0..6 {
+            while heard_by_watcher < 600 * (round + 1) {
+                heard_by_watcher = next_entry(&mut watcher).0;
+            }
+            let mut client = Client::connect(ws);
+            let socket = socket2::SockRef::from(client.socket.get_ref());
+            socket.set_recv_buffer_size(4096).expect("a socket option");
+            client.send(r#"{"action":"subscribe","channel":"BTC-USDT"}"#);
+            client.send(&format!(r#"{{"action":"auth","account":"alice","resume_from":{}}}"#, 600 * round));
+            // It reads as fast as the account is told things: what is told meanwhile is held for it all the time.
+            let (mut next, mut trades) = (600 * round + 1, 0);
+            while next <= 600 * (round + 2) {
+                for _ in 0..100 {
+                    let message = client.next();
+                    assert_ne!(message["type"], "error", "{message}");
+                    if let Some(exec_seq) = message["data"]["exec_seq"].as_u64() {
+                        assert_eq!(exec_seq, next, "in round {round}");
+                        next += 1;
+                    }
+                    trades += u64::from(message["type"] == "trade");
+                }
+                for _ in 0..50 {
+                    heard_by_watcher = next_entry(&mut watcher).0;
+                }
+            }
+            assert!(trades > 0, "it heard nothing of the market");
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    let _ = fs::remove_dir_all(directory);
+}
+
+#[test]
 fn what_cannot_be_resumed_is_said_and_a_snapshot_follows() {
     // No history at all.
     let exchange = Exchange::start_with(&["serve", "--no-demo-flow"]);
