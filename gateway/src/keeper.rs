@@ -11,14 +11,13 @@
 //! If what it reads is not what was written, the disk is losing the journal while the exchange still adds to it: nothing more
 //! can be promised, and the process stops as it does after a failed sync.
 
-use crate::history::recorder::Recorder;
+use crate::history::recorder::{Recorder, passes};
 use crate::history::writer::Writer;
 use crate::recovery::give_up;
 use engine_core::bell::{Bell, ThreadBell};
 use engine_core::counters::Counter;
 use engine_core::executor::AtRest;
 use engine_core::executor::follower::{Followed, Follower, RecoveryError};
-use engine_core::journal::storage::is_passing;
 use engine_core::journal::{JournalError, Positions, Snapshot, Watch};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -133,7 +132,7 @@ impl Keeping {
             Some(number) => snapshots.positions(*number).ok(),
             None => None,
         };
-        let mut follower = self.recorder.begin(&self.watch, fresh)?;
+        let Some(mut follower) = self.begin(fresh)? else { return Ok(()) };
         while !self.stopping.load(Ordering::Acquire) {
             self.follow(&mut follower, None)?;
             self.recorder.rest(&follower);
@@ -183,16 +182,35 @@ impl Keeping {
     fn next(&mut self, follower: &mut Follower) -> Result<Option<Followed>, RecoveryError> {
         loop {
             match self.recorder.follow(follower) {
-                Err(RecoveryError::Journal(JournalError::Io { source, file, .. })) if is_passing(&source) => {
-                    tracing::warn!(file, %source, "the keeper waits until it can go on");
-                    std::thread::park_timeout(RETRY);
-                    if self.stopping.load(Ordering::Acquire) {
+                Err(RecoveryError::Journal(error)) if passes(&error) => {
+                    if !self.wait_after(error) {
                         return Ok(None);
                     }
                 }
                 followed => return followed,
             }
         }
+    }
+
+    /// Begins to follow, in the same manner; nothing if it is time to stop before.
+    fn begin(&mut self, fresh: impl Fn() -> AtRest) -> Result<Option<Follower>, RecoveryError> {
+        loop {
+            match self.recorder.begin(&self.watch, &fresh) {
+                Err(RecoveryError::Journal(error)) if passes(&error) => {
+                    if !self.wait_after(error) {
+                        return Ok(None);
+                    }
+                }
+                begun => return begun.map(Some),
+            }
+        }
+    }
+
+    /// False if it is time to stop.
+    fn wait_after(&self, error: JournalError) -> bool {
+        tracing::warn!("the keeper waits until it can go on: {:#}", anyhow::Error::from(error));
+        std::thread::park_timeout(RETRY);
+        !self.stopping.load(Ordering::Acquire)
     }
 
     fn snapshot(&mut self, follower: &mut Follower) {

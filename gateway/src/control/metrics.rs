@@ -182,6 +182,12 @@ fn history(out: &mut Exposition, control: &Control) {
             "Attempts to write that failed.",
             counters.failures.get(),
         ),
+        (
+            "ringside_history_kept",
+            "gauge",
+            "1 while the store takes what is written, 0 after an attempt that failed.",
+            counters.kept.get(),
+        ),
         ("ringside_history_waiting", "gauge", "Entries that wait to be written.", counters.waiting.get()),
         ("ringside_history_lag_microseconds", "gauge", "Age of the oldest entry that waits.", lag_us),
     ];

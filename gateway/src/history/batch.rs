@@ -100,6 +100,11 @@ impl Batch {
         self.events.len()
     }
 
+    /// The engine's time of the first of them.
+    pub(super) fn oldest(&self) -> Option<u64> {
+        self.events.first().map(|event| event.ts.unsigned_abs())
+    }
+
     pub(super) fn data(&self, event: &EventRow) -> &str {
         std::str::from_utf8(&self.data[event.data.clone()]).expect("messages are text")
     }

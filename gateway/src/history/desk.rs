@@ -6,23 +6,30 @@
 //!    ╰──── turn ◀── mail of the reactor, and its wake ◀────╯
 //! ```
 
-use super::reader::{CONNECTIONS, Entry, Reader};
+use super::reader::{CONNECTIONS, Entry, Page, Reader};
 use crate::rooms::ReactorDoor;
 use engine_core::bell::Bell;
 use engine_core::units::AccountId;
 use std::convert::Infallible;
 use std::sync::{Arc, mpsc as mail};
 use std::time::Duration;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::{Instant, sleep, timeout_at};
 
-/// Questions of reactors that may wait to be looked at. A connection has one at a time.
+/// Questions that may be without an answer. A connection has one at a time.
 const QUESTIONS_MAX: usize = 4096;
 
 /// Entries of one answer, however many were asked for: 128 KB, so that one question does not hold up the others for long.
 pub const PAGE_ENTRIES: u32 = 256;
 
-/// How long the history may lag behind what a session has been told, and then how long the question may take.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long the history may lag behind what a session has been told.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The same while the history does not have all that the journal had at the start: after a crash it is read first.
+const PATIENCE_AT_START: Duration = Duration::from_secs(60);
+
+/// Between two looks of one who waits, which doubles from the first to the second: commits come faster than that.
+const PAUSE: [Duration; 2] = [Duration::from_millis(5), Duration::from_millis(500)];
 
 /// A question: entries of an account.
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +45,7 @@ pub struct Question {
     pub to: u64,
 }
 
-/// The answer: the first of these entries, without a hole; nothing if the history has them not, or not in time.
+/// The answer: the first of these entries, without a hole, maybe not all; nothing if the history has them not, or not in time.
 #[derive(Debug)]
 pub struct Mail {
     /// As in the question.
@@ -49,18 +56,26 @@ pub struct Mail {
 
 /// The reactors' side.
 #[derive(Clone)]
-pub struct Desk(mpsc::Sender<Question>);
+pub struct Desk {
+    questions: mpsc::UnboundedSender<Asked>,
+    /// One for each question that may be without an answer.
+    places: Arc<Semaphore>,
+}
+
+/// A question, and its place until it is answered.
+type Asked = (Question, OwnedSemaphorePermit);
 
 impl Desk {
     /// False if there are too many questions.
     pub fn ask(&self, question: Question) -> bool {
-        self.0.try_send(question).is_ok()
+        let place = self.places.clone().try_acquire_owned();
+        place.is_ok_and(|place| self.questions.send((question, place)).is_ok())
     }
 }
 
 /// The control plane's side.
 pub struct Clerk {
-    questions: mpsc::Receiver<Question>,
+    questions: mpsc::UnboundedReceiver<Asked>,
     reader: Reader,
     mail: Vec<mail::Sender<Mail>>,
     doors: Vec<Arc<ReactorDoor>>,
@@ -68,21 +83,23 @@ pub struct Clerk {
 
 /// A desk for these reactors.
 pub fn desk(reader: Reader, doors: Vec<Arc<ReactorDoor>>, mail: Vec<mail::Sender<Mail>>) -> (Desk, Clerk) {
-    let (sender, questions) = mpsc::channel(QUESTIONS_MAX);
-    (Desk(sender), Clerk { questions, reader, mail, doors })
+    let (sender, questions) = mpsc::unbounded_channel();
+    let places = Arc::new(Semaphore::new(QUESTIONS_MAX));
+    (Desk { questions: sender, places }, Clerk { questions, reader, mail, doors })
 }
 
 impl Clerk {
     /// Answers until it is dropped.
     pub async fn run(mut self) -> Infallible {
-        let places = Arc::new(Semaphore::new(CONNECTIONS as usize));
-        while let Some(question) = self.questions.recv().await {
-            let (reader, places) = (self.reader.clone(), places.clone());
+        let turns = Arc::new(Semaphore::new(CONNECTIONS as usize));
+        while let Some((question, place)) = self.questions.recv().await {
+            let (reader, turns) = (self.reader.clone(), turns.clone());
             let (mail, door) = (self.mail[question.reactor].clone(), self.doors[question.reactor].clone());
             tokio::spawn(async move {
                 let Question { session, request, .. } = question;
-                let page = tokio::time::timeout(ANSWER_TIMEOUT, answer(&reader, &places, question)).await;
-                let _ = mail.send(Mail { session, request, page: page.ok().flatten() }); // or the reactor has ended
+                let page = answer(&reader, &turns, question).await;
+                drop(place);
+                let _ = mail.send(Mail { session, request, page }); // or the reactor has ended
                 door.ring();
             });
         }
@@ -90,12 +107,33 @@ impl Clerk {
     }
 }
 
-async fn answer(reader: &Reader, places: &Semaphore, question: Question) -> Option<Vec<Entry>> {
+/// What there is of it, at once; who asks for what lacks waits.
+async fn answer(reader: &Reader, turns: &Semaphore, question: Question) -> Option<Vec<Entry>> {
     let Question { account, from, to, .. } = question;
-    let first_page_end = to.min(from.saturating_add(PAGE_ENTRIES.into()) - 1);
-    reader.wait_for(account, first_page_end).await.ok()?;
-    let _place = places.acquire().await.ok()?;
-    let entries = reader.entries(account, (from, first_page_end), PAGE_ENTRIES).await.ok()?;
-    let is_whole = entries.iter().map(|entry| entry.exec_seq).eq(from..=first_page_end);
-    is_whole.then_some(entries)
+    let page_end = to.min(from.saturating_add(PAGE_ENTRIES.into()) - 1);
+    let mut progress = reader.progress();
+    let [mut pause, longest] = PAUSE;
+    let (begun, mut caught_up) = (Instant::now(), None);
+    loop {
+        let has_start = progress.borrow_and_update().has_start;
+        let page = {
+            let _turn = turns.acquire().await.ok()?;
+            reader.page(account, (from, page_end)).await.ok()?
+        };
+        match page {
+            Page::Entries(entries) => return Some(entries),
+            Page::Hole => return None,
+            Page::NotYet => {}
+        }
+        if has_start {
+            caught_up.get_or_insert_with(Instant::now);
+        }
+        let until = caught_up.map_or(begun + PATIENCE_AT_START, |since| since + PATIENCE);
+        let news = async {
+            sleep(pause).await;
+            progress.changed().await
+        };
+        timeout_at(until, news).await.ok()?.ok()?; // a writer that has ended writes nothing more
+        pause = (pause * 2).min(longest);
+    }
 }

@@ -24,16 +24,13 @@ const ORDERS: &str = "
         ts = excluded.ts
     WHERE excluded.exec_seq > orders.exec_seq";
 
-/// Rows of one statement: 4 MB of them. A batch is larger only after an outage.
-const ROWS: usize = 8192;
-
 impl WriteRows for PgConnection {
     async fn write_rows(&mut self, batch: &Batch, venue: &Venue) -> sqlx::Result<()> {
-        for rows in batch.events.chunks(ROWS) {
-            write_events(self, rows, batch, venue).await?;
+        if !batch.events.is_empty() {
+            write_events(self, &batch.events, batch, venue).await?;
         }
-        for rows in batch.orders.chunks(ROWS) {
-            write_orders(self, rows, venue).await?;
+        if !batch.orders.is_empty() {
+            write_orders(self, &batch.orders, venue).await?;
         }
         Ok(())
     }

@@ -1,12 +1,13 @@
 //! What may be asked of the history. On the control plane's runtime: nothing here is for a reactor.
 
-use super::HistoryCounters;
 use super::place::{Place, to_read};
+use super::{HistoryCounters, Progress};
 use crate::wire::name::{EntryKind, Name};
 use engine_core::units::AccountId;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::SqlitePoolOptions;
 use sqlx::{PgPool, SqlitePool};
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OnceCell, watch};
@@ -14,15 +15,15 @@ use tokio::sync::{OnceCell, watch};
 /// Questions that are answered at the same time: each has a connection, and with SQLite a thread.
 pub const CONNECTIONS: u32 = 4;
 
-/// How long a question waits for a connection.
+/// How long a question waits for a connection, and how long for everything.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
+const QUERY_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// One who asks; clones share their connections.
 #[derive(Clone)]
 pub struct Reader {
     shared: Arc<Shared>,
-    /// Changes with every commit.
-    commits: watch::Receiver<u64>,
+    progress: watch::Receiver<Progress>,
 }
 
 struct Shared {
@@ -46,6 +47,17 @@ pub struct Entry {
     pub kind: EntryKind,
     /// Its data, as JSON.
     pub data: String,
+}
+
+/// What there is of some entries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Page {
+    /// The first of them, without a hole.
+    Entries(Vec<Entry>),
+    /// The first of them is not written, and later ones are.
+    Hole,
+    /// None of them is written yet, and none after them.
+    NotYet,
 }
 
 /// An order as its newest entry left it.
@@ -73,24 +85,14 @@ pub struct Orders {
     pub count_max: u32,
 }
 
-/// Does the same with connections of either kind.
-macro_rules! on {
-    ($pool:expr, $connections:ident => $work:expr) => {
-        match $pool {
-            Pool::Sqlite($connections) => $work,
-            Pool::Postgres($connections) => $work,
-        }
-    };
-}
-
 impl Reader {
     pub(super) fn new(
         place: &Place,
-        commits: watch::Receiver<u64>,
+        progress: watch::Receiver<Progress>,
         counters: Arc<HistoryCounters>,
     ) -> Reader {
         let shared = Shared { place: place.clone(), pool: OnceCell::new(), counters };
-        Reader { shared: Arc::new(shared), commits }
+        Reader { shared: Arc::new(shared), progress }
     }
 
     /// What the writer counts.
@@ -102,9 +104,12 @@ impl Reader {
     pub async fn last(&self, account: AccountId) -> sqlx::Result<u64> {
         let row = "SELECT MAX(exec_seq) FROM events WHERE account = $1";
         let account = i64::from(account.0);
-        let last: Option<i64> = on!(self.pool().await, connections => {
-            sqlx::query_scalar(row).bind(account).fetch_one(connections).await
-        })?;
+        let last: Option<i64> = in_time(async {
+            on!(Pool: self.pool().await, connections => {
+                sqlx::query_scalar(row).bind(account).fetch_one(connections).await
+            })
+        })
+        .await?;
         Ok(last.map_or(0, number))
     }
 
@@ -118,10 +123,13 @@ impl Reader {
         let rows = "SELECT exec_seq, type, data FROM events WHERE account = $1 AND exec_seq BETWEEN $2 AND $3
             ORDER BY exec_seq LIMIT $4";
         let (account, from, to) = (i64::from(account.0), bound(from), bound(to));
-        let rows: Vec<(i64, String, String)> = on!(self.pool().await, connections => {
-            let rows = sqlx::query_as(rows).bind(account).bind(from).bind(to).bind(i64::from(count_max));
-            rows.fetch_all(connections).await
-        })?;
+        let rows: Vec<(i64, String, String)> = in_time(async {
+            on!(Pool: self.pool().await, connections => {
+                let rows = sqlx::query_as(rows).bind(account).bind(from).bind(to).bind(i64::from(count_max));
+                rows.fetch_all(connections).await
+            })
+        })
+        .await?;
         let entry = |(exec_seq, kind, data): (i64, String, String)| {
             let kind = EntryKind::from_text(&kind);
             let kind = kind.ok_or_else(|| sqlx::Error::Decode("a type that no entry has".into()))?;
@@ -142,10 +150,13 @@ impl Reader {
                 JOIN events e ON e.account = o.account AND e.exec_seq = o.exec_seq
                 WHERE o.account = $1 AND o.created_seq < $2 ORDER BY o.created_seq DESC LIMIT $3"
         };
-        let rows: Vec<(i64, i64, bool, String, String)> = on!(self.pool().await, connections => {
-            let rows = sqlx::query_as(rows).bind(i64::from(account.0)).bind(bound(which.before));
-            rows.bind(i64::from(which.count_max)).fetch_all(connections).await
-        })?;
+        let rows: Vec<(i64, i64, bool, String, String)> = in_time(async {
+            on!(Pool: self.pool().await, connections => {
+                let rows = sqlx::query_as(rows).bind(i64::from(account.0)).bind(bound(which.before));
+                rows.bind(i64::from(which.count_max)).fetch_all(connections).await
+            })
+        })
+        .await?;
         let order = |(created_seq, created_ts, is_open, status, data)| Order {
             created_seq: number(created_seq),
             created_ts: number(created_ts),
@@ -156,17 +167,21 @@ impl Reader {
         Ok(rows.into_iter().map(order).collect())
     }
 
-    /// Waits until the account's entry is written: the history is a moment behind the engine.
-    pub async fn wait_for(&self, account: AccountId, exec_seq: u64) -> sqlx::Result<()> {
-        let mut commits = self.commits.clone();
-        loop {
-            commits.mark_unchanged();
-            if self.last(account).await? >= exec_seq {
-                return Ok(());
-            }
-            // A writer that has ended writes nothing more.
-            commits.changed().await.map_err(|_| sqlx::Error::WorkerCrashed)?;
+    /// What there is of the account's entries from `from` to `to`, both included: the history is a moment behind the engine.
+    pub async fn page(&self, account: AccountId, (from, to): (u64, u64)) -> sqlx::Result<Page> {
+        let last = self.last(account).await?;
+        if last < from {
+            return Ok(Page::NotYet);
         }
+        let mut entries = self.entries(account, (from, to), u32::MAX).await?;
+        let whole = (from..).zip(&entries).take_while(|(wanted, entry)| *wanted == entry.exec_seq).count();
+        entries.truncate(whole);
+        Ok(if whole > 0 { Page::Entries(entries) } else { Page::Hole })
+    }
+
+    /// Changes with every commit.
+    pub fn progress(&self) -> watch::Receiver<Progress> {
+        self.progress.clone()
     }
 
     async fn pool(&self) -> &Pool {
@@ -186,6 +201,11 @@ impl Reader {
         })
         .await
     }
+}
+
+/// The same, or an error after a while: a server that does not answer holds nobody up.
+async fn in_time<T>(query: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
+    tokio::time::timeout(QUERY_TIMEOUT, query).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
 }
 
 /// As much of a client's number as SQL can hold: no entry is beyond.

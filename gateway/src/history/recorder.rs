@@ -1,11 +1,15 @@
 //! The history as the keeper keeps it: it hears every report once more, and says when the keeper has to wait for the store.
+//!
+//! Accounts without a name are drivers', and nobody can ask for their history: what they are told is not noted.
 
 use super::writer::{Saved, Writer};
 use engine_core::executor::AtRest;
 use engine_core::executor::follower::{Followed, Follower, RecoveryError};
-use engine_core::journal::{Positions, Watch};
+use engine_core::journal::storage::is_passing;
+use engine_core::journal::{JournalError, Positions, Watch};
 use engine_core::message::Report;
 use engine_core::units::AccountId;
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 /// How often it is written how far a history without news is, so that a restart does not read far.
@@ -14,8 +18,10 @@ const PLACE_EVERY: Duration = Duration::from_secs(1);
 /// Hears what the keeper follows; without a writer it forgets it.
 pub struct Recorder {
     writer: Option<Writer>,
-    /// Accounts that have been heard of and whose names are not written.
-    nameless: Vec<AccountId>,
+    /// Accounts that have no name.
+    nameless: HashSet<AccountId>,
+    /// Of a record, what was told to accounts of which it is not known yet whether they have one.
+    undecided: Vec<Report>,
     /// When the history last said how far it is.
     placed: Instant,
     /// The store does not take it now: when it is worth another attempt.
@@ -25,7 +31,7 @@ pub struct Recorder {
 impl Recorder {
     /// For this history, if there is one.
     pub fn new(writer: Option<Writer>) -> Self {
-        Self { writer, nameless: Vec::new(), placed: Instant::now(), retry: None }
+        Self { writer, nameless: HashSet::new(), undecided: Vec::new(), placed: Instant::now(), retry: None }
     }
 
     /// Begins to follow: at the newest snapshot or, with a history, at the newest that is not beyond it. Where the journal does
@@ -35,17 +41,19 @@ impl Recorder {
     /// # Errors
     /// If the journal cannot be read.
     pub fn begin(&mut self, watch: &Watch, fresh: impl Fn() -> AtRest) -> Result<Follower, RecoveryError> {
-        if let Some(writer) = &mut self.writer {
-            match begin_with(writer, watch, fresh()) {
-                Ok(follower) => return Ok(follower),
-                // What was noted stays; the next start tries again.
-                Err(error) => {
-                    tracing::error!("the history is not kept from here on, trading goes on: {error:#}")
-                }
+        let Some(writer) = &mut self.writer else { return Ok(Follower::begin(watch, fresh(), None)?) };
+        match begin_with(writer, watch, fresh()) {
+            Err(error) if !passes(&error) => {
+                let error = anyhow::Error::from(error);
+                tracing::error!(
+                    "the journal does not give the history what it lacks, which is a hole: {error:#}"
+                );
+                let follower = Follower::begin(watch, fresh(), None)?;
+                writer.skip_to(follower.positions());
+                Ok(follower)
             }
-            self.writer = None;
+            begun => Ok(begun?),
         }
-        Ok(Follower::begin(watch, fresh(), None)?)
     }
 
     /// Follows the next record and takes note of what was told; `None` where nothing more is durable now.
@@ -53,7 +61,7 @@ impl Recorder {
     /// # Errors
     /// If the journal cannot be read, or is not what was written.
     pub fn follow(&mut self, follower: &mut Follower) -> Result<Option<Followed>, RecoveryError> {
-        let Self { writer, nameless, .. } = self;
+        let Self { writer, nameless, undecided, .. } = self;
         // Written positions are ends of records: what begins before them ends before them.
         let writer = writer.as_mut().filter(|writer| {
             let begin = follower.positions();
@@ -61,16 +69,25 @@ impl Recorder {
         });
         let Some(writer) = writer else { return follower.follow(&mut |_: &Report| {}, &mut ()) };
         let mut said = |report: &Report| {
-            writer.note(report);
-            if report.body.exec_sequence().is_some() && writer.lacks_name(report.account) {
-                nameless.push(report.account);
+            if report.body.exec_sequence().is_none() || nameless.contains(&report.account) {
+                return;
+            }
+            if writer.lacks_name(report.account) {
+                undecided.push(report.clone());
+            } else {
+                writer.note(report);
             }
         };
         let followed = follower.follow(&mut said, &mut ())?;
         let sequencers = follower.shadow().sequencers();
-        for account in nameless.drain(..) {
-            if let Some(name) = sequencers[account.0 as usize % sequencers.len()].name(account) {
-                writer.note_name(account, name);
+        for report in undecided.drain(..) {
+            let account = report.account;
+            match sequencers[account.0 as usize % sequencers.len()].name(account) {
+                Some(name) => {
+                    writer.note_name(account, name);
+                    writer.note(&report);
+                }
+                None => drop(nameless.insert(account)),
             }
         }
         Ok(followed)
@@ -112,15 +129,20 @@ impl Recorder {
     }
 }
 
-fn begin_with(writer: &mut Writer, watch: &Watch, fresh: AtRest) -> anyhow::Result<Follower> {
+fn begin_with(writer: &mut Writer, watch: &Watch, fresh: AtRest) -> Result<Follower, JournalError> {
     let zero = Positions::zero(watch.positions().shards());
     let wanted = writer.positions().unwrap_or(&zero);
     let oldest = watch.snapshots().oldest()?.filter(|oldest| !oldest.all_within(wanted));
     // Without the journal's beginning it is a snapshot that is begun with.
     let Some(oldest) = oldest.filter(|_| watch.first() != zero) else {
-        return Ok(Follower::begin(watch, fresh, Some(wanted))?);
+        return Follower::begin(watch, fresh, Some(wanted));
     };
     let follower = Follower::begin(watch, fresh, Some(&oldest))?;
-    writer.skip_to(follower.positions())?;
+    writer.skip_to(follower.positions());
     Ok(follower)
+}
+
+/// Whether it is worth another attempt: the process has too much open, or too little memory.
+pub fn passes(error: &JournalError) -> bool {
+    matches!(error, JournalError::Io { source, .. } if is_passing(source))
 }

@@ -3,7 +3,7 @@
 //! ```text
 //! events      every entry of every account's history; `data` is the message's
 //! orders      every order as its newest entry left it
-//! accounts    their names; one without a name is a driver's
+//! accounts    their names; one without a name is a driver's, and nothing of it is here
 //! positions   how far the history is: of every shard, the first entry of the journal that it has not
 //! meta        the schema's version, and which journal it is the history of
 //! ```
@@ -60,7 +60,3 @@ pub(super) const TABLES: [&str; 6] = [
     "CREATE INDEX orders_by_creation ON orders (account, created_seq)",
     "CREATE INDEX orders_open ON orders (account, created_seq) WHERE is_open",
 ];
-
-/// All that follows from the journal.
-pub(super) const EMPTY: [&str; 4] =
-    ["DELETE FROM events", "DELETE FROM orders", "DELETE FROM accounts", "DELETE FROM positions"];

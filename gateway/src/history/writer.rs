@@ -2,27 +2,29 @@
 
 use super::batch::{Batch, integer};
 use super::place::{Place, to_write};
-use super::schema::{EMPTY, META, TABLES, VERSION};
-use super::{HistoryCounters, Source};
+use super::schema::{META, TABLES, VERSION};
+use super::{HistoryCounters, Progress, Source};
 use crate::venue::Venue;
 use anyhow::{Context, bail};
 use engine_core::journal::{Positions, Shards};
 use engine_core::message::Report;
 use engine_core::units::{AccountId, AccountName};
 use sqlx::{ConnectOptions, Connection, PgConnection, SqliteConnection};
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
-/// Entries that are worth a transaction of their own: beyond, one entry costs no less.
+/// Entries that are worth a transaction of their own: beyond, one entry costs no less. No transaction has more, so that a slow
+/// store gets on after an outage.
 pub const BATCH_ENTRIES: usize = 4096;
 
 /// Entries that may wait for a store that does not answer, some 50 MB. Then the journal is not followed further until it does:
 /// what has not been read cannot be lost.
 pub const WAITING_ENTRIES_MAX: usize = 1 << 16;
 
-/// How long one attempt may take, and the time between attempts, which doubles from the first to the second.
+/// How long one attempt may take, a connection included, and how long all attempts of one save; and the time between attempts, which doubles from the first to the second.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 const RETRY_AFTER: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(10)];
 
@@ -34,14 +36,19 @@ pub struct Writer {
     store: Option<Store>,
     venue: Arc<Venue>,
     positions: Option<Positions>,
-    batch: Batch,
+    /// Where the journal ended when the history was opened.
+    start: Positions,
+    /// Where the history goes on after a hole that the store does not know of yet.
+    hole: Option<Positions>,
+    /// What was noted, the oldest first; all but the last have [`BATCH_ENTRIES`]. There is always one.
+    batches: VecDeque<Batch>,
     /// Accounts whose names are written.
     named: HashSet<AccountId>,
-    /// Those of the batch that are not.
+    /// Those that are not, and were noted.
     names: HashMap<AccountId, AccountName>,
     trouble: Option<Trouble>,
     counters: Arc<HistoryCounters>,
-    committed: watch::Sender<u64>,
+    progress: watch::Sender<Progress>,
 }
 
 /// Attempts have failed since the last that did not.
@@ -60,20 +67,13 @@ pub enum Saved {
     NotYet(Duration),
 }
 
+const POSITION: &str = "INSERT INTO positions (shard, position) VALUES ($1, $2)
+    ON CONFLICT (shard) DO UPDATE SET position = excluded.position";
+
 /// A connection that writes.
 pub(super) enum Store {
     Sqlite(SqliteConnection),
     Postgres(PgConnection),
-}
-
-/// Does the same with a connection of either kind.
-macro_rules! on {
-    ($store:expr, $connection:ident => $work:expr) => {
-        match $store {
-            Store::Sqlite($connection) => $work,
-            Store::Postgres($connection) => $work,
-        }
-    };
 }
 
 impl Writer {
@@ -81,27 +81,32 @@ impl Writer {
         place: &Place,
         source: Source<'_>,
         counters: Arc<HistoryCounters>,
-        committed: watch::Sender<u64>,
+        progress: watch::Sender<Progress>,
     ) -> anyhow::Result<Writer> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let opened = runtime.block_on(async {
+        let opened = runtime.block_on(in_time(async {
             let mut store = Store::connect(place).await?;
             let positions = store.prepare(source.journal, source.end).await?;
             anyhow::Ok((store, positions))
-        });
+        }));
         let (store, positions) = opened.with_context(|| format!("history {place}"))?;
+        counters.kept.set(1);
+        let has_start = positions.as_ref().is_some_and(|positions| source.end.all_within(positions));
+        progress.send_modify(|progress| progress.has_start = has_start);
         Ok(Writer {
             runtime,
             place: place.clone(),
             store: Some(store),
             venue: source.venue,
             positions,
-            batch: Batch::default(),
+            start: source.end.clone(),
+            hole: None,
+            batches: VecDeque::from([Batch::default()]),
             named: HashSet::new(),
             names: HashMap::new(),
             trouble: None,
             counters,
-            committed,
+            progress,
         })
     }
 
@@ -113,9 +118,13 @@ impl Writer {
 
     /// Takes note of a report.
     pub fn note(&mut self, report: &Report) {
-        let before = self.batch.entries();
-        self.batch.note(&self.venue, report);
-        if before == 0 && self.batch.entries() == 1 {
+        let was_idle = !self.has_news();
+        let last = self.batches.back_mut().expect("there is always one");
+        last.note(&self.venue, report);
+        if last.entries() >= BATCH_ENTRIES {
+            self.batches.push_back(Batch::default());
+        }
+        if was_idle && self.has_news() {
             self.counters.waiting_since.set(report.at.0);
         }
     }
@@ -134,72 +143,119 @@ impl Writer {
 
     /// Whether anything was noted.
     pub fn has_news(&self) -> bool {
-        self.batch.entries() > 0
+        self.waiting() > 0
+    }
+
+    fn waiting(&self) -> usize {
+        self.batches.iter().map(Batch::entries).sum()
     }
 
     /// Whether enough was noted for a transaction.
     pub fn is_worth_saving(&self) -> bool {
-        self.batch.entries() >= BATCH_ENTRIES
+        self.waiting() >= BATCH_ENTRIES
     }
 
     /// Whether as much was noted as may wait.
     pub fn is_full(&self) -> bool {
-        self.batch.entries() >= WAITING_ENTRIES_MAX
+        self.waiting() >= WAITING_ENTRIES_MAX
     }
 
-    /// Writes what was noted, and that the journal was read up to `positions`, in one transaction. Never fails for good: after
+    /// Writes what was noted, and with the last of it that the journal was read up to `positions`. Never fails for good: after
     /// a failure it does nothing until it is time for another attempt.
     pub fn save(&mut self, positions: &Positions) -> Saved {
-        self.counters.waiting.set(self.batch.entries() as u64);
+        self.counters.waiting.set(self.waiting() as u64);
         if let Some(trouble) = &self.trouble
             && let Some(left) = trouble.next.checked_duration_since(Instant::now())
         {
             return Saved::NotYet(left);
         }
-        match self.commit(positions) {
-            Ok(()) => {
-                if let Some(Trouble { attempts, .. }) = self.trouble.take() {
-                    tracing::info!(place = %self.place, attempts, "the history is written again");
+        let begun = Instant::now();
+        loop {
+            match self.commit_next(positions) {
+                Ok(is_all) => {
+                    self.counters.kept.set(1);
+                    if let Some(Trouble { attempts, .. }) = self.trouble.take() {
+                        tracing::info!(place = %self.place, attempts, "the history is written again");
+                    }
+                    if is_all {
+                        return Saved::All;
+                    }
                 }
-                Saved::All
+                Err(error) => return Saved::NotYet(self.failed(&error)),
             }
-            Err(error) => Saved::NotYet(self.failed(&error)),
+            if begun.elapsed() >= ATTEMPT_TIMEOUT {
+                return Saved::NotYet(Duration::ZERO); // it is slow, and others wait
+            }
         }
     }
 
-    /// The same, once. What was noted is kept if it fails, and it is safe to call again.
+    /// The same, once. What was noted and not written is kept if it fails, and it is safe to call again.
     ///
     /// # Errors
     /// If the store does not take it.
     pub fn commit(&mut self, positions: &Positions) -> anyhow::Result<()> {
-        let is_known = self.positions.as_ref().is_some_and(|known| positions.all_within(known));
-        if !is_known {
-            let Self { runtime, store, place, batch, names, venue, .. } = self;
-            let attempt = async {
-                let mut open = match store.take() {
-                    Some(open) => open,
-                    None => Store::connect(place).await?,
-                };
-                open.write(batch, names, positions, venue).await?;
-                *store = Some(open);
-                anyhow::Ok(())
-            };
-            let done = runtime.block_on(async { tokio::time::timeout(ATTEMPT_TIMEOUT, attempt).await });
-            done.context("no answer in time")??;
-            self.positions = Some(positions.clone());
-            self.counters.entries.add(self.batch.entries() as u64);
-            self.counters.commits.add(1);
-            self.committed.send_modify(|commits| *commits += 1);
-        }
-        self.named.extend(self.names.drain().map(|(account, _)| account));
-        self.batch.clear();
-        self.counters.waiting.set(0);
-        self.counters.waiting_since.set(0);
+        while !self.commit_next(positions)? {}
         Ok(())
+    }
+
+    /// Writes the oldest batch, in a transaction of its own; with the last one, how far the journal was read. True if that was
+    /// the last one.
+    fn commit_next(&mut self, positions: &Positions) -> anyhow::Result<bool> {
+        let is_known = self.positions.as_ref().is_some_and(|known| positions.all_within(known));
+        let is_all = if is_known && self.hole.is_none() {
+            self.batches.truncate(1);
+            self.batches[0].clear();
+            true
+        } else {
+            self.write_next(positions)?
+        };
+        self.named.extend(self.names.drain().map(|(account, _)| account));
+        self.counters.waiting.set(self.waiting() as u64);
+        self.counters.waiting_since.set(self.batches[0].oldest().unwrap_or(0));
+        Ok(is_all)
+    }
+
+    fn write_next(&mut self, positions: &Positions) -> anyhow::Result<bool> {
+        // An empty one at the end needs no transaction of its own.
+        if self.batches.len() > 1 && self.batches.back().is_some_and(|last| last.entries() == 0) {
+            self.batches.pop_back();
+        }
+        let is_last = self.batches.len() == 1;
+        let Self { runtime, store, place, batches, names, venue, hole, .. } = self;
+        let attempt = async {
+            let mut open = match store.take() {
+                Some(open) => open,
+                None => Store::connect(place).await?,
+            };
+            if let Some(positions) = hole {
+                let orders = open.leave_hole(positions).await?;
+                tracing::warn!(%place, orders, "the journal does not reach back to where the history ends: it has a hole");
+                *hole = None;
+            }
+            open.write(&batches[0], names, is_last.then_some(positions), venue).await?;
+            *store = Some(open);
+            anyhow::Ok(())
+        };
+        runtime.block_on(in_time(attempt))?;
+        let mut written = self.batches.pop_front().expect("it was just written");
+        self.counters.entries.add(written.entries() as u64);
+        self.counters.commits.add(1);
+        if is_last {
+            self.positions = Some(positions.clone());
+            written.clear();
+            self.batches.push_back(written);
+        }
+        let has_start = is_last && self.start.all_within(positions);
+        self.progress.send_modify(|progress| {
+            progress.commits += 1;
+            progress.has_start |= has_start;
+        });
+        Ok(is_last)
     }
 
     fn failed(&mut self, error: &anyhow::Error) -> Duration {
         self.counters.failures.add(1);
+        self.counters.kept.set(0);
         let [first, longest] = RETRY_AFTER;
         let trouble = self.trouble.get_or_insert_with(|| {
             tracing::warn!(place = %self.place, "the history cannot be written, trading goes on, trying again: {error:#}");
@@ -212,20 +268,16 @@ impl Writer {
     }
 
     /// What was not noted, because the journal does not have it any more, is said to be missing: the history goes on from
-    /// `positions`. What orders have done meanwhile is not known.
-    ///
-    /// # Errors
-    /// If the store does not take it.
-    pub fn skip_to(&mut self, positions: &Positions) -> anyhow::Result<()> {
-        let store = self.store.as_mut().context("the store is not connected")?;
-        let unknown = "UPDATE orders SET status = 'unknown', is_open = FALSE WHERE is_open";
-        let orders = self.runtime.block_on(async {
-            on!(store, connection => sqlx::query(unknown).execute(&mut *connection).await
-                .map(|done| done.rows_affected()))
-        })?;
-        tracing::warn!(place = %self.place, orders, "the journal does not reach back to where the history ends: it has a hole");
-        self.commit(positions)
+    /// `positions`. What orders have done meanwhile is not known. The next save writes it down.
+    pub fn skip_to(&mut self, positions: &Positions) {
+        self.positions = Some(positions.clone());
+        self.hole = Some(positions.clone());
     }
+}
+
+/// The same, or an error after a while: no database can hold up the journal's follower, or the end of the process.
+async fn in_time<T>(attempt: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::time::timeout(ATTEMPT_TIMEOUT, attempt).await.context("no answer in time")?
 }
 
 impl Store {
@@ -238,7 +290,7 @@ impl Store {
 
     /// Makes the tables, or sees whose they are. Returns how far they are.
     async fn prepare(&mut self, journal: u128, end: &Positions) -> anyhow::Result<Option<Positions>> {
-        on!(self, connection => sqlx::query(META).execute(&mut *connection).await.map(drop))?;
+        on!(Store: self, connection => sqlx::query(META).execute(&mut *connection).await.map(drop))?;
         match self.meta("schema").await? {
             None => {
                 self.create(journal).await?;
@@ -259,20 +311,17 @@ impl Store {
         }
         let positions = self.positions(end.shards()).await?;
         match positions {
-            Some(positions) if !positions.all_within(end) => {
-                tracing::warn!(
-                    "the history is ahead of the journal, which has lost its end: it is made anew"
-                );
-                self.start_over().await?;
-                Ok(None)
-            }
+            Some(positions) if !positions.all_within(end) => bail!(
+                "it is ahead of its journal, so one of the two is not where it belongs, or was restored without the other: bring \
+                 the journal, or move the history away; a new one is made from the journal. Or start with --history off"
+            ),
             positions => Ok(positions),
         }
     }
 
     /// All tables and whose they are, or nothing.
     async fn create(&mut self, journal: u128) -> anyhow::Result<()> {
-        on!(self, connection => {
+        on!(Store: self, connection => {
             let mut transaction = connection.begin().await?;
             for statement in TABLES {
                 sqlx::query(statement).execute(&mut *transaction).await?;
@@ -286,28 +335,32 @@ impl Store {
         Ok(())
     }
 
-    async fn start_over(&mut self) -> anyhow::Result<()> {
-        on!(self, connection => {
+    /// Orders that were open may be anything after a hole. Returns how many they are.
+    async fn leave_hole(&mut self, positions: &Positions) -> sqlx::Result<u64> {
+        let unknown = "UPDATE orders SET status = 'unknown', is_open = FALSE WHERE is_open";
+        on!(Store: self, connection => {
             let mut transaction = connection.begin().await?;
-            for statement in EMPTY {
-                sqlx::query(statement).execute(&mut *transaction).await?;
+            let orders = sqlx::query(unknown).execute(&mut *transaction).await?.rows_affected();
+            for (shard, position) in positions.iter() {
+                let row = sqlx::query(POSITION).bind(shard.to_string()).bind(integer(position));
+                row.execute(&mut *transaction).await?;
             }
             transaction.commit().await?;
-        });
-        Ok(())
+            Ok(orders)
+        })
     }
 
     async fn meta(&mut self, key: &str) -> anyhow::Result<Option<String>> {
         let row = "SELECT value FROM meta WHERE key = $1";
         Ok(
-            on!(self, connection => sqlx::query_scalar(row).bind(key.to_owned()).fetch_optional(&mut *connection).await)?,
+            on!(Store: self, connection => sqlx::query_scalar(row).bind(key.to_owned()).fetch_optional(&mut *connection).await)?,
         )
     }
 
     async fn positions(&mut self, shards: Shards) -> anyhow::Result<Option<Positions>> {
         let rows = "SELECT shard, position FROM positions";
         let rows: Vec<(String, i64)> =
-            on!(self, connection => sqlx::query_as(rows).fetch_all(&mut *connection).await)?;
+            on!(Store: self, connection => sqlx::query_as(rows).fetch_all(&mut *connection).await)?;
         if rows.is_empty() {
             return Ok(None);
         }
@@ -326,10 +379,10 @@ impl Store {
         &mut self,
         batch: &Batch,
         names: &HashMap<AccountId, AccountName>,
-        positions: &Positions,
+        positions: Option<&Positions>,
         venue: &Venue,
     ) -> sqlx::Result<()> {
-        on!(self, connection => {
+        on!(Store: self, connection => {
             let mut transaction = connection.begin().await?;
             transaction.write_rows(batch, venue).await?;
             for (account, name) in names {
@@ -337,10 +390,8 @@ impl Store {
                 let row = sqlx::query(row).bind(i64::from(account.0)).bind(name.as_str().to_owned());
                 row.execute(&mut *transaction).await?;
             }
-            for (shard, position) in positions.iter() {
-                let row = "INSERT INTO positions (shard, position) VALUES ($1, $2)
-                    ON CONFLICT (shard) DO UPDATE SET position = excluded.position";
-                let row = sqlx::query(row).bind(shard.to_string()).bind(integer(position));
+            for (shard, position) in positions.iter().flat_map(|positions| positions.iter()) {
+                let row = sqlx::query(POSITION).bind(shard.to_string()).bind(integer(position));
                 row.execute(&mut *transaction).await?;
             }
             transaction.commit().await

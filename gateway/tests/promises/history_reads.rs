@@ -6,6 +6,7 @@ use crate::exchange::{Exchange, fresh_directory};
 use crate::http::{get, get_text};
 use crate::postgres;
 use serde_json::Value;
+use sqlx::{Connection, SqliteConnection};
 use std::fs;
 use tungstenite::Message;
 
@@ -175,4 +176,29 @@ fn strangers_read_nothing_and_no_history_says_so() {
     assert_eq!((status, &body["code"]), (403, &"PERMISSION".into()));
     let closed = Exchange::start_with(&["serve", "--no-demo-flow", "--open-login", "no"]);
     assert_eq!(get(&closed.http, path).1["code"], "PERMISSION");
+}
+
+#[test]
+fn accounts_that_nobody_can_ask_for_take_no_place_in_it() {
+    let directory = fresh_directory("reads");
+    let exchange = Exchange::start_with(&["serve", "--data-dir", directory.to_str().expect("our own path")]);
+    // The demo flow has traded with itself before alice comes.
+    let mut watcher = Client::connect(&exchange.ws);
+    watcher.send(r#"{"action":"subscribe","channel":"BTC-USDT"}"#);
+    watcher.until("trade");
+    let last = snapshot(&mut Client::log_in(&exchange.ws, "alice"));
+    read(&exchange.http, "alice", last);
+    let file = directory.join("history.sqlite");
+    let count = |rows: &'static str| {
+        let count = async {
+            let mut connection = SqliteConnection::connect(file.to_str().expect("our own path")).await?;
+            sqlx::query_scalar::<_, i64>(rows).fetch_one(&mut connection).await
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(count).expect("it can be read")
+    };
+    assert_eq!(count("SELECT COUNT(*) FROM events"), last as i64, "what alice was told, and nothing else");
+    assert_eq!(count("SELECT COUNT(*) FROM orders WHERE account NOT IN (SELECT account FROM accounts)"), 0);
+    drop(exchange);
+    let _ = fs::remove_dir_all(directory);
 }

@@ -2,8 +2,8 @@
 //!
 //! Two accounts trade with each other as fast as they are answered, somebody watches the market, and at a chance moment
 //! comes SIGKILL. In the next life every order that was acknowledged is known and acknowledged again as the same order,
-//! one that nobody heard of is there once or not at all, no number is used twice, every line of numbers goes on, and all
-//! money is there. Lives begin with snapshots of earlier ones, which are cut all the time.
+//! one that nobody heard of is there once or not at all, no number is used twice, every line of numbers goes on, all money is
+//! there, and each account is told every entry of its history that it has not heard. Lives begin with snapshots of earlier ones, which are cut all the time.
 //!
 //! `KILLS=50 cargo test --release -p gateway --test promises killed -- --nocapture` kills fifty times and prints how long
 //! each life took to begin.
@@ -98,12 +98,22 @@ impl Trader {
 
     /// Logs in, and looks whether all is as it was left.
     fn begin(&mut self, ws: &str) -> Client {
-        let mut client = Client::log_in(ws, self.name);
-        client.send(r#"{"action":"subscribe","channel":"user"}"#);
-        let account = client.until("account_snapshot");
-        let exec_seq = account["data"]["exec_seq"].as_u64().expect("the history has a number");
-        assert!(exec_seq >= self.exec_seq, "{}: {exec_seq} after {}", self.name, self.exec_seq);
-        self.exec_seq = exec_seq;
+        let mut client = Client::connect(ws);
+        let (name, known) = (self.name, self.exec_seq);
+        client.send(&format!(r#"{{"action":"auth","account":"{name}","resume_from":{known}}}"#));
+        let ack = client.next();
+        let exec_seq = ack["exec_seq"].as_u64().unwrap_or_else(|| panic!("{name} after {known}: {ack}"));
+        assert!(exec_seq >= known, "{name}: {exec_seq} after {known}");
+        // Every entry that there is now and that was not heard is told, and in order.
+        while self.exec_seq < exec_seq {
+            let message = client.next();
+            assert_ne!(message["type"], "error", "{name} after {known} of {exec_seq}: {message}");
+            self.note(&message);
+        }
+        let subscribe = r#"{"action":"subscribe","channel":"user"}"#;
+        let account =
+            self.hear_until(&mut client, subscribe, |message| message["type"] == "account_snapshot");
+        assert_eq!(account["data"]["exec_seq"], self.exec_seq, "{name} has heard all of it");
         for (id, body) in std::mem::take(&mut self.sent) {
             let answer = self.submit(&mut client, &body);
             let as_what = answer["exchange_order_id"].as_str().expect("an ack names it").to_owned();

@@ -154,40 +154,47 @@ fn one_who_comes_back_and_watches_the_market_hears_whole_messages_of_both() {
     fs::write(&file, "[limits]\nsend_buffer_bytes = 16384\n").expect("it can be written");
     let kept = Kept::start(&["--config", file.to_str().expect("our own path")]);
     let ws = &kept.exchange.ws;
-    let stop = AtomicBool::new(false);
-    thread::scope(|scope| {
-        scope.spawn(|| trade(ws, &stop));
-        let mut watcher = come_back(ws, "alice", 0);
-        let mut heard_by_watcher = 0;
-        for round in 0..6 {
-            while heard_by_watcher < 600 * (round + 1) {
-                heard_by_watcher = next_entry(&mut watcher).0;
+    let mut hands = ["alice", "bob"].map(|name| Client::log_in(ws, name));
+    let mut number = 0;
+    let mut trade = |times| {
+        for _ in 0..times {
+            number += 1;
+            for (hand, side) in hands.iter_mut().zip(["buy", "sell"]) {
+                hand.order(&format!(
+                    r#""order_id":"o{number}","side":"{side}","price":"30000","quantity":"0.001""#
+                ));
             }
-            let mut client = Client::connect(ws);
-            let socket = socket2::SockRef::from(client.socket.get_ref());
-            socket.set_recv_buffer_size(4096).expect("a socket option");
-            client.send(r#"{"action":"subscribe","channel":"BTC-USDT"}"#);
-            client.send(&format!(r#"{{"action":"auth","account":"alice","resume_from":{}}}"#, 600 * round));
-            // It reads as fast as the account is told things: what is told meanwhile is held for it all the time.
-            let (mut next, mut trades) = (600 * round + 1, 0);
-            while next <= 600 * (round + 2) {
-                for _ in 0..100 {
-                    let message = client.next();
-                    assert_ne!(message["type"], "error", "{message}");
-                    if let Some(exec_seq) = message["data"]["exec_seq"].as_u64() {
-                        assert_eq!(exec_seq, next, "in round {round}");
-                        next += 1;
-                    }
-                    trades += u64::from(message["type"] == "trade");
-                }
-                for _ in 0..50 {
-                    heard_by_watcher = next_entry(&mut watcher).0;
-                }
-            }
-            assert!(trades > 0, "it heard nothing of the market");
         }
-        stop.store(true, Ordering::Relaxed);
-    });
+        hands[0].account()["exec_seq"].as_u64().expect("a number")
+    };
+    let mut known = 0;
+    for round in 1..=4 {
+        let mut newest = trade(50);
+        let mut client = Client::connect(ws);
+        let socket = socket2::SockRef::from(client.socket.get_ref());
+        socket.set_recv_buffer_size(4096).expect("a socket option");
+        client.send(r#"{"action":"subscribe","channel":"BTC-USDT"}"#);
+        client.until("depth_snapshot");
+        client.send(&format!(r#"{{"action":"auth","account":"alice","resume_from":{known}}}"#));
+        // Much happens while it does not read, in the market and to the account, and more while it does.
+        newest = newest.max(trade(60 * round));
+        let (mut heard, mut read, mut trades) = (known, 0, 0);
+        while heard < newest {
+            let message = client.next();
+            assert_ne!(message["type"], "error", "{message}");
+            if let Some(exec_seq) = message["data"]["exec_seq"].as_u64() {
+                assert_eq!(exec_seq, heard + 1, "in round {round}");
+                heard = exec_seq;
+            }
+            trades += u64::from(message["type"] == "trade");
+            read += 1;
+            if read % 20 == 0 && read <= 1000 {
+                newest = trade(1);
+            }
+        }
+        assert!(trades > 0, "it heard nothing of the market");
+        known = heard / 2;
+    }
     let _ = fs::remove_dir_all(directory);
 }
 
@@ -219,7 +226,9 @@ fn what_cannot_be_resumed_is_said_and_a_snapshot_follows() {
         .expect("a runtime")
         .block_on(hole)
         .expect("a hole");
+    // What is before it is told.
     let mut returning = come_back(ws, "alice", 1);
+    assert_eq!(next_entry(&mut returning).0, 2);
     let snapshot = expect_snapshot(&mut returning);
     assert_eq!(snapshot["data"]["orders"][0]["order_id"], "o1");
     // And it goes on from the snapshot.
