@@ -2,7 +2,7 @@
 //!
 //! Post-only orders far from the touch are submitted and, once acknowledged, canceled, so the book and the balances
 //! stay as they were. Open loop (a rate): submits leave by the schedule and their latency counts from it. Closed loop
-//! (a window): the next order of a chain waits for the last, which measures the round trip without queueing; [`lean`] has a
+//! (a window): the next order of a chain waits for the last, which measures the round trip without queueing; `lean` has a
 //! cheaper client for it.
 
 mod lean;
