@@ -14,12 +14,16 @@ use engine_core::message::{Command, Input, Origin, Report, Submit};
 use engine_core::pipeline::{self, Shape};
 use engine_core::units::*;
 use gateway::config::Config;
+use gateway::history::desk::{Question, desk};
 use gateway::history::place::{Place, Wish};
-use gateway::history::reader::{Orders, Reader};
+use gateway::history::reader::{Entry, Orders, Reader};
 use gateway::history::writer::{BATCH_ENTRIES, Saved, Writer};
 use gateway::history::{self, Source};
 use gateway::keeper::Keeper;
 use gateway::reports;
+use gateway::rooms::ReactorDoor;
+use gateway::rooms::dirty::DirtySet;
+use gateway::rooms::wake::wake;
 use gateway::venue::Venue;
 use gateway::wire::encode::private;
 use rand::{RngExt, SeedableRng};
@@ -446,6 +450,40 @@ fn what_has_waited_long_is_written_in_parts() {
         assert_eq!((counters.entries.get(), counters.waiting.get()), (noted as u64, 0));
         assert!(rows(&once) == rows(&place), "rows of parts are other rows");
     });
+}
+
+#[test]
+fn who_asks_gets_what_is_there_at_once_and_the_rest_when_it_is_written() {
+    let story = story(9);
+    let mut places = Places::files();
+    let (mut writer, reader) = story.open(&places.next()).expect("a new store");
+    let positions = story.note(&mut writer, 0..story.chapters.len() / 2);
+    writer.commit(positions).expect("the store is there");
+    // As after a crash: the journal is longer than the history.
+    assert!(!reader.progress().borrow().has_start);
+    let account = AccountId(0);
+    let (wake, _sleeper) = wake().expect("a socket pair");
+    let door = Arc::new(ReactorDoor { dirty: DirtySet::new(1), wake });
+    let (sender, mail) = std::sync::mpsc::channel();
+    let (desk, clerk) = desk(reader.clone(), vec![door], vec![sender]);
+    let ask = |from| {
+        let to = story.last_of(account);
+        assert!(desk.ask(Question { reactor: 0, session: 0, request: 0, account, from, to }));
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let runtime = runtime.expect("a runtime");
+    let there = runtime.block_on(reader.last(account)).expect("it can be read");
+    runtime.spawn(async move { match clerk.run().await {} });
+    let heard = |page: Option<Vec<Entry>>| -> Vec<u64> {
+        page.expect("it is in the history").iter().map(|entry| entry.exec_seq).collect()
+    };
+    let first = there.saturating_sub(10).max(1);
+    ask(first);
+    assert_eq!(heard(mail.recv().expect("an answer").page), (first..=there).collect::<Vec<_>>());
+    ask(there + 1);
+    let positions = story.note(&mut writer, story.chapters.len() / 2..story.chapters.len());
+    writer.commit(positions).expect("the store is there");
+    assert_eq!(heard(mail.recv().expect("an answer").page)[0], there + 1);
 }
 
 /// The journal of a story in a directory of its own, in small pieces so that it forgets.
