@@ -60,7 +60,6 @@ fn soak(options: Options) -> Result<Tally> {
 
 fn run(options: Options, folder: &Path) -> Result<Tally> {
     let exchange = Exchange::start(&program("ringside"), folder, SNAPSHOT_BYTES)?;
-    exchange.wait_for_market()?;
     let mut load = Load(load(&exchange, options)?);
     let begun = Instant::now();
     let latest = Duration::from_secs(60 * options.minutes) + PATIENCE;

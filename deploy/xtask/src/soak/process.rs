@@ -5,15 +5,11 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
 use super::samples::Sample;
-
-/// A demo flow quotes in its first second.
-const MARKET_PATIENCE: Duration = Duration::from_secs(30);
 
 pub struct Exchange {
     process: Child,
@@ -91,24 +87,6 @@ impl Exchange {
         let ended = self.process.wait()?;
         ensure!(ended.success(), "it did not end well: {ended}");
         Ok(())
-    }
-
-    /// Until the demo flow has quoted the symbol that is traded: the load keeps away from the prices there are.
-    pub fn wait_for_market(&self) -> Result<()> {
-        let begun = Instant::now();
-        loop {
-            let metrics = self.metrics()?;
-            let is_quoted = |side| {
-                let name = format!("ringside_best_price_ticks{{symbol=\"BTC-USDT\",side=\"{side}\"}} ");
-                let price = metrics.lines().find_map(|line| line.strip_prefix(name.as_str()));
-                price.is_some_and(|price| price != "0")
-            };
-            if is_quoted("bid") && is_quoted("ask") {
-                return Ok(());
-            }
-            ensure!(begun.elapsed() < MARKET_PATIENCE, "the demo flow quotes nothing");
-            thread::sleep(Duration::from_millis(100));
-        }
     }
 
     fn metrics(&self) -> Result<String> {
