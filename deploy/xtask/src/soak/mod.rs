@@ -60,6 +60,8 @@ fn soak(options: Options) -> Result<Tally> {
 
 fn run(options: Options, folder: &Path) -> Result<Tally> {
     let exchange = Exchange::start(&program("ringside"), folder, SNAPSHOT_BYTES)?;
+    // The load stays away from the touch, so there must be one.
+    exchange.wait_for_prices()?;
     let mut load = Load(load(&exchange, options)?);
     let begun = Instant::now();
     let latest = Duration::from_secs(60 * options.minutes) + PATIENCE;
@@ -77,9 +79,10 @@ fn run(options: Options, folder: &Path) -> Result<Tally> {
         ensure!(begun.elapsed() < latest, "the load does not end");
         thread::sleep(EVERY);
     };
+    let judged = samples.judge();
     ensure!(ended.success(), "loadtest says that not all was well: {ended}");
+    judged?;
     exchange.stop()?;
-    samples.judge()?;
     Ok(Tally::PASSED)
 }
 

@@ -5,7 +5,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -47,6 +48,16 @@ impl Exchange {
         exchange.ws = field(&ready, "ws").context("the ready line names the socket")?;
         exchange.http = field(&ready, "http").context("the ready line names the page")?;
         Ok(exchange)
+    }
+
+    /// Waits until the demo flow quotes both sides of every symbol.
+    pub fn wait_for_prices(&self) -> Result<()> {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !all_above_zero(&self.metrics()?, "ringside_best_price_ticks") {
+            ensure!(Instant::now() < deadline, "the demo flow does not quote");
+            thread::sleep(Duration::from_millis(100));
+        }
+        Ok(())
     }
 
     pub fn sample(&self, at: Duration) -> Result<Sample> {
@@ -117,10 +128,19 @@ fn field(json: &str, name: &str) -> Option<String> {
     Some(rest.split_once('"')?.0.to_owned())
 }
 
+/// Whether there are any, and none is zero.
+fn all_above_zero(metrics: &str, name: &str) -> bool {
+    values(metrics, name).next().is_some() && values(metrics, name).all(|value| value > 0)
+}
+
 /// Over all labels.
 fn sum_of(metrics: &str, name: &str) -> u64 {
-    let values = metrics.lines().filter(|line| line.starts_with(name));
-    values.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
+    values(metrics, name).sum()
+}
+
+fn values<'a>(metrics: &'a str, name: &'a str) -> impl Iterator<Item = u64> + 'a {
+    let lines = metrics.lines().filter(move |line| line.starts_with(name));
+    lines.filter_map(|line| line.rsplit(' ').next()?.parse().ok())
 }
 
 #[cfg(test)]
@@ -134,5 +154,8 @@ mod tests {
         assert_eq!(field(ready, "none"), None);
         let metrics = "# TYPE a_total counter\na_total{of=\"0\"} 3\na_total{of=\"1\"} 4\nb_total 9\n";
         assert_eq!(sum_of(metrics, "a_total"), 7);
+        assert!(all_above_zero(metrics, "a_total"));
+        assert!(!all_above_zero(metrics, "c_total"));
+        assert!(!all_above_zero("a_total{of=\"0\"} 3\na_total{of=\"1\"} 0\n", "a_total"));
     }
 }
