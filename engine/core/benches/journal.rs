@@ -1,7 +1,7 @@
 //! What does the journal take, and how long until an order is safe?
 //!
 //! `cargo bench -p engine-core --bench journal -- --dir DIR` measures on the disk that `DIR` is on; without it, below the
-//! target directory. Without cargo's `--bench`, as under `cargo test --benches`, it runs in a blink, to show that it works.
+//! target directory. With `RINGSIDE_BENCH=tiny`, or without cargo's `--bench`, it runs in a blink, to show that it works.
 //!
 //! - `codec`: the calibrated stream (`mix`) encoded and decoded in memory.
 //! - `disk`: what a sync costs without us: 4 KiB written into zeros that are there already, and fdatasync.
@@ -37,7 +37,7 @@ const PACE: f64 = 500_000.0;
 const SHARDS: Shards = Shards { sequencers: 1, matchers: 1 };
 
 fn main() {
-    let full = std::env::args().any(|arg| arg == "--bench");
+    let full = std::env::args().any(|arg| arg == "--bench") && std::env::var_os("RINGSIDE_BENCH").is_none();
     let size = if full { 1 } else { 1000 };
     let directory = disk::directory("journal");
     let stream = draw(Mix {

@@ -1,7 +1,7 @@
 //! How fast does an engine come back from its journal, and what does a snapshot cost and save?
 //!
 //! `cargo bench -p engine-core --bench recovery -- --dir DIR` measures on the disk that `DIR` is on; without it, below the
-//! target directory. Without cargo's `--bench`, as under `cargo test --benches`, it runs in a blink, to show that it works.
+//! target directory. With `RINGSIDE_BENCH=tiny`, or without cargo's `--bench`, it runs in a blink, to show that it works.
 //!
 //! First the calibrated stream (`mix`) is run by an engine on threads, with fsync, as fast as it goes. What it leaves behind is
 //! a journal of *records*: what one shard appended in one turn, with one header and one checksum. A record holds *entries*:
@@ -42,7 +42,7 @@ use std::time::{Duration, Instant};
 use venue::{Stream, stream};
 
 fn main() {
-    let full = std::env::args().any(|arg| arg == "--bench");
+    let full = std::env::args().any(|arg| arg == "--bench") && std::env::var_os("RINGSIDE_BENCH").is_none();
     let size = if full { 1 } else { 1000 };
     let directory = disk::directory("recovery");
     println!("seed {SEED}, {}{}", directory.display(), if full { "" } else { ", tiny" });
