@@ -101,7 +101,7 @@ fn check(dir: &Path) -> anyhow::Result<Value> {
     let bar = recovery::bar();
     let verified = verify(journal, recovery::fresh(shape), |read, all| recovery::show(&bar, (read, all)))?;
     bar.finish_and_clear();
-    let Verified { shards, begun, reached, unreadable, records, entries, .. } = verified;
+    let Verified { shards, begun, reached, unreadable, records, entries } = verified;
     let mut wrong: Vec<String> = unreadable.into_iter().map(full).collect();
     for (snapshot, hash) in reached.iter().filter(|(snapshot, hash)| snapshot.hash != *hash) {
         let (number, said) = (snapshot.number, snapshot.hash);

@@ -17,7 +17,7 @@ use crate::recovery::give_up;
 use engine_core::bell::{Bell, ThreadBell};
 use engine_core::counters::Counter;
 use engine_core::executor::AtRest;
-use engine_core::executor::follower::{Followed, Follower, RecoveryError};
+use engine_core::executor::follower::{Follower, RecoveryError};
 use engine_core::journal::{JournalError, Positions, Snapshot, Watch};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -66,8 +66,8 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// Follows the journal of `watch`, which began with shards as `fresh` makes them, and writes a snapshot for every `snapshot_bytes` of it,
-    /// and its history.
+    /// Follows the journal of `watch`, which began with shards as `fresh` makes them; writes a snapshot for every
+    /// `snapshot_bytes` of it, and its history.
     pub fn start(
         watch: Watch,
         fresh: impl Fn() -> AtRest + Send + 'static,
@@ -127,12 +127,10 @@ impl Keeping {
         if let Err(error) = rustix::process::nice(NICE) {
             tracing::warn!(%error, "the keeper has the priority of all others");
         }
-        let snapshots = self.watch.snapshots();
-        self.newest = match snapshots.numbers()?.first() {
-            Some(number) => snapshots.positions(*number).ok(),
-            None => None,
-        };
-        let Some(mut follower) = self.begin(fresh)? else { return Ok(()) };
+        let watch = self.watch.clone();
+        let begun = self.patiently(|recorder| Ok((newest(&watch)?, recorder.begin(&watch, &fresh)?)))?;
+        let Some((newest, mut follower)) = begun else { return Ok(()) };
+        self.newest = newest;
         while !self.stopping.load(Ordering::Acquire) {
             self.follow(&mut follower, None)?;
             self.recorder.rest(&follower);
@@ -153,10 +151,9 @@ impl Keeping {
 
     /// Follows to where the journal is durable now, or until it is time to stop.
     fn follow(&mut self, follower: &mut Follower, until: Option<Instant>) -> Result<(), RecoveryError> {
-        while let Some(followed) = self.next(follower)? {
+        while let Some(followed) = self.patiently(|recorder| recorder.follow(follower))?.flatten() {
             self.counters.entries.add(followed.entries.into());
             self.counters.position.set(follower.positions().total());
-            self.counters.since_snapshot.set(self.since_snapshot);
             let is_old = self.newest.as_ref().is_some_and(|newest| follower.positions().all_within(newest));
             self.since_snapshot += if is_old { 0 } else { followed.bytes };
             while let Some(wait) = self.recorder.keep_up(follower)
@@ -167,6 +164,7 @@ impl Keeping {
             if self.since_snapshot >= self.snapshot_bytes {
                 self.snapshot(follower);
             }
+            self.counters.since_snapshot.set(self.since_snapshot);
             let is_over = match until {
                 None => self.stopping.load(Ordering::Acquire),
                 Some(until) => Instant::now() >= until,
@@ -178,39 +176,24 @@ impl Keeping {
         Ok(())
     }
 
-    /// Follows the next record. Where the process has too much open, or too little memory, it tries until that has passed.
-    fn next(&mut self, follower: &mut Follower) -> Result<Option<Followed>, RecoveryError> {
+    /// What `attempt` gives. Where the process has too much open, or too little memory, it is tried until that has passed;
+    /// nothing if it is time to stop before.
+    fn patiently<T>(
+        &mut self,
+        mut attempt: impl FnMut(&mut Recorder) -> Result<T, RecoveryError>,
+    ) -> Result<Option<T>, RecoveryError> {
         loop {
-            match self.recorder.follow(follower) {
+            match attempt(&mut self.recorder) {
                 Err(RecoveryError::Journal(error)) if passes(&error) => {
-                    if !self.wait_after(error) {
+                    tracing::warn!("the keeper waits until it can go on: {:#}", anyhow::Error::from(error));
+                    std::thread::park_timeout(RETRY);
+                    if self.stopping.load(Ordering::Acquire) {
                         return Ok(None);
                     }
                 }
-                followed => return followed,
+                done => return done.map(Some),
             }
         }
-    }
-
-    /// Begins to follow, in the same manner; nothing if it is time to stop before.
-    fn begin(&mut self, fresh: impl Fn() -> AtRest) -> Result<Option<Follower>, RecoveryError> {
-        loop {
-            match self.recorder.begin(&self.watch, &fresh) {
-                Err(RecoveryError::Journal(error)) if passes(&error) => {
-                    if !self.wait_after(error) {
-                        return Ok(None);
-                    }
-                }
-                begun => return begun.map(Some),
-            }
-        }
-    }
-
-    /// False if it is time to stop.
-    fn wait_after(&self, error: JournalError) -> bool {
-        tracing::warn!("the keeper waits until it can go on: {:#}", anyhow::Error::from(error));
-        std::thread::park_timeout(RETRY);
-        !self.stopping.load(Ordering::Acquire)
     }
 
     fn snapshot(&mut self, follower: &mut Follower) {
@@ -243,4 +226,11 @@ impl Keeping {
         self.not_before = Some(Instant::now() + RETRY);
         self.counters.snapshots_failed.add(1);
     }
+}
+
+/// Where the newest snapshot is. Of one that cannot be read nothing is known; the next one then says so.
+fn newest(watch: &Watch) -> Result<Option<Positions>, JournalError> {
+    let snapshots = watch.snapshots();
+    let number = snapshots.numbers()?.first().copied();
+    Ok(number.and_then(|number| snapshots.positions(number).ok()))
 }

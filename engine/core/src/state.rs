@@ -11,7 +11,6 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt;
-use std::str::FromStr;
 use thiserror::Error;
 use xxhash_rust::xxh3::Xxh3;
 
@@ -28,14 +27,6 @@ pub struct StateHash(pub u128);
 impl fmt::Display for StateHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:032x}", self.0)
-    }
-}
-
-impl FromStr for StateHash {
-    type Err = std::num::ParseIntError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        u128::from_str_radix(text, 16).map(Self)
     }
 }
 

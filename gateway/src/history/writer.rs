@@ -24,7 +24,8 @@ pub const BATCH_ENTRIES: usize = 4096;
 /// what has not been read cannot be lost.
 pub const WAITING_ENTRIES_MAX: usize = 1 << 16;
 
-/// How long one attempt may take, a connection included, and how long all attempts of one save; and the time between attempts, which doubles from the first to the second.
+/// How long one attempt may take, a connection included, and how long all attempts of one save; and the time between
+/// attempts, which doubles from the first to the second.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 const RETRY_AFTER: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(10)];
 
@@ -143,7 +144,7 @@ impl Writer {
 
     /// Whether anything was noted.
     pub fn has_news(&self) -> bool {
-        self.waiting() > 0
+        self.batches[0].entries() > 0
     }
 
     fn waiting(&self) -> usize {

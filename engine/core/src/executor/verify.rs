@@ -22,8 +22,6 @@ pub struct Verified {
     pub records: u64,
     /// Entries in them, of all shards.
     pub entries: u64,
-    /// Of all shards, after the last entry.
-    pub end: Positions,
 }
 
 /// Does what the journal says, from its beginning or from the oldest snapshot on. `fresh` are the shards that it began with;
@@ -62,14 +60,13 @@ pub fn verify(
         let (read, all) = recovery.progress();
         progress(read, all);
     }
-    let end = recovery.positions().clone();
     let (n, m) = (shadow.sequencers().len(), shadow.matchers().len());
     let logs = (
         (0..n).map(|_| Box::new(MemoryLog::new(0)) as Box<SequencerLog>).collect(),
         (0..m).map(|_| Box::new(MemoryLog::new(0)) as _).collect(),
     );
     let shards = shadow.settle(logs, &mut |_: &Report| {}, &mut ());
-    Ok(Verified { shards, begun, reached, unreadable, records, entries, end })
+    Ok(Verified { shards, begun, reached, unreadable, records, entries })
 }
 
 /// The state of the oldest snapshot that can be read. What is wrong with the first of the others, if none can.
