@@ -1,17 +1,15 @@
 //! One connection: from accept to its last byte.
 
-use super::{Reactor, blaster, prepare_socket};
+use super::Reactor;
 use crate::session::{Session, TooFast};
 use crate::ws::{self, CloseCode, Decoder, Event, Opcode, handshake};
 use engine_core::units::Timestamp;
-use monoio::net::TcpStream;
 use std::io;
-use std::net::IpAddr;
-use std::os::fd::{AsRawFd, RawFd};
-use std::rc::Rc;
+use std::net::{IpAddr, Shutdown};
+use std::os::fd::RawFd;
 use std::task::{Context, Poll, Waker};
 
-use super::fanout::Membership;
+use super::fanout::Standing;
 use super::host::Client;
 
 /// A connection whose unsent private bytes are above this is not read from: it must take its answers first.
@@ -26,7 +24,6 @@ const CLOSE_TIMEOUT_S: u32 = 2;
 
 /// One client's socket and everything this reactor knows of it.
 pub(super) struct Connection {
-    pub stream: Rc<TcpStream>,
     pub socket: RawFd,
     pub generation: u16,
     address: IpAddr,
@@ -35,9 +32,9 @@ pub(super) struct Connection {
     pub outbox: Vec<u8>,
     /// Whether the socket may have taken the beginning of the outbox's first frame: nothing may come before the rest of it.
     pub torn: bool,
-    pub memberships: Vec<Membership>,
+    pub standing: Standing,
     /// Whether it is in `touched`.
-    touched: bool,
+    pub touched: bool,
     /// Since when the socket takes nothing; a drain task is then at work.
     pub full_since: Option<Timestamp>,
     opened: Timestamp,
@@ -83,20 +80,12 @@ pub(super) enum Next {
 }
 
 impl Reactor {
-    /// Takes a new connection in, or says why not; nothing if there is nobody any more to say it to.
-    pub fn admit(
-        &mut self,
-        stream: Rc<TcpStream>,
-        address: IpAddr,
-    ) -> Result<(usize, u16), Option<handshake::Refusal>> {
+    /// Takes a new connection in, or says why not.
+    pub fn admit(&mut self, socket: RawFd, address: IpAddr) -> Result<(usize, u16), handshake::Refusal> {
         self.now = super::clock();
         if let Some(refusal) = self.refusal_of(address) {
             self.counters.refused.add(1);
-            return Err(Some(refusal));
-        }
-        if let Err(error) = prepare_socket(&stream, self.shared.limits.send_buffer_bytes) {
-            tracing::debug!(%error, "a connection ended before it began");
-            return Err(None);
+            return Err(refusal);
         }
         *self.shared.addresses.entry(address).or_default() += 1;
         self.counters.accepted.add(1);
@@ -107,14 +96,13 @@ impl Reactor {
         }
         let generation = self.generations[at];
         entry.insert(Connection {
-            socket: stream.as_raw_fd(),
-            stream,
+            socket,
             generation,
             address,
             phase: Phase::Handshake(Vec::new()),
             outbox: Vec::new(),
             torn: false,
-            memberships: Vec::new(),
+            standing: Standing::Apart(Vec::new()),
             touched: false,
             full_since: None,
             opened: self.now,
@@ -153,7 +141,10 @@ impl Reactor {
             self.end_session(at, session);
         }
         // A drain task may still wait for the socket: this wakes it, and it finds the connection gone.
-        let _ = shutdown(connection.socket, libc::SHUT_RDWR);
+        self.blaster.shutdown(connection.socket, Shutdown::Both);
+        if let Some(stream) = self.streams.get_mut(at) {
+            *stream = None;
+        }
         if let Some(mut count) = self.shared.addresses.get_mut(&connection.address) {
             *count -= 1;
         }
@@ -347,7 +338,7 @@ impl Reactor {
         let connection = &mut self.connections[at];
         connection.touched = false;
         if !connection.outbox.is_empty() {
-            match blaster::send(connection.socket, &connection.outbox) {
+            match self.blaster.send(connection.socket, &connection.outbox) {
                 Ok(sent) => {
                     self.counters.private_bytes_out.add(sent as u64);
                     connection.outbox.drain(..sent);
@@ -360,7 +351,7 @@ impl Reactor {
                     // Broken; the reading task will find out and remove it.
                     connection.outbox.clear();
                     connection.torn = false;
-                    let _ = shutdown(connection.socket, libc::SHUT_RDWR);
+                    self.blaster.shutdown(connection.socket, Shutdown::Both);
                     return true;
                 }
             }
@@ -387,7 +378,7 @@ impl Reactor {
         }
         let connection = &self.connections[at];
         if matches!(connection.phase, Phase::Closing(_)) {
-            let _ = shutdown(connection.socket, libc::SHUT_WR);
+            self.blaster.shutdown(connection.socket, Shutdown::Write);
         }
         true
     }
@@ -397,7 +388,7 @@ impl Reactor {
         self.leave_all_rooms(at);
         let connection = &mut self.connections[at];
         (connection.outbox, connection.torn) = (Vec::new(), false);
-        let _ = shutdown(connection.socket, libc::SHUT_RDWR);
+        self.blaster.shutdown(connection.socket, Shutdown::Both);
     }
 
     pub fn poll_resumed(&mut self, at: usize, context: &mut Context<'_>) -> Poll<()> {
@@ -532,14 +523,6 @@ pub(super) fn receive(socket: RawFd, into: &mut [u8]) -> io::Result<usize> {
                 }
             }
         }
-    }
-}
-
-pub(super) fn shutdown(socket: RawFd, how: libc::c_int) -> io::Result<()> {
-    // SAFETY: shutdown takes no memory of ours; a stale descriptor cannot be here, the stream owns it.
-    match unsafe { libc::shutdown(socket, how) } {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
     }
 }
 

@@ -2,7 +2,6 @@
 
 use super::Reactor;
 use super::connection::PAUSE_BYTES;
-use super::fanout::{Membership, Place};
 use crate::accounts::{Login, anonymous_name};
 use crate::history::desk::Question;
 use crate::rooms::view::View;
@@ -138,9 +137,6 @@ impl Host for Client<'_> {
 
     fn join(&mut self, symbol: SymbolId, view: View) {
         let room = self.reactor.shared.registry.room(symbol, view).expect("an open room stays");
-        let membership =
-            Membership { room: room.index, place: Place::Waiting { from: None }, next_trade: None };
-        self.reactor.connections[self.at].memberships.push(membership);
         self.reactor.join_room(self.at, room);
     }
 

@@ -34,7 +34,7 @@ use engine_core::counters::{Counter, Histogram};
 use engine_core::executor::threads::Port;
 use engine_core::message::Report;
 use engine_core::units::{AccountId, Timestamp};
-use fanout::LocalRoom;
+use fanout::{Crowds, LocalRoom, Piece};
 use farewell::Farewell;
 use monoio::net::{TcpListener, TcpStream, UnixStream};
 use slab::Slab;
@@ -127,10 +127,19 @@ struct Reactor {
     letter: Option<Mail>,
     counters: Arc<ReactorCounters>,
     connections: Slab<Connection>,
+    /// By slab index: the streams of the connections, for the tasks that wait for them.
+    streams: Vec<Option<Rc<TcpStream>>>,
     /// By slab index: how many connections had it before, so that a late answer finds nobody.
     generations: Vec<u16>,
     /// By the room's index.
     rooms: HashMap<u32, LocalRoom>,
+    crowds: Crowds,
+    /// Connections that stand by themselves without being full: they are looked after in each turn.
+    unsettled: Vec<usize>,
+    /// Of a turn, reused: rooms that were told of, those of a crowd that have news, and these in pieces.
+    news: Vec<u32>,
+    rooms_with_news: Vec<u32>,
+    pieces: Vec<Piece>,
     /// Connections that an account's news go to.
     watchers: HashMap<AccountId, Vec<usize>>,
     /// What is to be done for clients that are gone; those that have just gone have no clock yet.
@@ -195,8 +204,14 @@ pub fn run(parts: Parts, started: impl FnOnce(String)) -> anyhow::Result<()> {
         letter: None,
         counters,
         connections: Slab::new(),
+        streams: Vec::new(),
         generations: Vec::new(),
         rooms: HashMap::new(),
+        crowds: Crowds::default(),
+        unsettled: Vec::new(),
+        news: Vec::new(),
+        rooms_with_news: Vec::new(),
+        pieces: Vec::new(),
         watchers: HashMap::new(),
         farewells: Slab::new(),
         new_farewells: Vec::new(),
@@ -248,13 +263,19 @@ async fn accept(shell: Shell, listener: TcpListener) {
 }
 
 fn open(shell: &Shell, stream: TcpStream, address: SocketAddr) {
-    let stream = Rc::new(stream);
-    let admitted = shell.borrow_mut().admit(stream.clone(), address.ip());
-    match admitted {
-        Ok((at, generation)) => drop(monoio::spawn(serve(shell.clone(), stream, at, generation))),
-        Err(Some(refusal)) => drop(monoio::spawn(refuse::refuse(shell.clone(), stream, refusal))),
-        Err(None) => {}
+    let mut reactor = shell.borrow_mut();
+    let admitted = match reactor.admit(stream.as_raw_fd(), address.ip()) {
+        Ok(admitted) => admitted,
+        Err(refusal) => return drop(monoio::spawn(refuse::refuse(shell.clone(), stream, refusal))),
+    };
+    let (at, generation) = admitted;
+    if let Err(error) = prepare_socket(&stream, reactor.shared.limits.send_buffer_bytes) {
+        tracing::debug!(%error, "a connection ended before it began");
+        return reactor.remove(at, generation);
     }
+    let stream = Rc::new(stream);
+    reactor.keep_stream(at, stream.clone());
+    monoio::spawn(serve(shell.clone(), stream, at, generation));
 }
 
 /// Reads from a connection until it ends.
@@ -375,6 +396,13 @@ impl Reactor {
         }
     }
 
+    fn keep_stream(&mut self, at: usize, stream: Rc<TcpStream>) {
+        if self.streams.len() <= at {
+            self.streams.resize(at + 1, None);
+        }
+        self.streams[at] = Some(stream);
+    }
+
     fn has_work(&mut self) -> bool {
         self.letter = self.letter.take().or_else(|| self.mail.try_recv().ok());
         self.pump_wanted
@@ -394,8 +422,8 @@ impl Reactor {
     fn spawn_drains(&mut self, shell: &Shell) {
         for at in self.newly_full.drain(..) {
             if let Some(connection) = self.connections.get(at) {
-                let (stream, generation) = (connection.stream.clone(), connection.generation);
-                monoio::spawn(drain(shell.clone(), stream, at, generation));
+                let stream = self.streams[at].clone().expect("a connection has a stream");
+                monoio::spawn(drain(shell.clone(), stream, at, connection.generation));
             }
         }
     }

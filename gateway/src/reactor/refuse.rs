@@ -6,12 +6,12 @@
 
 use super::Shell;
 use super::blaster;
-use super::connection::{receive, shutdown};
+use super::connection::receive;
 use crate::ws::handshake::Refusal;
 use monoio::net::TcpStream;
 use std::io::ErrorKind;
+use std::net::Shutdown;
 use std::os::fd::AsRawFd;
-use std::rc::Rc;
 use std::time::Duration;
 
 /// How long a refused client may take to end its side.
@@ -24,12 +24,12 @@ const BYTES_MAX: usize = 2 * crate::ws::handshake::HEAD_BYTES_MAX;
 pub(super) const REFUSED_MAX: usize = 256;
 
 /// Answers, and waits for the client to end its side.
-pub(super) async fn refuse(shell: Shell, stream: Rc<TcpStream>, refusal: Refusal) {
+pub(super) async fn refuse(shell: Shell, stream: TcpStream, refusal: Refusal) {
     let mut response = Vec::new();
     refusal.write_response(&mut response);
     // A new socket's buffer has room for it.
     let _ = blaster::send(stream.as_raw_fd(), &response);
-    let _ = shutdown(stream.as_raw_fd(), libc::SHUT_WR);
+    blaster::shutdown(stream.as_raw_fd(), Shutdown::Write);
     let is_first_of_few = {
         let mut reactor = shell.borrow_mut();
         reactor.refused += 1;

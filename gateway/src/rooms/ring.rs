@@ -136,7 +136,7 @@ impl Reader {
         reader
     }
 
-    /// Looks for what was published since. Returns the head.
+    /// Looks for what was published since. Returns the head. Everything is held until [`Reader::forget_before`].
     pub fn refresh(&mut self) -> u64 {
         loop {
             let newest = self.segments.back().expect("never empty");
@@ -148,11 +148,16 @@ impl Reader {
                 None => break,
             }
         }
+        self.head
+    }
+
+    /// Lets go of what has left the window, but of nothing from `position` on.
+    pub fn forget_before(&mut self, position: u64) {
+        let is_gone = |end: u64| end <= position && self.head - end >= self.window_bytes;
         // One at a time: a segment is freed while its successor is still held, so no chain of drops builds up.
-        while self.segments.len() > 1 && self.head - self.segments[0].end() >= self.window_bytes {
+        while self.segments.len() > 1 && is_gone(self.segments[0].end()) {
             self.segments.pop_front();
         }
-        self.head
     }
 
     /// The head as of the last refresh.
@@ -209,6 +214,19 @@ mod tests {
         assert_eq!(reader.refresh(), 3);
         assert_eq!(read(&reader, 0, 3), b"abc");
         assert_eq!(reader.span(1, 3), b"bc");
+    }
+
+    #[test]
+    fn what_a_reader_has_not_passed_is_held_however_far_ahead_the_writer_is() {
+        let (ring, mut writer) = ring();
+        let mut reader = Reader::join(&ring, 1000);
+        let stream: Vec<u8> = (0..300_000).map(|n: u32| (n / 1000) as u8).collect();
+        stream.chunks(1000).for_each(|frame| writer.append(&[frame]));
+        let head = writer.publish();
+        assert_eq!(reader.refresh(), head);
+        assert_eq!(read(&reader, 0, head), stream);
+        reader.forget_before(head);
+        assert!(reader.oldest() > 0 && head - reader.oldest() >= 1000);
     }
 
     #[test]
@@ -270,7 +288,7 @@ mod tests {
             let (ring, mut writer) = ring();
             let mut reader = Reader::join(&ring, window);
             let mut stream = Vec::new();
-            let mut published = 0;
+            let (mut published, mut cursor) = (0, 0);
             for (n, (length, publish)) in frames.into_iter().enumerate() {
                 let frame = vec![n as u8; length];
                 writer.append(&[&frame]);
@@ -282,6 +300,9 @@ mod tests {
                 // What is not published by hand shows when the writer moves to the next segment, never sooner.
                 let head = reader.refresh();
                 prop_assert!(head >= published && head <= stream.len() as u64);
+                prop_assert_eq!(&read(&reader, cursor, head), &stream[cursor as usize..head as usize]);
+                cursor = head;
+                reader.forget_before(cursor);
                 let oldest = reader.oldest();
                 prop_assert!(head - oldest <= window + 2 * 64 * 1024);
                 prop_assert!(oldest == 0 || head - oldest >= window.min(head));

@@ -2,7 +2,7 @@
 //!
 //! A send never waits and never leaves anything behind: when [`Blaster::blast`] returns, every socket has taken all
 //! of the bytes, or is named with how many it took. So the bytes need to live only that long, no laggard pins memory,
-//! and no torn frame goes unnoticed.
+//! and no torn frame goes unnoticed. The bytes may be in several pieces, which go out as one write.
 //!
 //! Two backends: `uring` hands many sends to the kernel in one call and hears only of those that fell short;
 //! `plain` calls send(2) for each. A self-test at start decides, and says why.
@@ -10,10 +10,10 @@
 mod plain;
 mod uring;
 
-pub use plain::send;
+pub use plain::{send, shutdown};
 
-use std::io;
-use std::net::{TcpListener, TcpStream};
+use std::io::{self, IoSlice};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, RawFd};
 
 /// A socket that did not take all of the bytes.
@@ -25,10 +25,21 @@ pub struct Behind {
     pub sent: Result<usize, i32>,
 }
 
-/// See the module.
+/// See the module. What is behind the numbers of sockets is its affair: descriptors, or sockets that are simulated.
 pub trait Blaster {
-    /// Sends `span` to every socket. Adds those that did not take all of it to `behind`, in no particular order.
-    fn blast(&mut self, sockets: &[RawFd], span: &[u8], behind: &mut Vec<Behind>);
+    /// Sends all `pieces`, one after the other, to every socket. Adds those that did not take all of it to `behind`, in no
+    /// particular order.
+    fn blast(&mut self, sockets: &[RawFd], pieces: &[IoSlice<'_>], behind: &mut Vec<Behind>);
+
+    /// Sends what fits to one socket: how much that is, or the error number of a broken connection.
+    fn send(&mut self, socket: RawFd, bytes: &[u8]) -> Result<usize, i32> {
+        send(socket, bytes)
+    }
+
+    /// Says that we are done, one way or both.
+    fn shutdown(&mut self, socket: RawFd, how: Shutdown) {
+        shutdown(socket, how);
+    }
 }
 
 /// Which backend to use.
@@ -68,13 +79,13 @@ fn self_test(blaster: &mut impl Blaster) -> io::Result<()> {
     let mut behind = Vec::new();
     let chunk = vec![7; 1 << 20];
 
-    blaster.blast(&[good.as_raw_fd()], b"hello", &mut behind);
+    blaster.blast(&[good.as_raw_fd()], &[IoSlice::new(b"hello")], &mut behind);
     expect("a successful send is silent", behind.is_empty())?;
 
     // Larger than any socket buffer: the first is short, from then on nothing fits.
     let mut short = 0;
     for _ in 0..64 {
-        blaster.blast(&[full.as_raw_fd()], &chunk, &mut behind);
+        blaster.blast(&[full.as_raw_fd()], &[IoSlice::new(&chunk)], &mut behind);
         match behind.pop() {
             None => {}
             Some(Behind { sent: Ok(0), .. }) => break,
@@ -84,7 +95,8 @@ fn self_test(blaster: &mut impl Blaster) -> io::Result<()> {
     }
     expect("a full socket is told short first, then as taking nothing", short >= 1)?;
 
-    blaster.blast(&[full.as_raw_fd(), -1, good.as_raw_fd()], b" again", &mut behind);
+    let again = [IoSlice::new(b" ag"), IoSlice::new(b"ain")];
+    blaster.blast(&[full.as_raw_fd(), -1, good.as_raw_fd()], &again, &mut behind);
     behind.sort_by_key(|behind| behind.index);
     let expected = [Behind { index: 0, sent: Ok(0) }, Behind { index: 1, sent: Err(libc::EBADF) }];
     expect("a bad descriptor is named and stops nobody", behind == expected)?;
@@ -137,7 +149,7 @@ mod tests {
             let sockets: Vec<_> = pairs.iter().map(|(socket, _)| socket.as_raw_fd()).collect();
             let mut behind = Vec::new();
             for round in 0..5u8 {
-                blaster.blast(&sockets, &[round; 200], &mut behind);
+                blaster.blast(&sockets, &[IoSlice::new(&[round; 200])], &mut behind);
             }
             assert_eq!(behind, []);
             let expected: Vec<u8> = (0..5).flat_map(|round| [round; 200]).collect();
@@ -159,9 +171,10 @@ mod tests {
             let mut buffer = vec![0; 1 << 20];
             while received.len() < stream.len() {
                 let mut behind = Vec::new();
-                blaster.blast(&[socket.as_raw_fd()], &stream[sent..], &mut behind);
+                let pieces = stream[sent..].chunks(1_000_003).take(3).map(IoSlice::new).collect::<Vec<_>>();
+                blaster.blast(&[socket.as_raw_fd()], &pieces, &mut behind);
                 sent = match behind.first() {
-                    None => stream.len(),
+                    None => sent + pieces.iter().map(|piece| piece.len()).sum::<usize>(),
                     Some(behind) => sent + behind.sent.unwrap(),
                 };
                 let n = peer.read(&mut buffer).unwrap();
@@ -178,7 +191,7 @@ mod tests {
             socket.shutdown(std::net::Shutdown::Write).unwrap();
             drop(peer);
             let mut behind = Vec::new();
-            blaster.blast(&[socket.as_raw_fd()], b"anyone?", &mut behind);
+            blaster.blast(&[socket.as_raw_fd()], &[IoSlice::new(b"anyone?")], &mut behind);
             assert_eq!(behind, [Behind { index: 0, sent: Err(libc::EPIPE) }]);
         }
     }

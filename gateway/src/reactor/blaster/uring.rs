@@ -4,9 +4,10 @@
 //! a failure, so that skipping the completions of successes hides no torn frame. SUBMIT_ALL keeps one bad descriptor
 //! from ending the batch. (fs/io_uring `net.c`; the self-test at start proves each of it.)
 
+use super::plain::message;
 use super::{Behind, Blaster};
 use io_uring::{IoUring, opcode, squeue, types};
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::fd::RawFd;
 
 /// Sends in one submit call. The completion queue is twice as long, so it holds them all even if all fail.
@@ -40,14 +41,22 @@ impl Uring {
 }
 
 impl Blaster for Uring {
-    fn blast(&mut self, sockets: &[RawFd], span: &[u8], behind: &mut Vec<Behind>) {
+    fn blast(&mut self, sockets: &[RawFd], pieces: &[IoSlice<'_>], behind: &mut Vec<Behind>) {
         let flags = libc::MSG_DONTWAIT | libc::MSG_WAITALL | libc::MSG_NOSIGNAL;
-        let length = u32::try_from(span.len()).expect("a span is at most a segment or a test's buffer");
+        let message = message(pieces);
+        let entry = |socket| match pieces {
+            [piece] => {
+                let length =
+                    u32::try_from(piece.len()).expect("a piece is at most a segment or a test's buffer");
+                opcode::Send::new(types::Fd(socket), piece.as_ptr(), length).flags(flags).build()
+            }
+            _ => opcode::SendMsg::new(types::Fd(socket), &message).flags(flags as u32).build(),
+        };
         for (chunk, sockets) in sockets.chunks(BATCH).enumerate() {
             for (at, socket) in sockets.iter().enumerate() {
-                let send = opcode::Send::new(types::Fd(*socket), span.as_ptr(), length).flags(flags).build();
-                let entry = send.flags(squeue::Flags::SKIP_SUCCESS).user_data((chunk * BATCH + at) as u64);
-                // SAFETY: DONTWAIT sends end inside the submit below, before `span` can go away.
+                let entry = entry(*socket).flags(squeue::Flags::SKIP_SUCCESS);
+                let entry = entry.user_data((chunk * BATCH + at) as u64);
+                // SAFETY: DONTWAIT sends end inside the submit below, before `pieces` and `message` can go away.
                 unsafe { self.ring.submission().push(&entry) }.expect("a chunk fits the queue");
             }
             self.submit(|index, result| {

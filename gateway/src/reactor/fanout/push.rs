@@ -1,0 +1,170 @@
+//! What rooms have new, to everybody who is in step.
+
+use super::{Membership, Place, local_mut, trade_after};
+use crate::reactor::Reactor;
+use crate::reactor::blaster::Behind;
+use crate::rooms::frames;
+use std::cmp::Reverse;
+use std::io::IoSlice;
+
+/// Pieces of one write. More go out in another: what a socket takes at once is less than that.
+const PIECES_MAX: usize = 16;
+
+/// A piece of a room's news, within one segment of its ring.
+#[derive(Clone, Copy)]
+pub(in crate::reactor) struct Piece {
+    room: u32,
+    from: u64,
+    to: u64,
+}
+
+impl Reactor {
+    /// Sends every room's news to all that are in step, then serves those that wait for a snapshot.
+    pub(in crate::reactor) fn fan_out(&mut self) {
+        let door = self.shared.doors[self.index].clone();
+        let mut news = std::mem::take(&mut self.news);
+        door.dirty.take(|room| {
+            if let Some(local) = self.rooms.get_mut(&room) {
+                if local.look() {
+                    self.crowds.has_news(room);
+                }
+                news.push(room);
+            }
+        });
+        self.send_news();
+        for room in &news {
+            if let Some(local) = self.rooms.get_mut(room) {
+                local.move_on();
+            }
+        }
+        for room in news.drain(..) {
+            self.serve_waiting(room);
+        }
+        self.news = news;
+        self.look_after_unsettled();
+    }
+
+    fn send_news(&mut self) {
+        let mut rooms = std::mem::take(&mut self.rooms_with_news);
+        let mut pieces = std::mem::take(&mut self.pieces);
+        while let Some(crowd) = self.crowds.take_news(&mut rooms) {
+            self.cut(&rooms, &mut pieces);
+            self.send_to_crowd(crowd, &rooms, &pieces);
+        }
+        (self.rooms_with_news, self.pieces) = (rooms, pieces);
+    }
+
+    /// The rooms' news in pieces.
+    fn cut(&self, rooms: &[u32], pieces: &mut Vec<Piece>) {
+        pieces.clear();
+        for room in rooms {
+            let local = &self.rooms[room];
+            let mut from = local.cursor;
+            while from < local.news.head {
+                let to = from + local.reader.span(from, local.news.head).len() as u64;
+                pieces.push(Piece { room: *room, from, to });
+                from = to;
+            }
+        }
+    }
+
+    fn send_to_crowd(&mut self, crowd: u32, rooms: &[u32], pieces: &[Piece]) {
+        let mut behind = std::mem::take(&mut self.behind);
+        let mut broken = Vec::new();
+        for (batch, now) in pieces.chunks(PIECES_MAX).enumerate() {
+            if !self.blast(crowd, now, &mut behind) {
+                break; // nobody is left
+            }
+            // From the back, so that taking one out moves only members that are looked at already.
+            behind.sort_unstable_by_key(|behind| Reverse(behind.index));
+            for Behind { index, sent } in behind.drain(..) {
+                let at = self.crowds.get(crowd).expect("they were in it").members[index] as usize;
+                match sent {
+                    Ok(sent) => self.fall_out(at, &pieces[..batch * PIECES_MAX], now, sent),
+                    Err(_) => {
+                        self.step_out(at);
+                        broken.push(at);
+                    }
+                }
+            }
+        }
+        self.behind = behind;
+        if let Some(crowd) = self.crowds.get(crowd) {
+            let frames: u64 = rooms.iter().map(|room| self.rooms[room].news.frames).sum();
+            let bytes: u64 = pieces.iter().map(|piece| piece.to - piece.from).sum();
+            self.counters.frames_out.add(crowd.members.len() as u64 * frames);
+            self.counters.bytes_out.add(crowd.members.len() as u64 * bytes);
+        }
+        for at in broken {
+            // Its reading task will see the end of the stream and remove it.
+            self.leave_all_rooms(at);
+        }
+    }
+
+    /// The same pieces to all of the crowd. False if there is nobody.
+    fn blast(&mut self, crowd: u32, pieces: &[Piece], behind: &mut Vec<Behind>) -> bool {
+        let Self { rooms, crowds, blaster, counters, .. } = self;
+        let Some(crowd) = crowds.get(crowd) else { return false };
+        let mut slices = [IoSlice::new(&[]); PIECES_MAX];
+        for (slice, Piece { room, from, to }) in slices.iter_mut().zip(pieces) {
+            *slice = IoSlice::new(rooms[room].reader.span(*from, *to));
+        }
+        blaster.blast(&crowd.sockets, &slices[..pieces.len()], behind);
+        counters.sends.add(crowd.sockets.len() as u64);
+        true
+    }
+
+    /// The socket of one that was in step took all of the pieces `before` and of those sent `now` only so many bytes.
+    fn fall_out(&mut self, at: usize, before: &[Piece], now: &[Piece], mut sent: usize) {
+        self.step_out(at);
+        let (mut frames, mut bytes) = (0, 0);
+        for (piece, is_now) in
+            before.iter().map(|piece| (piece, false)).chain(now.iter().map(|piece| (piece, true)))
+        {
+            let local = local_mut(&mut self.rooms, piece.room);
+            let span = local.reader.span(piece.from, piece.to);
+            let taken = if is_now { sent.min(span.len()) } else { span.len() };
+            let boundary = frames::frame_end_at_or_after(span, taken).expect("a piece is whole frames");
+            let connection = &mut self.connections[at];
+            connection.put_first(&span[taken..boundary]);
+            let membership = connection.membership_mut(piece.room).expect("it has just stepped out of it");
+            membership.place = Place::At(piece.from + boundary as u64);
+            if local.has_trades() {
+                membership.next_trade = trade_after(&span[..boundary]).or(membership.next_trade);
+            }
+            frames += frames::frames(&span[..boundary]).count() as u64;
+            bytes += boundary as u64;
+            sent -= if is_now { taken } else { 0 };
+            if taken < span.len() {
+                break;
+            }
+        }
+        self.counters.frames_out.add(frames);
+        self.counters.bytes_out.add(bytes);
+        self.fall_behind(at);
+    }
+
+    /// Who is apart and could take something gets in this turn what the others have had.
+    fn look_after_unsettled(&mut self) {
+        for at in std::mem::take(&mut self.unsettled) {
+            if let Some(connection) = self.connections.get_mut(at)
+                && connection.full_since.is_none()
+                && !std::mem::replace(&mut connection.touched, true)
+            {
+                self.touched.push(at);
+            }
+        }
+    }
+}
+
+impl crate::reactor::connection::Connection {
+    /// Its place in a room, if it is apart.
+    pub(super) fn membership_mut(&mut self, room: u32) -> Option<&mut Membership> {
+        match &mut self.standing {
+            super::Standing::Apart(memberships) => {
+                memberships.iter_mut().find(|membership| membership.room == room)
+            }
+            super::Standing::InStep(_) => None,
+        }
+    }
+}
