@@ -3,31 +3,33 @@
 //! Sans-IO: text of a message comes in, payloads of answers go out through [`Host::say`], and what the client wants
 //! done is asked of the [`Host`]. The reactor is one host; anything that can keep these promises is another.
 //!
-//! - here: what it is subscribed to, who it is, what it waits for
+//! - here: messages to what they ask for; `rate`: how much it may say
+//! - `market`: what it is subscribed to
+//! - `trader`: who it is, what it waits for; `resume`: what it missed while it was away
 //! - `trading`: what it asks of its orders; [`order`]: an order in the engine's numbers
-//! - `resume`: what it missed while it was away; `rate`: how much it may say
 
+mod market;
 pub mod order;
 mod rate;
 mod resume;
+mod trader;
 mod trading;
 
-use crate::accounts::{ANONYMOUS, is_anonymous};
-use crate::rooms::view::{Channel, View};
+pub use trader::{Guarding, Login};
+
+use crate::history::reader::Entry;
+use crate::rooms::view::View;
 use crate::venue::Venue;
 use crate::wire::code::{ErrorCode, Refusal};
-use crate::wire::encode::control::{self, AuthAck, ErrorReply};
+use crate::wire::encode::control::{self, ErrorReply};
 use crate::wire::encode::private::{self, ChangeReject, OrderReject};
 use crate::wire::id::RequestId;
-use crate::wire::name::{CancelScope, OnSlow};
-use crate::wire::request::{
-    self, Action, AmendOrder, Auth, Buffers, CancelOnDisconnect, CancelOrder, Credentials, Streams, Subscribe,
-};
-use engine_core::message::{AccountView, Command, Guard, GuardScope, Reject};
+use crate::wire::request::{self, Action, AmendOrder, Buffers, CancelOrder};
+use engine_core::message::{AccountView, Command, Guard, Reject, Report};
 use engine_core::units::*;
+use market::Subscription;
 use rate::Bucket;
-use resume::Resume;
-use std::collections::VecDeque;
+use trader::Trader;
 
 /// What a session needs from whoever runs it.
 pub trait Host {
@@ -84,66 +86,18 @@ pub struct SessionLimits {
 /// Rate-limited messages a client may send before it is disconnected: it was told each time.
 const RATE_STRIKES_MAX: u16 = 1000;
 
-/// Answers a session may wait for. More are refused: a client with that many open requests does not read.
-const PENDING_MAX: usize = 16_384;
-
-/// The state of one client.
+/// The state of one client. Most only listen: what it takes to trade comes with the first word about it.
 #[derive(Default)]
 pub struct Session {
-    account: Option<Login>,
-    /// What it missed is on the way.
-    resume: Option<Resume>,
-    /// A look at the account could not be asked for, and must be.
-    lacks_view: bool,
-    /// What is to be done when the connection ends.
-    guarding: Option<Guarding>,
-    /// The number of this connection's orders and of its guard, once there are any.
-    group: Option<u32>,
     subscriptions: Vec<Subscription>,
-    /// Requests whose answer comes from the engine, by the number it will carry.
-    pending: VecDeque<(u32, Pending)>,
-    next_request: u32,
+    trader: Option<Box<Trader>>,
     control: Bucket,
     orders: Bucket,
     strikes: u16,
 }
 
-/// Who a session is.
-pub struct Login {
-    pub id: AccountId,
-    /// The last entry of the account's history before this login; what came earlier is not news. None until the
-    /// engine has said.
-    since: Option<u64>,
-    pub name: Box<str>,
-    /// Whether the client named it; an anonymous account can still be left for a named one.
-    named: bool,
-}
-
-/// What a session wants done when it has ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Guarding {
-    pub guard: Guard,
-    /// As in [`LoggedIn::guards`].
-    pub number: u32,
-}
-
-struct Subscription {
-    channel: Box<str>,
-    /// None for the private channel.
-    market: Option<(SymbolId, Streams)>,
-}
-
-enum Pending {
-    /// An order or a cancel: the id to repeat.
-    Request(RequestId),
-    /// A login, and the last entry that the client has, if it wants the later ones.
-    Auth(Option<RequestId>, Option<u64>),
-    /// The dead-man timer.
-    Timer(Option<RequestId>),
-    User,
-    /// The view that comes with an anonymous login interests nobody.
-    Nobody,
-}
+// Ten million of them are 560 MB.
+const _: () = assert!(size_of::<Session>() == 56);
 
 /// The client should be disconnected.
 #[derive(Debug, PartialEq, Eq)]
@@ -184,108 +138,6 @@ impl Session {
         Ok(())
     }
 
-    /// The account, once there is one.
-    pub fn account(&self) -> Option<AccountId> {
-        self.account.as_ref().map(|login| login.id)
-    }
-
-    /// Takes the client's id of a request that the engine has answered.
-    pub fn take_request(&mut self, request: u32) -> Option<RequestId> {
-        match self.take_pending(request)? {
-            Pending::Request(id) => Some(id),
-            Pending::Timer(id) => id,
-            _ => None,
-        }
-    }
-
-    /// What is to be done now that the connection has ended, and for whom.
-    pub fn farewell(&self) -> Option<(Guarding, &Login)> {
-        Some((self.guarding?, self.account.as_ref()?))
-    }
-
-    /// The engine refuses something that is not about an order: money for a new account, or the dead-man timer.
-    pub fn refused(&mut self, request: u32, reason: Reject, host: &mut impl Host) {
-        let (action, id) = match self.take_pending(request) {
-            Some(Pending::Timer(id)) => ("cancel_all_after", id),
-            Some(Pending::Auth(id, _)) => ("auth", id),
-            Some(Pending::Nobody) => ("auth", None),
-            // An account's money comes in several commands, and the first refusal ended the login.
-            Some(Pending::Request(_) | Pending::User) | None => return,
-        };
-        if action == "auth"
-            && let Some(login) = &self.account
-        {
-            tracing::warn!(account = &*login.name, ?reason, "a new account was not opened or funded");
-            self.log_out(host);
-        }
-        let refusal = &crate::reports::refusal(reason);
-        let (id, action, channel, retry_after_ms) = (id.as_ref(), Some(action), None, None);
-        host.say(|out, _| control::error(out, &ErrorReply { id, action, channel, refusal, retry_after_ms }));
-    }
-
-    fn log_out(&mut self, host: &mut impl Host) {
-        (self.resume, self.lacks_view) = (None, false);
-        if let Some(login) = self.account.take() {
-            host.logout(login.id, self.guarding.take().map(|guarding| guarding.guard));
-        }
-    }
-
-    /// The engine's answer to a login or a look.
-    pub fn account_view(
-        &mut self,
-        request: u32,
-        account: AccountId,
-        view: &AccountView,
-        host: &mut impl Host,
-    ) {
-        // An anonymous account may have been left for a named one since.
-        let Some(login) = self.account.as_mut().filter(|login| login.id == account) else {
-            return self.forget(request);
-        };
-        login.since.get_or_insert(view.exec_sequence);
-        match self.take_pending(request) {
-            Some(Pending::Auth(id, resume_from)) => self.logged_in(id, resume_from, view, host),
-            Some(Pending::User) => {
-                let now = host.now();
-                host.say(|out, venue| crate::reports::account_snapshot(out, venue, view, now))
-            }
-            _ => {}
-        }
-    }
-
-    fn logged_in(
-        &mut self,
-        id: Option<RequestId>,
-        resume_from: Option<u64>,
-        view: &AccountView,
-        host: &mut impl Host,
-    ) {
-        let Some(login) = &self.account else { return };
-        let exec_seq = view.exec_sequence;
-        if let Some(after) = resume_from
-            && after > exec_seq
-        {
-            self.log_out(host);
-            let message = format!("resume_from must be at most {exec_seq}, the account's last entry");
-            let refusal = &Refusal::of_field(ErrorCode::BadValue, "resume_from", message);
-            let (id, action, channel, retry_after_ms) = (id.as_ref(), Some("auth"), None, None);
-            let error = ErrorReply { id, action, channel, refusal, retry_after_ms };
-            return host.say(|out, _| control::error(out, &error));
-        }
-        let (account, open_orders) = (&*login.name, view.orders.len() as u64);
-        host.say(|out, _| {
-            control::auth_ack(out, &AuthAck { id: id.as_ref(), account, exec_seq, open_orders })
-        });
-        self.resume = resume_from.map(|after| Resume::new(id, after, exec_seq));
-        self.go_on(host);
-    }
-
-    fn take_pending(&mut self, request: u32) -> Option<Pending> {
-        // Answers come nearly in the order of the requests, so it is at the front or close to it.
-        let at = self.pending.iter().position(|(number, _)| *number == request)?;
-        self.pending.remove(at).map(|(_, pending)| pending)
-    }
-
     fn act(
         &mut self,
         action: &Action<'_>,
@@ -307,220 +159,83 @@ impl Session {
                 host.say(|out, _| control::pong(out, id, now));
                 Ok(())
             }
-            Action::Auth(auth) => self.auth(auth, id, limits, host),
-            Action::SubmitOrder(order) => self.submit(order, id, limits, host),
-            Action::CancelOrder(cancel) => self.cancel(cancel, id, limits, host),
-            Action::AmendOrder(amend) => self.amend(amend, id, limits, host),
-            Action::CancelAll { symbol } => self.cancel_all(*symbol, id, host),
-            Action::CancelAllAfter { timeout_ms } => self.cancel_all_after(*timeout_ms, id, limits, host),
+            Action::Auth(auth) => self.trader().auth(auth, id, limits, host),
+            Action::SubmitOrder(order) => self.trader().submit(order, id, limits, host),
+            Action::CancelOrder(cancel) => self.trader().cancel(cancel, id, limits, host),
+            Action::AmendOrder(amend) => self.trader().amend(amend, id, limits, host),
+            Action::CancelAll { symbol } => self.trader().cancel_all(*symbol, id, host),
+            Action::CancelAllAfter { timeout_ms } => {
+                self.trader().cancel_all_after(*timeout_ms, id, limits, host)
+            }
         };
         if let Err(refusal) = done {
             refuse(action, id, &refusal, None, host);
         }
     }
 
-    // ---- market data --------------------------------------------------------------------------------------------
+    // ---- what the engine and the history say ------------------------------------------------------------------------
 
-    fn subscribe(
+    fn trader(&mut self) -> &mut Trader {
+        self.trader.get_or_insert_default()
+    }
+
+    /// The account, once there is one.
+    pub fn account(&self) -> Option<AccountId> {
+        Some(self.trader.as_ref()?.account.as_ref()?.id)
+    }
+
+    /// What is to be done now that the connection has ended, and for whom.
+    pub fn farewell(&self) -> Option<(Guarding, &Login)> {
+        self.trader.as_ref()?.farewell()
+    }
+
+    /// Whether a report is news to this client now. To a client that is coming back it is news later.
+    pub fn hears(&mut self, report: &Report) -> bool {
+        self.trader.as_mut().is_some_and(|trader| trader.hears(report))
+    }
+
+    /// Takes the client's id of a request that the engine has answered.
+    pub fn take_request(&mut self, request: u32) -> Option<RequestId> {
+        self.trader.as_mut()?.take_request(request)
+    }
+
+    /// The engine refuses something that is not about an order: money for a new account, or the dead-man timer.
+    pub fn refused(&mut self, request: u32, reason: Reject, host: &mut impl Host) {
+        if let Some(trader) = &mut self.trader {
+            trader.refused(request, reason, host);
+        }
+    }
+
+    /// The engine's answer to a login or a look.
+    pub fn account_view(
         &mut self,
-        subscribe: &Subscribe<'_>,
-        id: Option<&RequestId>,
-        limits: &SessionLimits,
+        request: u32,
+        account: AccountId,
+        view: &AccountView,
         host: &mut impl Host,
-    ) -> Result<(), Refusal> {
-        not_yet("depth", subscribe.depth.is_some())?;
-        not_yet("interval_ms", subscribe.interval_ms.is_some())?;
-        not_yet("checksum", subscribe.checksum == Some(true))?;
-        not_yet("on_slow", subscribe.on_slow == Some(OnSlow::Disconnect))?;
-        if self.subscriptions.len() >= limits.channels_max {
-            let message = format!("a connection may have {} channels", limits.channels_max);
-            return Err(Refusal::new(ErrorCode::TooManySubscriptions, message));
-        }
-        if self.subscriptions.iter().any(|subscription| &*subscription.channel == subscribe.channel) {
-            return Err(already(format!("channel {} is subscribed", subscribe.channel)));
-        }
-        let market = self.market_of(subscribe, host.venue())?;
-        // Everything that can fail comes before the ack; the ack comes before what it promises.
-        match market {
-            Some((symbol, streams)) => {
-                View::covering(streams).try_for_each(|view| host.open(symbol, view))?;
-                host.say(|out, _| control::subscription_ack(out, id, subscribe));
-                View::covering(streams).for_each(|view| host.join(symbol, view));
-            }
-            None => {
-                let account = self.require_account(limits, host)?;
-                let request = self.expect(Pending::User)?;
-                host.look(account, request).inspect_err(|_| self.forget(request))?;
-                host.say(|out, _| control::subscription_ack(out, id, subscribe));
-            }
-        }
-        self.subscriptions.push(Subscription { channel: subscribe.channel.into(), market });
-        Ok(())
-    }
-
-    /// What a channel name and the request's streams lead to. `None` is the private channel.
-    fn market_of(
-        &self,
-        subscribe: &Subscribe<'_>,
-        venue: &Venue,
-    ) -> Result<Option<(SymbolId, Streams)>, Refusal> {
-        let unknown = || {
-            let message = format!("channel {:?} is not one of ours", subscribe.channel);
-            Refusal::of_field(ErrorCode::UnknownChannel, "channel", message)
-        };
-        let (symbol, of_name) = match Channel::parse(subscribe.channel).ok_or_else(unknown)? {
-            Channel::User => return Ok(None),
-            Channel::Market { symbol, streams } => {
-                (venue.instrument(symbol).ok_or_else(unknown)?.id, streams)
-            }
-        };
-        if of_name.is_some() && subscribe.streams.is_some() {
-            let message = "streams: the channel name says already which stream";
-            return Err(Refusal::of_field(ErrorCode::BadValue, "streams", message));
-        }
-        let streams = of_name.or(subscribe.streams).unwrap_or(Streams::DEFAULT);
-        for subscription in &self.subscriptions {
-            // Two subscriptions that carry the same stream would deliver its messages twice.
-            if let Some((of, has)) = subscription.market
-                && of == symbol
-                && has.iter().any(|stream| streams.has(stream))
-            {
-                return Err(already(format!(
-                    "channel {} delivers this stream already",
-                    subscription.channel
-                )));
-            }
-        }
-        Ok(Some((symbol, streams)))
-    }
-
-    fn unsubscribe(
-        &mut self,
-        channel: &str,
-        id: Option<&RequestId>,
-        host: &mut impl Host,
-    ) -> Result<(), Refusal> {
-        let at = self.find(channel)?;
-        if let Some((symbol, streams)) = self.subscriptions.swap_remove(at).market {
-            View::covering(streams).for_each(|view| host.leave(symbol, view));
-        }
-        host.say(|out, _| control::unsubscription_ack(out, id, channel));
-        Ok(())
-    }
-
-    fn resync(&mut self, channel: &str, host: &mut impl Host) -> Result<(), Refusal> {
-        let at = self.find(channel)?;
-        match self.subscriptions[at].market {
-            Some((symbol, streams)) => View::covering(streams).try_for_each(|view| host.resync(symbol, view)),
-            None => {
-                let account = self.account().expect("the private channel has an account");
-                let request = self.expect(Pending::User)?;
-                host.look(account, request).inspect_err(|_| self.forget(request))
-            }
+    ) {
+        if let Some(trader) = &mut self.trader {
+            trader.account_view(request, account, view, host);
         }
     }
 
-    fn find(&self, channel: &str) -> Result<usize, Refusal> {
-        let at = self.subscriptions.iter().position(|subscription| &*subscription.channel == channel);
-        at.ok_or_else(|| {
-            let message = format!("channel {channel:?} is not subscribed");
-            Refusal::of_field(ErrorCode::NotSubscribed, "channel", message)
-        })
-    }
-
-    // ---- who it is ----------------------------------------------------------------------------------------------
-
-    fn auth(
-        &mut self,
-        auth: &Auth<'_>,
-        id: Option<&RequestId>,
-        limits: &SessionLimits,
-        host: &mut impl Host,
-    ) -> Result<(), Refusal> {
-        let name = match auth.credentials {
-            Credentials::Open { account } => account,
-            Credentials::Signed { .. } => {
-                return Err(Refusal::of_field(
-                    ErrorCode::BadApiKey,
-                    "key",
-                    "key: no API keys are configured here",
-                ));
-            }
-        };
-        require_open_login(limits)?;
-        not_reserved(name)?;
-        if let Some(login) = &self.account
-            && login.named
-        {
-            let message = format!("account: this connection is logged in to {:?}", login.name);
-            return Err(Refusal::of_field(ErrorCode::BadValue, "account", message));
+    /// The history's answer: the entries that were asked for, as many of them as are a page.
+    pub fn history(&mut self, request: u32, page: Option<Vec<Entry>>, host: &mut impl Host) {
+        if let Some(trader) = &mut self.trader {
+            trader.history(request, page, host);
         }
-        let request = self.expect(Pending::Auth(id.copied(), auth.resume_from))?;
-        let guard = auth.cancel_on_disconnect.map(|wish| self.guard(wish, host));
-        let LoggedIn { account, guards } =
-            host.login(name, request, guard).inspect_err(|_| self.forget(request))?;
-        self.guarding = guard.map(|guard| Guarding { guard, number: guards });
-        let login = Login { id: account, since: None, name: name.into(), named: true };
-        if let Some(anonymous) = self.account.replace(login) {
-            host.logout(anonymous.id, None);
+    }
+
+    /// Whether [`go_on`](Session::go_on) may have something to do.
+    pub fn is_coming_back(&self) -> bool {
+        self.trader.as_ref().is_some_and(|trader| trader.is_coming_back())
+    }
+
+    /// Tells a returning client more, if there is room for it. Called whenever there may be.
+    pub fn go_on(&mut self, host: &mut impl Host) {
+        if let Some(trader) = &mut self.trader {
+            trader.go_on(host);
         }
-        Ok(())
-    }
-
-    /// A client's wish in the engine's words.
-    fn guard(&mut self, wish: CancelOnDisconnect, host: &mut impl Host) -> Guard {
-        let scope = match wish.scope {
-            CancelScope::Connection => GuardScope::Group,
-            CancelScope::Account => GuardScope::Account,
-        };
-        Guard { group: self.group(host), scope, grace_us: wish.grace_ms as u64 * 1000 }
-    }
-
-    fn group(&mut self, host: &mut impl Host) -> u32 {
-        *self.group.get_or_insert_with(|| host.new_group())
-    }
-
-    /// The account of the session; without a login, a paper account of its own.
-    fn require_account(
-        &mut self,
-        limits: &SessionLimits,
-        host: &mut impl Host,
-    ) -> Result<AccountId, Refusal> {
-        if let Some(login) = &self.account {
-            return Ok(login.id);
-        }
-        require_open_login(limits)?;
-        let name = host.anonymous_name();
-        let request = self.expect(Pending::Nobody)?;
-        let LoggedIn { account, .. } =
-            host.login(&name, request, None).inspect_err(|_| self.forget(request))?;
-        self.account = Some(Login { id: account, since: None, name: name.into(), named: false });
-        Ok(account)
-    }
-
-    // ---- what it waits for ------------------------------------------------------------------------------------------
-
-    /// Numbers a request whose answer comes from the engine.
-    fn expect(&mut self, pending: Pending) -> Result<u32, Refusal> {
-        if self.pending.len() >= PENDING_MAX {
-            return Err(Refusal::new(
-                ErrorCode::Overloaded,
-                "too many requests of this connection are unanswered",
-            ));
-        }
-        let request = self.number();
-        self.pending.push_back((request, pending));
-        Ok(request)
-    }
-
-    /// 0 means that no id is to be repeated.
-    fn number(&mut self) -> u32 {
-        self.next_request = self.next_request.wrapping_add(1).max(1);
-        self.next_request
-    }
-
-    fn forget(&mut self, request: u32) {
-        self.pending.retain(|(number, _)| *number != request);
     }
 
     // ---- rates --------------------------------------------------------------------------------------------------
@@ -590,33 +305,6 @@ fn refuse(
     });
 }
 
-fn not_yet(field: &'static str, asked: bool) -> Result<(), Refusal> {
-    if !asked {
-        return Ok(());
-    }
-    Err(Refusal::of_field(ErrorCode::BadValue, field, format!("{field}: not available in this version")))
-}
-
-fn already(message: String) -> Refusal {
-    Refusal::of_field(ErrorCode::AlreadySubscribed, "channel", message)
-}
-
 fn unknown_symbol(symbol: &str) -> Refusal {
     Refusal::of_field(ErrorCode::UnknownSymbol, "symbol", format!("symbol {symbol:?} is not listed"))
-}
-
-/// What connections that do not log in are called is nobody's to log in to.
-fn not_reserved(name: &str) -> Result<(), Refusal> {
-    if !is_anonymous(name) {
-        return Ok(());
-    }
-    let message = format!("account: names that begin with {ANONYMOUS} are given by the exchange");
-    Err(Refusal::of_field(ErrorCode::BadValue, "account", message))
-}
-
-fn require_open_login(limits: &SessionLimits) -> Result<(), Refusal> {
-    if limits.open_login {
-        return Ok(());
-    }
-    Err(Refusal::new(ErrorCode::Unauthorized, "open login is off here: log in with an API key"))
 }

@@ -7,7 +7,7 @@ use engine_core::units::Timestamp;
 use std::io;
 use std::net::{IpAddr, Shutdown};
 use std::os::fd::RawFd;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use super::fanout::Standing;
 use super::host::Client;
@@ -40,8 +40,6 @@ pub(super) struct Connection {
     opened: Timestamp,
     heard: Timestamp,
     pinged: Timestamp,
-    /// Wakes the reading task when the outbox has become short again.
-    resumed: Option<Waker>,
 }
 
 impl Connection {
@@ -66,7 +64,7 @@ impl Connection {
 enum Phase {
     /// The bytes of the request so far.
     Handshake(Vec<u8>),
-    Native(Decoder, Box<Session>),
+    Native(Decoder, Session),
     Echo(Decoder),
     /// We have said our last word; what still comes is ignored.
     Closing(Timestamp),
@@ -108,7 +106,6 @@ impl Reactor {
             opened: self.now,
             heard: self.now,
             pinged: self.now,
-            resumed: None,
         });
         self.counters.connections.set(self.connections.len() as u64);
         Ok((at, generation))
@@ -142,6 +139,7 @@ impl Reactor {
         }
         // A drain task may still wait for the socket: this wakes it, and it finds the connection gone.
         self.blaster.shutdown(connection.socket, Shutdown::Both);
+        self.paused.remove(&at);
         if let Some(stream) = self.streams.get_mut(at) {
             *stream = None;
         }
@@ -226,7 +224,7 @@ impl Reactor {
             return Err(Refusal::new(Status::Forbidden, "the page's origin may not connect here"));
         }
         match request.path {
-            "/ws" => Ok(Phase::Native(Decoder::new(), Box::default())),
+            "/ws" => Ok(Phase::Native(Decoder::new(), Session::default())),
             "/echo" if self.shared.limits.echo => Ok(Phase::Echo(Decoder::new())),
             _ => Err(Refusal::new(Status::NotFound, "no WebSocket endpoint at this path; it is /ws")),
         }
@@ -245,7 +243,7 @@ impl Reactor {
             match reading.next_event() {
                 Ok(None) => break None,
                 Ok(Some(event)) => {
-                    if let Some(close) = self.on_event(at, session.as_deref_mut(), event) {
+                    if let Some(close) = self.on_event(at, session.as_mut(), event) {
                         break Some(close);
                     }
                 }
@@ -352,16 +350,16 @@ impl Reactor {
                     connection.outbox.clear();
                     connection.torn = false;
                     self.blaster.shutdown(connection.socket, Shutdown::Both);
+                    self.resume_reading(at);
                     return true;
                 }
             }
         }
         let connection = &mut self.connections[at];
-        if connection.outbox.len() <= PAUSE_BYTES
-            && let Some(resumed) = connection.resumed.take()
-        {
-            resumed.wake();
+        if connection.outbox.len() <= PAUSE_BYTES {
+            self.resume_reading(at);
         }
+        let connection = &mut self.connections[at];
         if !connection.outbox.is_empty() {
             if connection.outbox.len() > self.shared.limits.outbox_bytes_max {
                 self.counters.closed_slow.add(1);
@@ -389,6 +387,14 @@ impl Reactor {
         let connection = &mut self.connections[at];
         (connection.outbox, connection.torn) = (Vec::new(), false);
         self.blaster.shutdown(connection.socket, Shutdown::Both);
+        self.resume_reading(at);
+    }
+
+    /// Has the reading task go on, if it waits for the outbox to become short: also to see that the stream has ended.
+    fn resume_reading(&mut self, at: usize) {
+        if let Some(paused) = self.paused.remove(&at) {
+            paused.wake();
+        }
     }
 
     pub fn poll_resumed(&mut self, at: usize, context: &mut Context<'_>) -> Poll<()> {
@@ -396,7 +402,7 @@ impl Reactor {
         if connection.outbox.len() <= PAUSE_BYTES {
             return Poll::Ready(());
         }
-        connection.resumed = Some(context.waker().clone());
+        self.paused.insert(at, context.waker().clone());
         Poll::Pending
     }
 

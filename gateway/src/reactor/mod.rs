@@ -129,6 +129,8 @@ struct Reactor {
     connections: Slab<Connection>,
     /// By slab index: the streams of the connections, for the tasks that wait for them.
     streams: Vec<Option<Rc<TcpStream>>>,
+    /// Wakes the reading tasks of those whose outbox must become short first.
+    paused: HashMap<usize, Waker>,
     /// By slab index: how many connections had it before, so that a late answer finds nobody.
     generations: Vec<u16>,
     /// By the room's index.
@@ -205,6 +207,7 @@ pub fn run(parts: Parts, started: impl FnOnce(String)) -> anyhow::Result<()> {
         counters,
         connections: Slab::new(),
         streams: Vec::new(),
+        paused: HashMap::new(),
         generations: Vec::new(),
         rooms: HashMap::new(),
         crowds: Crowds::default(),

@@ -4,7 +4,8 @@
 //! comes from the history, a page at a time, as fast as the client takes it; what is told meanwhile is held, the newest
 //! [`HELD_MAX`] of it, and older ones come from the history, too. So a slow client costs a bound, and not the promise.
 
-use super::{Host, Pending, Session};
+use super::Host;
+use super::trader::{Pending, Trader};
 use crate::history::reader::Entry;
 use crate::reports;
 use crate::wire::code::{ErrorCode, Refusal};
@@ -59,9 +60,9 @@ impl Resume {
     }
 }
 
-impl Session {
+impl Trader {
     /// Whether a report is news to this client now. To a client that is coming back it is news later.
-    pub fn hears(&mut self, report: &Report) -> bool {
+    pub(super) fn hears(&mut self, report: &Report) -> bool {
         let Some(exec_sequence) = report.body.exec_sequence() else { return false };
         let since = self.account.as_ref().and_then(|login| login.since);
         if since.is_none_or(|since| exec_sequence <= since) {
@@ -74,13 +75,13 @@ impl Session {
         false
     }
 
-    /// Whether [`go_on`](Session::go_on) may have something to do.
-    pub fn is_coming_back(&self) -> bool {
+    /// Whether [`go_on`](Trader::go_on) may have something to do.
+    pub(super) fn is_coming_back(&self) -> bool {
         self.resume.is_some() || self.lacks_view
     }
 
     /// Tells a returning client more, if there is room for it. Called whenever there may be.
-    pub fn go_on(&mut self, host: &mut impl Host) {
+    pub(super) fn go_on(&mut self, host: &mut impl Host) {
         if self.lacks_view {
             self.ask_for_view(host);
         }
@@ -102,7 +103,7 @@ impl Session {
     }
 
     /// The history's answer: the entries that were asked for, as many of them as are a page.
-    pub fn history(&mut self, request: u32, page: Option<Vec<Entry>>, host: &mut impl Host) {
+    pub(super) fn history(&mut self, request: u32, page: Option<Vec<Entry>>, host: &mut impl Host) {
         let Some(resume) = self.resume.as_mut().filter(|resume| resume.asked == Some(request)) else {
             return;
         };

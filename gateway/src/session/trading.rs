@@ -1,14 +1,15 @@
 //! What a client asks of its orders, as commands of its account.
 
 use super::order::{amend_of, order_id, submit_of};
-use super::{Host, Pending, Session, SessionLimits, unknown_symbol};
+use super::trader::{Pending, Trader};
+use super::{Host, SessionLimits, unknown_symbol};
 use crate::wire::code::Refusal;
 use crate::wire::encode::private::{self, CancelAllAck};
 use crate::wire::id::RequestId;
 use crate::wire::request::{AmendOrder, CancelOrder, SubmitOrder};
 use engine_core::message::{Amend, Canceller, Command, Submit};
 
-impl Session {
+impl Trader {
     pub(super) fn submit(
         &mut self,
         order: &SubmitOrder<'_>,
@@ -59,7 +60,7 @@ impl Session {
             Some(name) => Some(host.venue().instrument(name).ok_or_else(|| unknown_symbol(name))?.id),
             None => None,
         };
-        match self.account() {
+        match self.account.as_ref().map(|login| login.id) {
             Some(account) => self.send(
                 Command::CancelAll { account, symbol: symbol_id, group: None, by: Canceller::Owner },
                 id,

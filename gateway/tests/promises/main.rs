@@ -21,6 +21,7 @@ mod http_queries;
 mod journal_tool;
 mod killed;
 mod limits;
+mod many_rooms;
 mod order_life;
 mod orders_of_every_kind;
 mod paper_accounts;
