@@ -1,13 +1,13 @@
 //! One connection: from accept to its last byte.
 
 use super::Reactor;
+use super::net::{Interest, Ready};
 use crate::session::{Session, TooFast};
 use crate::ws::{self, CloseCode, Decoder, Event, Opcode, handshake};
 use engine_core::units::Timestamp;
 use std::io;
 use std::net::{IpAddr, Shutdown};
 use std::os::fd::RawFd;
-use std::task::{Context, Poll};
 
 use super::fanout::Standing;
 use super::host::Client;
@@ -35,8 +35,10 @@ pub(super) struct Connection {
     pub standing: Standing,
     /// Whether it is in `touched`.
     pub touched: bool,
-    /// Since when the socket takes nothing; a drain task is then at work.
+    /// Since when the socket takes nothing; it is waited for.
     pub full_since: Option<Timestamp>,
+    /// Whether it is not read from.
+    paused: bool,
     opened: Timestamp,
     heard: Timestamp,
     pinged: Timestamp,
@@ -70,29 +72,34 @@ enum Phase {
     Closing(Timestamp),
 }
 
-/// What the reading task does next.
-pub(super) enum Next {
+/// What a connection is to its sockets: its place, and who of those who had it one after another it is.
+fn key(at: usize, generation: u16) -> u64 {
+    at as u64 | (generation as u64) << 48
+}
+
+/// What is done with a connection that was read from.
+enum Next {
     Read,
     Pause,
     End,
 }
 
 impl Reactor {
-    /// Takes a new connection in, or says why not.
-    pub fn admit(&mut self, socket: RawFd, address: IpAddr) -> Result<(usize, u16), handshake::Refusal> {
+    /// Takes a new connection in. Its socket is ours from now on.
+    pub fn admit(&mut self, socket: RawFd, address: IpAddr) {
         self.now = super::clock();
-        if let Some(refusal) = self.refusal_of(address) {
-            self.counters.refused.add(1);
-            return Err(refusal);
-        }
-        *self.shared.addresses.entry(address).or_default() += 1;
-        self.counters.accepted.add(1);
         let entry = self.connections.vacant_entry();
         let at = entry.key();
         if self.generations.len() <= at {
             self.generations.resize(at + 1, 0);
         }
         let generation = self.generations[at];
+        if let Err(error) = self.net.open(socket, key(at, generation)) {
+            tracing::debug!(%error, "a connection ended before it began");
+            return self.net.close(socket);
+        }
+        *self.shared.addresses.entry(address).or_default() += 1;
+        self.counters.accepted.add(1);
         entry.insert(Connection {
             socket,
             generation,
@@ -103,15 +110,16 @@ impl Reactor {
             standing: Standing::Apart(Vec::new()),
             touched: false,
             full_since: None,
+            paused: false,
             opened: self.now,
             heard: self.now,
             pinged: self.now,
         });
         self.counters.connections.set(self.connections.len() as u64);
-        Ok((at, generation))
     }
 
-    fn refusal_of(&self, address: IpAddr) -> Option<handshake::Refusal> {
+    /// Why a connection from there may not come in.
+    pub fn refusal_of(&self, address: IpAddr) -> Option<handshake::Refusal> {
         use handshake::{Refusal, Status};
         let limits = &self.shared.limits;
         let here = self.shared.addresses.get(&address).map_or(0, |count| *count);
@@ -137,12 +145,7 @@ impl Reactor {
         if let Phase::Native(_, session) = &connection.phase {
             self.end_session(at, session);
         }
-        // A drain task may still wait for the socket: this wakes it, and it finds the connection gone.
-        self.blaster.shutdown(connection.socket, Shutdown::Both);
-        self.paused.remove(&at);
-        if let Some(stream) = self.streams.get_mut(at) {
-            *stream = None;
-        }
+        self.net.close(connection.socket);
         if let Some(mut count) = self.shared.addresses.get_mut(&connection.address) {
             *count -= 1;
         }
@@ -150,11 +153,35 @@ impl Reactor {
         self.counters.connections.set(self.connections.len() as u64);
     }
 
+    /// Serves the connections that have something to say, or room again. True if there may be more.
+    pub fn serve_ready(&mut self) -> bool {
+        let mut ready = std::mem::take(&mut self.ready);
+        let more = self.net.ready(&mut ready);
+        for Ready { key, read, write } in ready.drain(..) {
+            let (at, generation) = ((key & ((1 << 48) - 1)) as usize, (key >> 48) as u16);
+            let is_there = |reactor: &Self| {
+                reactor.connections.get(at).is_some_and(|connection| connection.generation == generation)
+            };
+            if write && is_there(self) {
+                self.on_writable(at);
+            }
+            if read && is_there(self) {
+                match self.on_readable(at) {
+                    Next::Read => {}
+                    Next::Pause => self.pause(at),
+                    Next::End => self.remove(at, generation),
+                }
+            }
+        }
+        self.ready = ready;
+        more
+    }
+
     /// Reads once and handles what came.
-    pub fn on_readable(&mut self, at: usize) -> Next {
+    fn on_readable(&mut self, at: usize) -> Next {
         self.now = super::clock();
         let mut scratch = std::mem::take(&mut self.scratch);
-        let next = match receive(self.connections[at].socket, &mut scratch) {
+        let next = match self.net.receive(self.connections[at].socket, &mut scratch) {
             Ok(0) => Next::End,
             Ok(n) => {
                 self.counters.bytes_in.add(n as u64);
@@ -336,7 +363,7 @@ impl Reactor {
         let connection = &mut self.connections[at];
         connection.touched = false;
         if !connection.outbox.is_empty() {
-            match self.blaster.send(connection.socket, &connection.outbox) {
+            match self.net.send(connection.socket, &connection.outbox) {
                 Ok(sent) => {
                     self.counters.private_bytes_out.add(sent as u64);
                     connection.outbox.drain(..sent);
@@ -346,10 +373,10 @@ impl Reactor {
                     }
                 }
                 Err(_) => {
-                    // Broken; the reading task will find out and remove it.
+                    // Broken; it is told of as ready, its stream ends, and it is removed.
                     connection.outbox.clear();
                     connection.torn = false;
-                    self.blaster.shutdown(connection.socket, Shutdown::Both);
+                    self.net.shutdown(connection.socket, Shutdown::Both);
                     self.resume_reading(at);
                     return true;
                 }
@@ -376,34 +403,37 @@ impl Reactor {
         }
         let connection = &self.connections[at];
         if matches!(connection.phase, Phase::Closing(_)) {
-            self.blaster.shutdown(connection.socket, Shutdown::Write);
+            self.net.shutdown(connection.socket, Shutdown::Write);
         }
         true
     }
 
-    /// Ends a connection that cannot be told anything any more; its reading task removes it.
-    fn drop_connection(&mut self, at: usize) {
+    /// Ends a connection that cannot be told anything any more: it is told of as ready, its stream ends, and it is removed.
+    pub fn drop_connection(&mut self, at: usize) {
         self.leave_all_rooms(at);
         let connection = &mut self.connections[at];
         (connection.outbox, connection.torn) = (Vec::new(), false);
-        self.blaster.shutdown(connection.socket, Shutdown::Both);
+        self.net.shutdown(connection.socket, Shutdown::Both);
         self.resume_reading(at);
     }
 
-    /// Has the reading task go on, if it waits for the outbox to become short: also to see that the stream has ended.
+    /// It sends more than it takes: it is read again when it has taken its answers.
+    fn pause(&mut self, at: usize) {
+        self.connections[at].paused = true;
+        self.wait_for(at);
+    }
+
     fn resume_reading(&mut self, at: usize) {
-        if let Some(paused) = self.paused.remove(&at) {
-            paused.wake();
+        if std::mem::take(&mut self.connections[at].paused) {
+            self.wait_for(at);
         }
     }
 
-    pub fn poll_resumed(&mut self, at: usize, context: &mut Context<'_>) -> Poll<()> {
-        let connection = &mut self.connections[at];
-        if connection.outbox.len() <= PAUSE_BYTES {
-            return Poll::Ready(());
-        }
-        self.paused.insert(at, context.waker().clone());
-        Poll::Pending
+    /// Waits for what the connection needs now.
+    pub fn wait_for(&mut self, at: usize) {
+        let Connection { socket, paused, full_since, generation, .. } = self.connections[at];
+        let interest = Interest { read: !paused, write: full_since.is_some() };
+        self.net.wait_for(socket, key(at, generation), interest);
     }
 
     pub fn session_mut(&mut self, at: usize) -> Option<&mut Session> {
@@ -514,22 +544,6 @@ fn origin_is_allowed(origin: &str, host: &str, allowed: &[String]) -> bool {
     let is_loopback = page == "localhost"
         || page.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
     is_loopback || page == name(host)
-}
-
-pub(super) fn receive(socket: RawFd, into: &mut [u8]) -> io::Result<usize> {
-    loop {
-        // SAFETY: the pointer and the length are those of a live, exclusive slice.
-        let n = unsafe { libc::recv(socket, into.as_mut_ptr().cast(), into.len(), libc::MSG_DONTWAIT) };
-        match usize::try_from(n) {
-            Ok(n) => return Ok(n),
-            Err(_) => {
-                let error = io::Error::last_os_error();
-                if error.kind() != io::ErrorKind::Interrupted {
-                    return Err(error);
-                }
-            }
-        }
-    }
 }
 
 #[cfg(test)]

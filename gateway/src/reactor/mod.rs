@@ -2,10 +2,10 @@
 //! the room registry and mailboxes.
 //!
 //! A turn (`turn.rs`) is: take the engine's reports, send what is private, send what rooms have new, serve those
-//! that are behind. Reading (`connection.rs`) happens between turns, one bounded read per readable socket, so what
-//! gathers while a turn sends goes out as one write in the next. Nothing waits inside a turn; waiting is here, in the
-//! small tasks that monoio runs: accept, one per connection for reading, one more for a connection whose socket is
-//! full, and the pump that runs the turns. `refuse.rs` is what happens to those who may not come in, `farewell.rs` what is
+//! that are behind. Reading (`connection.rs`) happens between turns, one bounded read for each of a bounded number of sockets
+//! that are ready (`net.rs`), so what gathers while a turn sends goes out as one write in the next. Nothing waits inside a
+//! turn; waiting is here, in the small tasks that monoio runs: accept, graces, and the pump that runs the turns. A connection
+//! has none of its own: that would be half of its memory. `refuse.rs` is what happens to those who may not come in, `farewell.rs` what is
 //! done for those who have gone.
 
 pub mod blaster;
@@ -13,6 +13,7 @@ mod connection;
 mod fanout;
 mod farewell;
 mod host;
+mod net;
 mod refuse;
 mod turn;
 
@@ -26,8 +27,8 @@ use crate::rooms::{ReactorDoor, Registry};
 use crate::session::SessionLimits;
 use crate::venue::Venue;
 use crate::wire::request::Buffers;
-use blaster::{Behind, Blaster};
-use connection::{Connection, Next};
+use blaster::Behind;
+use connection::Connection;
 use dashmap::DashMap;
 use engine_core::bell::Bell;
 use engine_core::counters::{Counter, Histogram};
@@ -37,12 +38,13 @@ use engine_core::units::{AccountId, Timestamp};
 use fanout::{Crowds, LocalRoom, Piece};
 use farewell::Farewell;
 use monoio::net::{TcpListener, TcpStream, UnixStream};
+use net::{Net, Ready, Sockets};
 use slab::Slab;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::future::{Future, poll_fn};
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::AsRawFd;
+use std::os::fd::{IntoRawFd, OwnedFd};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -127,10 +129,6 @@ struct Reactor {
     letter: Option<Mail>,
     counters: Arc<ReactorCounters>,
     connections: Slab<Connection>,
-    /// By slab index: the streams of the connections, for the tasks that wait for them.
-    streams: Vec<Option<Rc<TcpStream>>>,
-    /// Wakes the reading tasks of those whose outbox must become short first.
-    paused: HashMap<usize, Waker>,
     /// By slab index: how many connections had it before, so that a late answer finds nobody.
     generations: Vec<u16>,
     /// By the room's index.
@@ -157,9 +155,9 @@ struct Reactor {
     spare_outboxes: Vec<Vec<u8>>,
     /// The reports of a turn, reused.
     reports: Vec<Report>,
-    /// Connections whose socket has become full and that have no drain task yet.
-    newly_full: Vec<usize>,
-    blaster: Box<dyn Blaster>,
+    net: Box<dyn Net>,
+    /// The sockets that are ready, reused.
+    ready: Vec<Ready>,
     behind: Vec<Behind>,
     buffers: Buffers,
     /// Where every read of this thread lands.
@@ -197,6 +195,8 @@ pub struct Parts {
 pub fn run(parts: Parts, started: impl FnOnce(String)) -> anyhow::Result<()> {
     let Parts { index, shared, port, mail, counters, blaster_backend, listener, sleeper, bereft } = parts;
     let (blaster, why) = blaster::choose(blaster_backend)?;
+    let sockets = Sockets::new(blaster, sleeper, shared.limits.send_buffer_bytes)?;
+    let ready = sockets.signal()?;
     let mut runtime = monoio::RuntimeBuilder::<monoio::FusionDriver>::new().enable_timer().build()?;
     let mut reactor = Reactor {
         index,
@@ -206,8 +206,6 @@ pub fn run(parts: Parts, started: impl FnOnce(String)) -> anyhow::Result<()> {
         letter: None,
         counters,
         connections: Slab::new(),
-        streams: Vec::new(),
-        paused: HashMap::new(),
         generations: Vec::new(),
         rooms: HashMap::new(),
         crowds: Crowds::default(),
@@ -223,8 +221,8 @@ pub fn run(parts: Parts, started: impl FnOnce(String)) -> anyhow::Result<()> {
         touched: Vec::new(),
         spare_outboxes: Vec::new(),
         reports: Vec::new(),
-        newly_full: Vec::new(),
-        blaster,
+        net: Box::new(sockets),
+        ready: Vec::new(),
         behind: Vec::new(),
         buffers: Buffers::default(),
         scratch: vec![0; READ_BYTES_MAX],
@@ -240,7 +238,7 @@ pub fn run(parts: Parts, started: impl FnOnce(String)) -> anyhow::Result<()> {
         monoio::spawn(sweep(shell.clone()));
         // A task like the others: monoio polls the future of `block_on` itself before all of them, for as long as
         // it wakes itself.
-        let pumped = monoio::spawn(pump(shell.clone(), sleeper)).await;
+        let pumped = monoio::spawn(pump(shell.clone(), ready)).await;
         // The tasks that still wait hold the shell, and nobody will run them again: the port is closed by hand.
         shell.borrow_mut().port.close();
         pumped
@@ -267,45 +265,12 @@ async fn accept(shell: Shell, listener: TcpListener) {
 
 fn open(shell: &Shell, stream: TcpStream, address: SocketAddr) {
     let mut reactor = shell.borrow_mut();
-    let admitted = match reactor.admit(stream.as_raw_fd(), address.ip()) {
-        Ok(admitted) => admitted,
-        Err(refusal) => return drop(monoio::spawn(refuse::refuse(shell.clone(), stream, refusal))),
-    };
-    let (at, generation) = admitted;
-    if let Err(error) = prepare_socket(&stream, reactor.shared.limits.send_buffer_bytes) {
-        tracing::debug!(%error, "a connection ended before it began");
-        return reactor.remove(at, generation);
-    }
-    let stream = Rc::new(stream);
-    reactor.keep_stream(at, stream.clone());
-    monoio::spawn(serve(shell.clone(), stream, at, generation));
-}
-
-/// Reads from a connection until it ends.
-async fn serve(shell: Shell, stream: Rc<TcpStream>, at: usize, generation: u16) {
-    loop {
-        if stream.readable(false).await.is_err() {
-            break;
+    match reactor.refusal_of(address.ip()) {
+        Some(refusal) => {
+            reactor.counters.refused.add(1);
+            monoio::spawn(refuse::refuse(shell.clone(), stream, refusal));
         }
-        let next = shell.borrow_mut().on_readable(at);
-        match next {
-            Next::Read => {}
-            Next::End => break,
-            // It sends more than it takes: it is read again when it has taken its answers.
-            Next::Pause => {
-                poll_fn(|context| shell.borrow_mut().poll_resumed(at, context)).await;
-            }
-        }
-    }
-    shell.borrow_mut().remove(at, generation);
-}
-
-/// Sends to a connection whose socket was full whenever it has room again, until it has caught up.
-async fn drain(shell: Shell, stream: Rc<TcpStream>, at: usize, generation: u16) {
-    while stream.writable(false).await.is_ok() {
-        if !shell.borrow_mut().on_writable(at, generation) {
-            break;
-        }
+        None => reactor.admit(stream.into_raw_fd(), address.ip()),
     }
 }
 
@@ -318,19 +283,19 @@ async fn sweep(shell: Shell) {
 }
 
 /// Runs the turns, and sleeps when there is nothing to do.
-async fn pump(shell: Shell, sleeper: Sleeper) -> anyhow::Result<()> {
+async fn pump(shell: Shell, ready: OwnedFd) -> anyhow::Result<()> {
     let door = {
         let reactor = shell.borrow();
         reactor.shared.doors[reactor.index].clone()
     };
-    let socket = Rc::new(UnixStream::from_std(sleeper.socket().try_clone()?)?);
-    let mut signal = signalled(&socket);
+    // It is no socket. That is nothing to monoio, which waits for it and does nothing else.
+    let ready = Rc::new(UnixStream::from_std(ready.into())?);
+    let mut signal = signalled(&ready);
     let mut stopping_since = None;
     loop {
         let (more, stop) = {
             let mut reactor = shell.borrow_mut();
-            let more = reactor.turn();
-            reactor.spawn_drains(&shell);
+            let more = reactor.serve_ready() | reactor.turn();
             reactor.spawn_farewells(&shell);
             (more, reactor.shared.stopping.load(Ordering::Relaxed))
         };
@@ -360,10 +325,7 @@ async fn pump(shell: Shell, sleeper: Sleeper) -> anyhow::Result<()> {
                 }
                 reactor.pump = Some(context.waker().clone());
                 drop(reactor);
-                signal.as_mut().poll(context).map(|_| {
-                    sleeper.drain();
-                    signal = signalled(&socket);
-                })
+                signal.as_mut().poll(context).map(|_| signal = signalled(&ready))
             })
             .await;
         }
@@ -371,10 +333,10 @@ async fn pump(shell: Shell, sleeper: Sleeper) -> anyhow::Result<()> {
     }
 }
 
-/// Completes when another thread has rung.
-fn signalled(socket: &Rc<UnixStream>) -> Pin<Box<dyn Future<Output = std::io::Result<()>>>> {
-    let socket = socket.clone();
-    Box::pin(async move { socket.readable(false).await })
+/// Completes when a socket is ready, or another thread has rung.
+fn signalled(ready: &Rc<UnixStream>) -> Pin<Box<dyn Future<Output = std::io::Result<()>>>> {
+    let ready = ready.clone();
+    Box::pin(async move { ready.readable(false).await })
 }
 
 /// Lets everything else that is ready run first.
@@ -399,13 +361,6 @@ impl Reactor {
         }
     }
 
-    fn keep_stream(&mut self, at: usize, stream: Rc<TcpStream>) {
-        if self.streams.len() <= at {
-            self.streams.resize(at + 1, None);
-        }
-        self.streams[at] = Some(stream);
-    }
-
     fn has_work(&mut self) -> bool {
         self.letter = self.letter.take().or_else(|| self.mail.try_recv().ok());
         self.pump_wanted
@@ -420,31 +375,10 @@ impl Reactor {
         self.hurry_farewells();
         self.connections.is_empty() && self.farewells.is_empty()
     }
-
-    /// Starts a drain task for every connection whose socket has become full since.
-    fn spawn_drains(&mut self, shell: &Shell) {
-        for at in self.newly_full.drain(..) {
-            if let Some(connection) = self.connections.get(at) {
-                let stream = self.streams[at].clone().expect("a connection has a stream");
-                monoio::spawn(drain(shell.clone(), stream, at, connection.generation));
-            }
-        }
-    }
 }
 
 /// Wakes every reactor so that it sees [`Shared::stopping`].
 pub fn stop(shared: &Shared) {
     shared.stopping.store(true, Ordering::Relaxed);
     shared.doors.iter().for_each(|door| door.wake.ring());
-}
-
-/// Bounds how much unsent data the kernel takes from us for one connection, so that a slow reader is noticed early.
-fn prepare_socket(stream: &TcpStream, send_buffer_bytes: usize) -> std::io::Result<()> {
-    stream.set_nodelay(true)?;
-    // SAFETY: the descriptor is open as long as `stream` lives, which is longer than `socket` is used.
-    let socket = unsafe { std::os::fd::BorrowedFd::borrow_raw(stream.as_raw_fd()) };
-    let socket = socket2::SockRef::from(&socket);
-    socket.set_send_buffer_size(send_buffer_bytes)?;
-    socket.set_tcp_notsent_lowat(send_buffer_bytes as u32 / 2)?;
-    Ok(())
 }

@@ -6,7 +6,6 @@
 
 use super::Shell;
 use super::blaster;
-use super::connection::receive;
 use crate::ws::handshake::Refusal;
 use monoio::net::TcpStream;
 use std::io::ErrorKind;
@@ -45,7 +44,7 @@ async fn until_ended(stream: &TcpStream) {
     let mut scratch = [0; 1024];
     let mut left = BYTES_MAX;
     while left > 0 && stream.readable(false).await.is_ok() {
-        match receive(stream.as_raw_fd(), &mut scratch) {
+        match blaster::receive(stream.as_raw_fd(), &mut scratch) {
             Ok(0) => return,
             Ok(n) => left = left.saturating_sub(n),
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}

@@ -10,10 +10,10 @@
 mod plain;
 mod uring;
 
-pub use plain::{send, shutdown};
+pub use plain::{receive, send, shutdown};
 
 use std::io::{self, IoSlice};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, RawFd};
 
 /// A socket that did not take all of the bytes.
@@ -25,21 +25,11 @@ pub struct Behind {
     pub sent: Result<usize, i32>,
 }
 
-/// See the module. What is behind the numbers of sockets is its affair: descriptors, or sockets that are simulated.
+/// See the module.
 pub trait Blaster {
     /// Sends all `pieces`, one after the other, to every socket. Adds those that did not take all of it to `behind`, in no
     /// particular order.
     fn blast(&mut self, sockets: &[RawFd], pieces: &[IoSlice<'_>], behind: &mut Vec<Behind>);
-
-    /// Sends what fits to one socket: how much that is, or the error number of a broken connection.
-    fn send(&mut self, socket: RawFd, bytes: &[u8]) -> Result<usize, i32> {
-        send(socket, bytes)
-    }
-
-    /// Says that we are done, one way or both.
-    fn shutdown(&mut self, socket: RawFd, how: Shutdown) {
-        shutdown(socket, how);
-    }
 }
 
 /// Which backend to use.

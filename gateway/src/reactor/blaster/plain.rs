@@ -58,6 +58,26 @@ fn without_waiting(mut attempt: impl FnMut() -> isize) -> Result<usize, i32> {
     }
 }
 
+/// Takes what has come without waiting.
+///
+/// # Errors
+/// If nothing has come, or the connection is broken.
+pub fn receive(socket: RawFd, into: &mut [u8]) -> io::Result<usize> {
+    loop {
+        // SAFETY: the pointer and the length are those of a live, exclusive slice.
+        let n = unsafe { libc::recv(socket, into.as_mut_ptr().cast(), into.len(), libc::MSG_DONTWAIT) };
+        match usize::try_from(n) {
+            Ok(n) => return Ok(n),
+            Err(_) => {
+                let error = io::Error::last_os_error();
+                if error.kind() != io::ErrorKind::Interrupted {
+                    return Err(error);
+                }
+            }
+        }
+    }
+}
+
 /// Says that we are done. A socket that is broken already is no error.
 pub fn shutdown(socket: RawFd, how: Shutdown) {
     let how = match how {

@@ -23,21 +23,18 @@ impl Reactor {
         let connection = &mut self.connections[at];
         if connection.full_since.is_none() {
             connection.full_since = Some(self.now);
-            self.newly_full.push(at);
+            self.wait_for(at);
             self.counters.fell_behind.add(1);
             self.counters.behind.set(self.counters.behind.get() + 1);
         }
     }
 
-    /// The socket of a connection that was full has room again. Returns whether it must be waited for again.
-    pub(in crate::reactor) fn on_writable(&mut self, at: usize, generation: u16) -> bool {
-        let there = self.connections.get(at).is_some_and(|connection| connection.generation == generation);
-        if !there || self.connections[at].full_since.is_none() {
-            return false;
+    /// The socket of a connection that was full has room again.
+    pub(in crate::reactor) fn on_writable(&mut self, at: usize) {
+        if self.connections[at].full_since.is_some() {
+            self.now = clock();
+            self.bring_up_to_date(at);
         }
-        self.now = clock();
-        self.bring_up_to_date(at);
-        self.connections.get(at).is_some_and(|connection| connection.full_since.is_some())
     }
 
     /// Sends a connection all it has coming: private messages, then for each room what it has missed.
@@ -50,10 +47,15 @@ impl Reactor {
         if !is_sent || !self.catch_up(at) {
             return self.fall_behind(at);
         }
+        self.is_full_no_more(at);
+        self.step_in(at);
+    }
+
+    pub(super) fn is_full_no_more(&mut self, at: usize) {
         if self.connections[at].full_since.take().is_some() {
+            self.wait_for(at);
             self.counters.behind.set(self.counters.behind.get() - 1);
         }
-        self.step_in(at);
     }
 
     /// Sends what its rooms have from its positions on. Returns whether the socket took all of it.
@@ -71,7 +73,7 @@ impl Reactor {
     }
 
     fn catch_up_with(&mut self, at: usize, m: usize, mut position: u64) -> bool {
-        let Self { rooms, connections, counters, blaster, now, .. } = self;
+        let Self { rooms, connections, counters, net, now, .. } = self;
         let connection = &mut connections[at];
         debug_assert!(!connection.torn, "the caller has sent the rest of a torn frame");
         let Standing::Apart(memberships) = &mut connection.standing else {
@@ -89,9 +91,12 @@ impl Reactor {
         }
         while position < local.cursor {
             let span = local.reader.span(position, local.cursor);
-            let sent = match blaster.send(connection.socket, span) {
+            let sent = match net.send(connection.socket, span) {
                 Ok(sent) => sent,
-                Err(_) => return true, // broken; its reading task removes it
+                Err(_) => {
+                    self.drop_connection(at);
+                    return true;
+                }
             };
             counters.sends.add(1);
             if sent > 0 && connection.full_since.is_some() {

@@ -154,9 +154,7 @@ impl Reactor {
         for membership in std::mem::take(self.step_out(at)) {
             self.forget_member(at, membership.room);
         }
-        if self.connections[at].full_since.take().is_some() {
-            self.counters.behind.set(self.counters.behind.get() - 1);
-        }
+        self.is_full_no_more(at);
     }
 
     fn forget_member(&mut self, at: usize, room: u32) {

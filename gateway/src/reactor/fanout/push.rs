@@ -95,21 +95,18 @@ impl Reactor {
             self.counters.frames_out.add(crowd.members.len() as u64 * frames);
             self.counters.bytes_out.add(crowd.members.len() as u64 * bytes);
         }
-        for at in broken {
-            // Its reading task will see the end of the stream and remove it.
-            self.leave_all_rooms(at);
-        }
+        broken.into_iter().for_each(|at| self.drop_connection(at));
     }
 
     /// The same pieces to all of the crowd. False if there is nobody.
     fn blast(&mut self, crowd: u32, pieces: &[Piece], behind: &mut Vec<Behind>) -> bool {
-        let Self { rooms, crowds, blaster, counters, .. } = self;
+        let Self { rooms, crowds, net, counters, .. } = self;
         let Some(crowd) = crowds.get(crowd) else { return false };
         let mut slices = [IoSlice::new(&[]); PIECES_MAX];
         for (slice, Piece { room, from, to }) in slices.iter_mut().zip(pieces) {
             *slice = IoSlice::new(rooms[room].reader.span(*from, *to));
         }
-        blaster.blast(&crowd.sockets, &slices[..pieces.len()], behind);
+        net.blast(&crowd.sockets, &slices[..pieces.len()], behind);
         counters.sends.add(crowd.sockets.len() as u64);
         true
     }
