@@ -9,6 +9,7 @@
 //!   reports in the protocol's words.
 //! - [`rooms`]: what subscribers share. [`feed`]: from the matcher's events to frames in the rooms.
 //! - [`reactor`]: sockets, turns and fan-out.
+//! - [`simulate`]: reactors with millions of simulated sockets.
 //! - [`control`]: HTTP. [`demo`]: the flow that a new exchange shows. [`replay`]: recorded order flow, and its judge.
 //!   [`journal`]: what an operator asks of a journal.
 
@@ -29,6 +30,7 @@ pub mod replay;
 pub mod reports;
 pub mod rooms;
 pub mod session;
+pub mod simulate;
 pub mod start;
 pub mod venue;
 pub mod wire;

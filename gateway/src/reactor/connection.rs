@@ -87,7 +87,7 @@ enum Next {
 impl Reactor {
     /// Takes a new connection in. Its socket is ours from now on.
     pub fn admit(&mut self, socket: RawFd, address: IpAddr) {
-        self.now = super::clock();
+        self.now = self.net.now();
         let entry = self.connections.vacant_entry();
         let at = entry.key();
         if self.generations.len() <= at {
@@ -179,7 +179,7 @@ impl Reactor {
 
     /// Reads once and handles what came.
     fn on_readable(&mut self, at: usize) -> Next {
-        self.now = super::clock();
+        self.now = self.net.now();
         let mut scratch = std::mem::take(&mut self.scratch);
         let next = match self.net.receive(self.connections[at].socket, &mut scratch) {
             Ok(0) => Next::End,
@@ -444,7 +444,7 @@ impl Reactor {
     }
 
     /// Takes the session out while it is handled, so that it can use the rest of the reactor.
-    pub fn with_session<R>(
+    pub(super) fn with_session<R>(
         &mut self,
         at: usize,
         work: impl FnOnce(&mut Session, &mut Client<'_>) -> R,
@@ -457,7 +457,7 @@ impl Reactor {
 
     /// Once a second: who is too slow, too quiet or has not finished.
     pub fn sweep(&mut self) {
-        self.now = super::clock();
+        self.now = self.net.now();
         let limits = self.shared.limits.clone();
         let due =
             |since: Timestamp, seconds: u32| self.now.0.saturating_sub(since.0) >= seconds as u64 * 1_000_000;
@@ -506,7 +506,7 @@ impl Reactor {
 
     /// Tells every client that we are going, and when to come back.
     pub fn say_goodbye(&mut self) {
-        self.now = super::clock();
+        self.now = self.net.now();
         let now = self.now;
         let open: Vec<usize> = self.connections.iter().map(|(at, _)| at).collect();
         for at in open {

@@ -13,7 +13,7 @@ mod connection;
 mod fanout;
 mod farewell;
 mod host;
-mod net;
+pub(crate) mod net;
 mod refuse;
 mod turn;
 
@@ -120,7 +120,7 @@ pub struct ReactorCounters {
 }
 
 /// The state of one reactor. Everything here belongs to its thread.
-struct Reactor {
+pub(crate) struct Reactor {
     index: usize,
     shared: Arc<Shared>,
     port: Port,
@@ -198,38 +198,7 @@ pub fn run(parts: Parts, started: impl FnOnce(String)) -> anyhow::Result<()> {
     let sockets = Sockets::new(blaster, sleeper, shared.limits.send_buffer_bytes)?;
     let ready = sockets.signal()?;
     let mut runtime = monoio::RuntimeBuilder::<monoio::FusionDriver>::new().enable_timer().build()?;
-    let mut reactor = Reactor {
-        index,
-        shared,
-        port,
-        mail,
-        letter: None,
-        counters,
-        connections: Slab::new(),
-        generations: Vec::new(),
-        rooms: HashMap::new(),
-        crowds: Crowds::default(),
-        unsettled: Vec::new(),
-        news: Vec::new(),
-        rooms_with_news: Vec::new(),
-        pieces: Vec::new(),
-        watchers: HashMap::new(),
-        farewells: Slab::new(),
-        new_farewells: Vec::new(),
-        guards: 0,
-        refused: 0,
-        touched: Vec::new(),
-        spare_outboxes: Vec::new(),
-        reports: Vec::new(),
-        net: Box::new(sockets),
-        ready: Vec::new(),
-        behind: Vec::new(),
-        buffers: Buffers::default(),
-        scratch: vec![0; READ_BYTES_MAX],
-        now: clock(),
-        pump_wanted: false,
-        pump: None,
-    };
+    let mut reactor = Reactor::new(index, shared, (port, mail), counters, Box::new(sockets));
     bereft.into_iter().for_each(|guard| reactor.begin_bereft(guard));
     started(why);
     runtime.block_on(async move {
@@ -353,6 +322,49 @@ async fn yield_now() {
 }
 
 impl Reactor {
+    /// Without connections. `inside` is how it speaks with the engine and hears of the history.
+    pub(crate) fn new(
+        index: usize,
+        shared: Arc<Shared>,
+        inside: (Port, mpsc::Receiver<Mail>),
+        counters: Arc<ReactorCounters>,
+        net: Box<dyn Net>,
+    ) -> Self {
+        let ((port, mail), now) = (inside, net.now());
+        Self {
+            index,
+            shared,
+            port,
+            mail,
+            letter: None,
+            counters,
+            connections: Slab::new(),
+            generations: Vec::new(),
+            rooms: HashMap::new(),
+            crowds: Crowds::default(),
+            unsettled: Vec::new(),
+            news: Vec::new(),
+            rooms_with_news: Vec::new(),
+            pieces: Vec::new(),
+            watchers: HashMap::new(),
+            farewells: Slab::new(),
+            new_farewells: Vec::new(),
+            guards: 0,
+            refused: 0,
+            touched: Vec::new(),
+            spare_outboxes: Vec::new(),
+            reports: Vec::new(),
+            net,
+            ready: Vec::new(),
+            behind: Vec::new(),
+            buffers: Buffers::default(),
+            scratch: vec![0; READ_BYTES_MAX],
+            now,
+            pump_wanted: false,
+            pump: None,
+        }
+    }
+
     /// Has the pump run a turn.
     fn want_turn(&mut self) {
         self.pump_wanted = true;

@@ -4,6 +4,7 @@
 
 use super::blaster::{self, Behind, Blaster};
 use crate::rooms::wake::Sleeper;
+use engine_core::units::Timestamp;
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use std::io::{self, IoSlice};
@@ -64,6 +65,9 @@ pub trait Net {
 
     /// Forgets a socket.
     fn close(&mut self, socket: RawFd);
+
+    /// What time it is.
+    fn now(&self) -> Timestamp;
 }
 
 /// Real ones. A socket is owned from [`Net::open`] to [`Net::close`].
@@ -146,6 +150,10 @@ impl Net for Sockets {
     fn close(&mut self, socket: RawFd) {
         // SAFETY: the caller gives up the socket that it gave to `open`, and the set forgets what is closed.
         drop(unsafe { OwnedFd::from_raw_fd(socket) });
+    }
+
+    fn now(&self) -> Timestamp {
+        super::clock()
     }
 }
 

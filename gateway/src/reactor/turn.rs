@@ -14,9 +14,9 @@ const EXPECTED_BYTES: usize = 400;
 
 impl Reactor {
     /// Runs a turn. Returns whether there is more to do at once.
-    pub(super) fn turn(&mut self) -> bool {
+    pub(crate) fn turn(&mut self) -> bool {
         self.pump_wanted = false;
-        self.now = super::clock();
+        self.now = self.net.now();
         self.counters.turns.add(1);
         // Inputs first: the engine works while we send.
         self.port.flush();

@@ -7,7 +7,7 @@
 //! 3. its socket has taken nothing for the write timeout: it is closed with 4001.
 
 use super::{Place, Standing, local_mut, trade_after};
-use crate::reactor::{Reactor, clock};
+use crate::reactor::Reactor;
 use crate::rooms::{Snapshot, frames};
 use crate::wire::encode::market;
 use crate::wire::name::{GapReason, Stream};
@@ -32,7 +32,7 @@ impl Reactor {
     /// The socket of a connection that was full has room again.
     pub(in crate::reactor) fn on_writable(&mut self, at: usize) {
         if self.connections[at].full_since.is_some() {
-            self.now = clock();
+            self.now = self.net.now();
             self.bring_up_to_date(at);
         }
     }
