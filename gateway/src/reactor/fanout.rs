@@ -418,3 +418,6 @@ fn next_trade(before: Option<u64>, span: &[u8], has_trades: bool) -> Option<u64>
     let digits = span[at + LEAD.len()..].iter().take_while(|byte| byte.is_ascii_digit());
     Some(digits.fold(0, |id, digit| id * 10 + (digit - b'0') as u64) + 1)
 }
+
+#[cfg(test)]
+mod tests;
