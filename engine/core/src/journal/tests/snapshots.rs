@@ -8,6 +8,7 @@ use super::rig::SEGMENT_BYTES;
 use crate::executor::AtRest;
 use crate::executor::follower::{Follower, RecoveryError};
 use crate::executor::inline::Inline;
+use crate::executor::verify::verify;
 use crate::instrument::{InstrumentSpec, Market};
 use crate::message::*;
 use crate::pipeline::{self, Recovered, Shape};
@@ -243,6 +244,19 @@ fn any_snapshot_and_what_was_logged_since_say_the_same() {
         let Recovered { shards, snapshot, .. } = recover(&disk).unwrap();
         assert_eq!((shards.state_hash(), snapshot.unwrap().number), (last, older.number));
     }
+}
+
+/// Where the journal's beginning is gone, one snapshot has to be believed.
+#[test]
+fn a_snapshot_that_is_begun_with_is_not_one_that_was_reached() {
+    let (disk, snapshots, last) = recorded(6);
+    let [.., older, newest] = &snapshots[..] else { panic!("there are two") };
+    let recovery = Recovery::open(Arc::new(disk), options()).unwrap();
+    let verified = verify(recovery, fresh(), |_, _| {}).expect("it is whole");
+    assert_eq!(verified.begun.expect("the beginning is gone").number, older.number);
+    let reached = verified.reached.iter().map(|(snapshot, hash)| (snapshot.number, *hash));
+    assert!(reached.eq([(newest.number, newest.hash)]), "{:?}", verified.reached);
+    assert_eq!(verified.shards.state_hash(), last);
 }
 
 #[test]
