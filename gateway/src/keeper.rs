@@ -237,7 +237,7 @@ impl Keeping {
     fn keep_history_up(&mut self, follower: &Follower) -> Then {
         loop {
             let wait = self.recorder.keep_up(follower);
-            if self.recorder.is_noting() && self.is_held_up(follower) {
+            if self.recorder.has_asked() && self.is_held_up(follower) {
                 tracing::warn!(
                     "the history is set aside so that a restart stays short: what it lacks is kept in the journal until its \
                      store takes it"

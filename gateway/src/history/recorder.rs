@@ -27,6 +27,8 @@ pub struct Recorder {
     nameless: HashSet<AccountId>,
     /// Of a record, what was told to accounts of which it is not known yet whether they have one.
     undecided: Vec<Report>,
+    /// Whether the store was asked to take something since it was begun.
+    has_asked: bool,
     /// When the history last said how far it is.
     placed: Instant,
     /// The store does not take it now: when it is worth another attempt.
@@ -51,6 +53,7 @@ impl Recorder {
             mode: Mode::Noting,
             nameless: HashSet::new(),
             undecided: Vec::new(),
+            has_asked: false,
             placed: Instant::now(),
             retry: None,
         }
@@ -78,7 +81,7 @@ impl Recorder {
             }
             begun => begun?,
         };
-        self.mode = Mode::Noting;
+        (self.mode, self.has_asked) = (Mode::Noting, false);
         Ok(follower)
     }
 
@@ -151,7 +154,7 @@ impl Recorder {
             }
         };
         let now = Instant::now();
-        (self.placed, self.retry) = (now, wait.map(|wait| now + wait));
+        (self.has_asked, self.placed, self.retry) = (true, now, wait.map(|wait| now + wait));
         wait.is_none()
     }
 
@@ -159,9 +162,10 @@ impl Recorder {
         self.writer.as_mut().filter(|_| self.mode == Mode::Noting)
     }
 
-    /// Whether something is noted, for which the keeper may have to wait.
-    pub fn is_noting(&self) -> bool {
-        self.writer.is_some() && self.mode == Mode::Noting
+    /// Whether it may be that the keeper is held up by the store: it was asked since it was begun. So whoever is set aside again
+    /// and again gets on a bit each time.
+    pub fn has_asked(&self) -> bool {
+        self.writer.is_some() && self.mode == Mode::Noting && self.has_asked
     }
 
     /// Nothing is noted from now on.

@@ -13,14 +13,22 @@ use gateway::keeper::Keeper;
 use std::fs;
 use std::path::Path;
 
-const SNAPSHOT_BYTES: u64 = 64 << 10;
+const SNAPSHOT_BYTES: u64 = 256 << 10;
 const SEGMENT_BYTES: u64 = 64 << 10;
+
+/// Journal for more entries than wait for a database; and for some snapshots, and for setting a history aside that is not
+/// written fast enough.
+const MUCH: u64 = 8 << 20;
+const LITTLE: u64 = 8 * SNAPSHOT_BYTES;
 
 /// The database takes nothing any more, and says so at once.
 const REFUSE: [&str; 2] = [
     "CREATE TRIGGER no_events BEFORE INSERT ON events BEGIN SELECT RAISE(ABORT, 'not now'); END",
     "CREATE TRIGGER no_meta BEFORE UPDATE ON meta BEGIN SELECT RAISE(ABORT, 'not now'); END",
 ];
+/// It takes a row, and its time.
+const SLOW: &str = "CREATE TRIGGER slow_events BEFORE INSERT ON events BEGIN
+    SELECT (WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000) SELECT COUNT(*) FROM n); END";
 const ACCEPT: [&str; 2] = ["DROP TRIGGER no_events", "DROP TRIGGER no_meta"];
 
 /// An exchange in the test's thread, its journal, and a keeper with a history.
@@ -41,22 +49,24 @@ impl Kept {
         Self { trading, journal, keeper, reader }
     }
 
-    /// Not faster than the disk.
-    fn trade_until(&mut self, fact: impl Fn(&Keeper, &Reader) -> bool) {
+    /// Not faster than the disk, and not without end where the keeper takes its time.
+    fn trade_until(&mut self, bytes_max: u64, fact: impl Fn(&Keeper, &Reader) -> bool) {
         let watch = self.journal.watch();
+        let most = watch.counters().bytes.get() + bytes_max;
         while !fact(&self.keeper, &self.reader) {
-            self.trading.trade(100);
-            while watch.staged_bytes() > 0 {
+            if watch.staged_bytes() > 0 || watch.counters().bytes.get() > most {
                 std::thread::yield_now();
+            } else {
+                self.trading.trade(100);
             }
         }
     }
 
     /// Trades until the history was given up for now, and for some snapshots more.
     fn trade_without_history(&mut self) {
-        self.trade_until(|_, reader| reader.counters().aside.get() == 1);
+        self.trade_until(MUCH, |_, reader| reader.counters().aside.get() == 1);
         let before = self.keeper.counters.snapshots.get();
-        self.trade_until(|keeper, _| keeper.counters.snapshots.get() >= before + 3);
+        self.trade_until(LITTLE, |keeper, _| keeper.counters.snapshots.get() >= before + 3);
     }
 
     /// Until nothing that was told is on its way any more.
@@ -73,7 +83,7 @@ impl Kept {
         wait_until_written(&self.reader, &self.trading.story);
         assert_eq!(self.reader.counters().aside.get(), 0);
         let before = self.keeper.counters.snapshots.get();
-        self.trade_until(|keeper, _| keeper.counters.snapshots.get() > before);
+        self.trade_until(LITTLE, |keeper, _| keeper.counters.snapshots.get() > before);
         self.rest();
         wait_until_written(&self.reader, &self.trading.story);
         self.keeper.stop();
@@ -147,6 +157,27 @@ fn snapshots_go_on_while_a_database_says_nothing_and_then_it_has_missed_nothing(
     line.set_silent(true);
     kept.trade_without_history();
     line.set_silent(false);
+    kept.ends_whole(&place, &places.next());
+}
+
+/// It is set aside again and again, and gets on each time.
+#[test]
+fn a_database_that_is_slower_than_trading_holds_up_no_snapshot_and_gets_on() {
+    let mut places = Places::files();
+    let place = places.next();
+    let mut kept = Kept::begin(&places.directory.join("journal"), &place, 24);
+    change(&place, SLOW);
+    kept.trade_until(LITTLE, |_, reader| reader.counters().aside.get() == 1);
+    for _ in 0..2 {
+        let so_far =
+            |kept: &Kept| (kept.keeper.counters.snapshots.get(), kept.reader.counters().entries.get());
+        let before = so_far(&kept);
+        kept.trade_until(LITTLE, |_, reader| reader.counters().aside.get() == 0);
+        kept.trade_until(LITTLE, |_, reader| reader.counters().aside.get() == 1);
+        let after = so_far(&kept);
+        assert!(before.0 < after.0 && before.1 < after.1, "{before:?} and {after:?} snapshots and rows");
+    }
+    change(&place, "DROP TRIGGER slow_events");
     kept.ends_whole(&place, &places.next());
 }
 
