@@ -83,7 +83,7 @@ pub struct Source<'a> {
     pub venue: Arc<Venue>,
 }
 
-/// Opens the history of a journal, or makes it.
+/// Opens the history of a journal, or makes it; where its file finds no space on the disk, later.
 ///
 /// # Errors
 /// If the store cannot be reached, is another journal's, is ahead of its journal, or was made by a newer version; the text says

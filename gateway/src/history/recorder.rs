@@ -48,9 +48,10 @@ enum Mode {
 impl Recorder {
     /// For this history, if there is one.
     pub fn new(writer: Option<Writer>) -> Self {
+        let is_open = writer.as_ref().is_none_or(Writer::is_open);
         Self {
             writer,
-            mode: Mode::Noting,
+            mode: if is_open { Mode::Noting } else { Mode::Aside },
             nameless: HashSet::new(),
             undecided: Vec::new(),
             has_asked: false,

@@ -19,6 +19,15 @@ pub(super) enum Store {
     Postgres(PgConnection),
 }
 
+/// SQLite's word for it: SQLITE_FULL, and SQLITE_IOERR_SHMSIZE for the file that its connections share.
+const NO_SPACE: [&str; 2] = ["13", "4874"];
+
+/// Whether our own file could not be opened because its disk is full.
+pub(super) fn has_no_space(error: &anyhow::Error) -> bool {
+    let error = error.downcast_ref::<sqlx::Error>().and_then(sqlx::Error::as_database_error);
+    error.and_then(|error| error.code()).is_some_and(|code| NO_SPACE.contains(&&*code))
+}
+
 impl Store {
     pub async fn connect(place: &Place) -> anyhow::Result<Store> {
         Ok(match place {

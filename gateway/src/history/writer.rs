@@ -2,7 +2,7 @@
 
 use super::batch::Batch;
 use super::place::Place;
-use super::store::Store;
+use super::store::{Store, has_no_space};
 use super::{HistoryCounters, Progress, Source};
 use crate::venue::Venue;
 use anyhow::Context;
@@ -92,9 +92,21 @@ impl Writer {
             counters,
             progress,
         };
-        writer.look(source.end, false).with_context(|| format!("history {place}"))?;
-        writer.counters.kept.set(1);
+        match writer.look(source.end, false) {
+            Ok(()) => writer.counters.kept.set(1),
+            // An exchange starts on a full disk, and it is the same disk: what is new is refused, cancels are taken.
+            Err(error) if has_no_space(&error) => {
+                writer.put_aside();
+                writer.failed(&error);
+            }
+            Err(error) => return Err(error.context(format!("history {place}"))),
+        }
         Ok(writer)
+    }
+
+    /// Whether the store was seen. Where there was no space for that, it is as after [`Writer::put_aside`].
+    pub fn is_open(&self) -> bool {
+        self.store.is_some()
     }
 
     /// Sees what the store has of the journal, which ends at `end`.
