@@ -168,7 +168,7 @@ impl Case {
         }
         println!("  follow         {:>7.2} M entries/s", done as f64 / begun.elapsed().as_secs_f64() / 1e6);
         let begun = Instant::now();
-        let snapshot = follower.snapshot().expect("it can be written");
+        let snapshot = follower.snapshot(None).expect("it can be written");
         let (writing, megabytes) = (begun.elapsed(), snapshot.bytes as f64 / 1e6);
         let begun = Instant::now();
         let beginning =

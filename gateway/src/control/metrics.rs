@@ -127,6 +127,12 @@ fn of_journal(out: &mut Exposition, journal: &Watch) {
             "Bytes logged that the writer has not begun to write.",
             journal.staged_bytes() as u64,
         ),
+        (
+            "ringside_journal_disk_bytes",
+            "gauge",
+            "Bytes of the journal's segments, those ahead not counted.",
+            journal.disk_bytes(),
+        ),
         ("ringside_journal_records_total", "counter", "Records written.", counters.records.get()),
         ("ringside_journal_bytes_total", "counter", "Bytes written.", counters.bytes.get()),
         ("ringside_journal_segments_total", "counter", "Segments begun.", counters.segments.get()),
@@ -159,6 +165,7 @@ fn of_keeper(out: &mut Exposition, keeper: &KeeperCounters, durable: u64) {
             "Snapshots not written.",
             keeper.snapshots_failed.get(),
         ),
+        ("ringside_snapshots_kept", "gauge", "Snapshots on the disk.", keeper.snapshots_kept.get()),
         ("ringside_snapshot_bytes", "gauge", "Bytes of the newest snapshot.", keeper.snapshot_bytes.get()),
         ("ringside_snapshot_microseconds", "gauge", "How long it took.", keeper.snapshot_us.get()),
     ];
@@ -187,6 +194,12 @@ fn history(out: &mut Exposition, control: &Control) {
             "gauge",
             "1 while the store takes what is written, 0 after an attempt that failed.",
             counters.kept.get(),
+        ),
+        (
+            "ringside_history_aside",
+            "gauge",
+            "1 while what it lacks is kept in the journal only, because its store fails or is slow.",
+            counters.aside.get(),
         ),
         ("ringside_history_waiting", "gauge", "Entries that wait to be written.", counters.waiting.get()),
         ("ringside_history_lag_microseconds", "gauge", "Age of the oldest entry that waits.", lag_us),

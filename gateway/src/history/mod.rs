@@ -6,7 +6,8 @@
 //! again, and an empty store becomes the same one from the journal's beginning.
 //!
 //! - [`place`]: where it is: SQLite in the data directory, or PostgreSQL. [`schema`]: its tables.
-//! - [`batch`]: reports as rows. [`writer`]: rows into tables; `sqlite` and `postgres`: how each likes them.
+//! - [`batch`]: reports as rows. [`writer`]: when they are written. `store`: into whose tables; `sqlite` and `postgres`: how
+//!   each likes many rows.
 //! - [`reader`]: what REST and returning clients ask. [`desk`]: how reactors ask, who must not wait.
 //! - [`recorder`]: what the keeper, who follows the journal, has to do for it.
 //!
@@ -32,6 +33,7 @@ pub mod reader;
 pub mod recorder;
 pub mod schema;
 mod sqlite;
+mod store;
 pub mod writer;
 
 use crate::venue::Venue;
@@ -54,6 +56,8 @@ pub struct HistoryCounters {
     pub failures: Counter,
     /// 1 while the store takes what is written, 0 from an attempt that failed to the next that does not.
     pub kept: Counter,
+    /// 1 while the store has failed, or was slow, for so long that nothing is noted for it: the journal keeps what it lacks.
+    pub aside: Counter,
     /// Entries noted and not written yet.
     pub waiting: Counter,
     /// The engine's time of the oldest of them, in microseconds; 0 if there is none.
@@ -79,7 +83,7 @@ pub struct Source<'a> {
     pub venue: Arc<Venue>,
 }
 
-/// Opens the history of a journal, or makes it.
+/// Opens the history of a journal, or makes it; where its file finds no space on the disk, later.
 ///
 /// # Errors
 /// If the store cannot be reached, is another journal's, is ahead of its journal, or was made by a newer version; the text says

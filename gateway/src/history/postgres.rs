@@ -1,7 +1,7 @@
 //! Many rows into PostgreSQL: a column of all of them is one parameter, so a whole batch is one statement and one round trip.
 
 use super::batch::{Batch, EventRow, OrderRow};
-use super::writer::WriteRows;
+use super::store::WriteRows;
 use crate::venue::Venue;
 use crate::wire::name::Name;
 use sqlx::PgConnection;

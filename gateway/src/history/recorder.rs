@@ -1,5 +1,9 @@
 //! The history as the keeper keeps it: it hears every report once more, and says when the keeper has to wait for the store.
 //!
+//! A store that fails or is slow for long is set aside: what was noted and not written is dropped, and the keeper goes on
+//! without. The journal keeps what the history lacks ([`Recorder::needed`]), so when the store answers again the keeper begins
+//! again before that, as at a start.
+//!
 //! Accounts without a name are drivers', and nobody can ask for their history: what they are told is not noted.
 
 use super::writer::{Saved, Writer};
@@ -18,31 +22,55 @@ const PLACE_EVERY: Duration = Duration::from_secs(1);
 /// Hears what the keeper follows; without a writer it forgets it.
 pub struct Recorder {
     writer: Option<Writer>,
+    mode: Mode,
     /// Accounts that have no name.
     nameless: HashSet<AccountId>,
     /// Of a record, what was told to accounts of which it is not known yet whether they have one.
     undecided: Vec<Report>,
+    /// Whether the store was asked to take something since it was begun.
+    has_asked: bool,
     /// When the history last said how far it is.
     placed: Instant,
     /// The store does not take it now: when it is worth another attempt.
     retry: Option<Instant>,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    /// What is followed is noted, and written.
+    Noting,
+    /// Nothing is, until the store answers again.
+    Aside,
+    /// It does, and what is followed is not yet what it lacks.
+    Back,
+}
+
 impl Recorder {
     /// For this history, if there is one.
     pub fn new(writer: Option<Writer>) -> Self {
-        Self { writer, nameless: HashSet::new(), undecided: Vec::new(), placed: Instant::now(), retry: None }
+        let is_open = writer.as_ref().is_none_or(Writer::is_open);
+        Self {
+            writer,
+            mode: if is_open { Mode::Noting } else { Mode::Aside },
+            nameless: HashSet::new(),
+            undecided: Vec::new(),
+            has_asked: false,
+            placed: Instant::now(),
+            retry: None,
+        }
     }
 
-    /// Begins to follow: at the newest snapshot or, with a history, at the newest that is not beyond it. Where the journal does
-    /// not reach back to what the history lacks, it begins as early as it can, and the history has a hole. `fresh` makes the
-    /// shards that the journal began with.
+    /// Begins to follow: at the newest snapshot or, with a history that is not aside, at the newest that is not beyond it. Where
+    /// the journal does not reach back to what the history lacks, it begins as early as it can, and the history has a hole.
+    /// `fresh` makes the shards that the journal began with.
     ///
     /// # Errors
     /// If the journal cannot be read.
     pub fn begin(&mut self, watch: &Watch, fresh: impl Fn() -> AtRest) -> Result<Follower, RecoveryError> {
-        let Some(writer) = &mut self.writer else { return Ok(Follower::begin(watch, fresh(), None)?) };
-        match begin_with(writer, watch, fresh()) {
+        let Some(writer) = self.writer.as_mut().filter(|_| self.mode != Mode::Aside) else {
+            return Ok(Follower::begin(watch, fresh(), None)?);
+        };
+        let follower = match begin_with(writer, watch, fresh()) {
             Err(error) if !passes(&error) => {
                 let error = anyhow::Error::from(error);
                 tracing::error!(
@@ -50,10 +78,12 @@ impl Recorder {
                 );
                 let follower = Follower::begin(watch, fresh(), None)?;
                 writer.skip_to(follower.positions());
-                Ok(follower)
+                follower
             }
-            begun => Ok(begun?),
-        }
+            begun => begun?,
+        };
+        (self.mode, self.has_asked) = (Mode::Noting, false);
+        Ok(follower)
     }
 
     /// Follows the next record and takes note of what was told; `None` where nothing more is durable now.
@@ -61,9 +91,9 @@ impl Recorder {
     /// # Errors
     /// If the journal cannot be read, or is not what was written.
     pub fn follow(&mut self, follower: &mut Follower) -> Result<Option<Followed>, RecoveryError> {
-        let Self { writer, nameless, undecided, .. } = self;
+        let Self { writer, mode, nameless, undecided, .. } = self;
         // Written positions are ends of records: what begins before them ends before them.
-        let writer = writer.as_mut().filter(|writer| {
+        let writer = writer.as_mut().filter(|_| *mode == Mode::Noting).filter(|writer| {
             let begin = follower.positions();
             writer.positions().is_none_or(|written| begin == written || !begin.all_within(written))
         });
@@ -95,32 +125,74 @@ impl Recorder {
 
     /// Writes if enough was noted. How long there is to wait before more can be noted, if as much was as may be.
     pub fn keep_up(&mut self, follower: &Follower) -> Option<Duration> {
-        let writer = self.writer.as_ref()?;
+        let writer = self.noting()?;
         let (is_worth_it, is_full) = (writer.is_worth_saving(), writer.is_full());
         if is_worth_it && !self.save(follower) && is_full { self.retry_in() } else { None }
     }
 
     /// Writes what was noted, up to where `follower` is, at the end of what can be followed now.
     pub fn rest(&mut self, follower: &Follower) {
-        let Some(writer) = &self.writer else { return };
-        if writer.has_news() || self.placed.elapsed() >= PLACE_EVERY {
+        if self.noting().is_some_and(|writer| writer.has_news()) || self.placed.elapsed() >= PLACE_EVERY {
             self.save(follower);
         }
     }
 
-    /// Writes what was noted, up to where `follower` is. True if nothing is left to be written: what was followed can be
-    /// forgotten.
+    /// Writes what was noted, up to where `follower` is. True if nothing is left to be written.
     pub fn save(&mut self, follower: &Follower) -> bool {
-        let Some(writer) = &mut self.writer else { return true };
-        (self.placed, self.retry) = (Instant::now(), None);
-        // The history must not know more than the journal after a power loss.
-        if let Err(error) = follower.make_safe() {
-            tracing::error!(%error, "what the history is about to tell cannot be made safe");
-            self.retry = Some(Instant::now() + PLACE_EVERY);
-        } else if let Saved::NotYet(wait) = writer.save(follower.positions()) {
-            self.retry = Some(Instant::now() + wait);
+        if self.retry_in().is_some_and(|wait| !wait.is_zero()) {
+            return false;
         }
-        self.retry.is_none()
+        let Some(writer) = self.noting() else { return true };
+        // The history must not know more than the journal after a power loss.
+        let wait = match follower.make_safe() {
+            Ok(()) => match writer.save(follower.positions()) {
+                Saved::All => None,
+                Saved::NotYet(wait) => Some(wait),
+            },
+            Err(error) => {
+                tracing::error!(%error, "what the history is about to tell cannot be made safe");
+                Some(PLACE_EVERY)
+            }
+        };
+        let now = Instant::now();
+        (self.has_asked, self.placed, self.retry) = (true, now, wait.map(|wait| now + wait));
+        wait.is_none()
+    }
+
+    fn noting(&mut self) -> Option<&mut Writer> {
+        self.writer.as_mut().filter(|_| self.mode == Mode::Noting)
+    }
+
+    /// Whether it may be that the keeper is held up by the store: it was asked since it was begun. So whoever is set aside again
+    /// and again gets on a bit each time.
+    pub fn has_asked(&self) -> bool {
+        self.writer.is_some() && self.mode == Mode::Noting && self.has_asked
+    }
+
+    /// Nothing is noted from now on.
+    pub fn set_aside(&mut self) {
+        if let Some(writer) = &mut self.writer {
+            writer.put_aside();
+            (self.mode, self.retry) = (Mode::Aside, None);
+        }
+    }
+
+    /// Whether the history was set aside and its store takes what it lacks again: then it is time to begin again. `end` is where
+    /// the journal ends.
+    pub fn is_back(&mut self, end: &Positions) -> bool {
+        if self.mode == Mode::Aside
+            && let Some(writer) = &mut self.writer
+        {
+            let wait = writer.take_up(end);
+            self.retry = wait.map(|wait| Instant::now() + wait);
+            self.mode = if wait.is_none() { Mode::Back } else { Mode::Aside };
+        }
+        self.mode == Mode::Back
+    }
+
+    /// Of all shards, the first entry that the journal has to keep for a history, if there is one.
+    pub fn needed(&self) -> Option<Positions> {
+        self.writer.as_ref().map(Writer::needed)
     }
 
     /// When it should be asked again though nothing has happened.
@@ -130,12 +202,11 @@ impl Recorder {
 }
 
 fn begin_with(writer: &mut Writer, watch: &Watch, fresh: AtRest) -> Result<Follower, JournalError> {
-    let zero = Positions::zero(watch.positions().shards());
-    let wanted = writer.positions().unwrap_or(&zero);
-    let oldest = watch.snapshots().oldest()?.filter(|oldest| !oldest.all_within(wanted));
+    let wanted = writer.needed();
+    let oldest = watch.snapshots().oldest()?.filter(|oldest| !oldest.all_within(&wanted));
     // Without the journal's beginning it is a snapshot that is begun with.
-    let Some(oldest) = oldest.filter(|_| watch.first() != zero) else {
-        return Follower::begin(watch, fresh, Some(wanted));
+    let Some(oldest) = oldest.filter(|_| watch.first() != Positions::zero(wanted.shards())) else {
+        return Follower::begin(watch, fresh, Some(&wanted));
     };
     let follower = Follower::begin(watch, fresh, Some(&oldest))?;
     writer.skip_to(follower.positions());

@@ -2,7 +2,7 @@
 //! sqlx has for the connection. What is left over goes one by one, so there are two statements to prepare and not a hundred.
 
 use super::batch::{Batch, EventRow, OrderRow};
-use super::writer::WriteRows;
+use super::store::WriteRows;
 use crate::venue::Venue;
 use crate::wire::name::Name;
 use sqlx::query::Query;

@@ -1,15 +1,14 @@
 //! Writes the history, on the thread of whoever follows the journal.
 
-use super::batch::{Batch, integer};
-use super::place::{Place, to_write};
-use super::schema::{META, TABLES, VERSION};
+use super::batch::Batch;
+use super::place::Place;
+use super::store::{Store, has_no_space};
 use super::{HistoryCounters, Progress, Source};
 use crate::venue::Venue;
-use anyhow::{Context, bail};
-use engine_core::journal::{Positions, Shards};
+use anyhow::Context;
+use engine_core::journal::Positions;
 use engine_core::message::Report;
 use engine_core::units::{AccountId, AccountName};
-use sqlx::{ConnectOptions, Connection, PgConnection, SqliteConnection};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::future::Future;
 use std::sync::Arc;
@@ -20,8 +19,8 @@ use tokio::sync::watch;
 /// store gets on after an outage.
 pub const BATCH_ENTRIES: usize = 4096;
 
-/// Entries that may wait for a store that does not answer, some 50 MB. Then the journal is not followed further until it does:
-/// what has not been read cannot be lost.
+/// Entries that may wait for a store that does not answer, some 50 MB. Then the journal is not followed further, or what was
+/// noted is dropped: what the journal still has cannot be lost.
 pub const WAITING_ENTRIES_MAX: usize = 1 << 16;
 
 /// How long one attempt may take, a connection included, and how long all attempts of one save; and the time between
@@ -33,6 +32,8 @@ const RETRY_AFTER: [Duration; 2] = [Duration::from_millis(100), Duration::from_s
 pub struct Writer {
     runtime: tokio::runtime::Runtime,
     place: Place,
+    /// The journal's id.
+    journal: u128,
     /// None after a failure, until the next attempt.
     store: Option<Store>,
     venue: Arc<Venue>,
@@ -68,15 +69,6 @@ pub enum Saved {
     NotYet(Duration),
 }
 
-const POSITION: &str = "INSERT INTO positions (shard, position) VALUES ($1, $2)
-    ON CONFLICT (shard) DO UPDATE SET position = excluded.position";
-
-/// A connection that writes.
-pub(super) enum Store {
-    Sqlite(SqliteConnection),
-    Postgres(PgConnection),
-}
-
 impl Writer {
     pub(super) fn open(
         place: &Place,
@@ -84,22 +76,13 @@ impl Writer {
         counters: Arc<HistoryCounters>,
         progress: watch::Sender<Progress>,
     ) -> anyhow::Result<Writer> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let opened = runtime.block_on(in_time(async {
-            let mut store = Store::connect(place).await?;
-            let positions = store.prepare(source.journal, source.end).await?;
-            anyhow::Ok((store, positions))
-        }));
-        let (store, positions) = opened.with_context(|| format!("history {place}"))?;
-        counters.kept.set(1);
-        let has_start = positions.as_ref().is_some_and(|positions| source.end.all_within(positions));
-        progress.send_modify(|progress| progress.has_start = has_start);
-        Ok(Writer {
-            runtime,
+        let mut writer = Writer {
+            runtime: tokio::runtime::Builder::new_current_thread().enable_all().build()?,
             place: place.clone(),
-            store: Some(store),
+            journal: source.journal,
+            store: None,
             venue: source.venue,
-            positions,
+            positions: None,
             start: source.end.clone(),
             hole: None,
             batches: VecDeque::from([Batch::default()]),
@@ -108,7 +91,69 @@ impl Writer {
             trouble: None,
             counters,
             progress,
-        })
+        };
+        match writer.look(source.end, false) {
+            Ok(()) => writer.counters.kept.set(1),
+            // An exchange starts on a full disk, and it is the same disk: what is new is refused, cancels are taken.
+            Err(error) if has_no_space(&error) => {
+                writer.put_aside();
+                writer.failed(&error);
+            }
+            Err(error) => return Err(error.context(format!("history {place}"))),
+        }
+        Ok(writer)
+    }
+
+    /// Whether the store was seen. Where there was no space for that, it is as after [`Writer::put_aside`].
+    pub fn is_open(&self) -> bool {
+        self.store.is_some()
+    }
+
+    /// Sees what the store has of the journal, which ends at `end`.
+    fn look(&mut self, end: &Positions, try_out: bool) -> anyhow::Result<()> {
+        let (place, journal) = (&self.place, self.journal);
+        let looked = self.runtime.block_on(in_time(async {
+            let mut store = Store::connect(place).await?;
+            let positions = store.prepare(journal, end).await?;
+            if try_out {
+                store.try_out().await?;
+            }
+            anyhow::Ok((store, positions))
+        }));
+        let (store, positions) = looked?;
+        let has_start = positions.as_ref().is_some_and(|positions| self.start.all_within(positions));
+        self.progress.send_modify(|progress| progress.has_start |= has_start);
+        (self.store, self.positions, self.hole) = (Some(store), positions, None);
+        Ok(())
+    }
+
+    /// Drops what was noted and not written, which the journal will tell again, from [`Writer::needed`] on.
+    pub fn put_aside(&mut self) {
+        self.store = None;
+        self.batches = VecDeque::from([Batch::default()]);
+        self.named.clear();
+        self.names.clear();
+        self.counters.waiting.set(0);
+        self.counters.aside.set(1);
+    }
+
+    /// After [`Writer::put_aside`]: looks at the store as at the start, because anything can have happened to it. Nothing if it
+    /// takes what is written again, from [`Writer::positions`] on; else how long to wait before another call is worth it.
+    pub fn take_up(&mut self, end: &Positions) -> Option<Duration> {
+        if let Some(wait) = self.wait() {
+            return Some(wait);
+        }
+        if let Err(error) = self.look(end, true) {
+            return Some(self.failed(&error));
+        }
+        self.recovered();
+        self.counters.aside.set(0);
+        None
+    }
+
+    /// Of all shards, the first entry that the journal has to keep for the history.
+    pub fn needed(&self) -> Positions {
+        self.positions.clone().unwrap_or_else(|| Positions::zero(self.start.shards()))
     }
 
     /// Of all shards, the first entry of the journal that the store has not; nothing if it is new. Reports from before may be
@@ -165,19 +210,14 @@ impl Writer {
     /// a failure it does nothing until it is time for another attempt.
     pub fn save(&mut self, positions: &Positions) -> Saved {
         self.counters.waiting.set(self.waiting() as u64);
-        if let Some(trouble) = &self.trouble
-            && let Some(left) = trouble.next.checked_duration_since(Instant::now())
-        {
-            return Saved::NotYet(left);
+        if let Some(wait) = self.wait() {
+            return Saved::NotYet(wait);
         }
         let begun = Instant::now();
         loop {
             match self.commit_next(positions) {
                 Ok(is_all) => {
-                    self.counters.kept.set(1);
-                    if let Some(Trouble { attempts, .. }) = self.trouble.take() {
-                        tracing::info!(place = %self.place, attempts, "the history is written again");
-                    }
+                    self.recovered();
                     if is_all {
                         return Saved::All;
                     }
@@ -254,6 +294,18 @@ impl Writer {
         Ok(is_last)
     }
 
+    /// How long it is to the next attempt, after one that failed.
+    fn wait(&self) -> Option<Duration> {
+        self.trouble.as_ref()?.next.checked_duration_since(Instant::now())
+    }
+
+    fn recovered(&mut self) {
+        self.counters.kept.set(1);
+        if let Some(Trouble { attempts, .. }) = self.trouble.take() {
+            tracing::info!(place = %self.place, attempts, "the history is written again");
+        }
+    }
+
     fn failed(&mut self, error: &anyhow::Error) -> Duration {
         self.counters.failures.add(1);
         self.counters.kept.set(0);
@@ -279,129 +331,4 @@ impl Writer {
 /// The same, or an error after a while: no database can hold up the journal's follower, or the end of the process.
 async fn in_time<T>(attempt: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     tokio::time::timeout(ATTEMPT_TIMEOUT, attempt).await.context("no answer in time")?
-}
-
-impl Store {
-    async fn connect(place: &Place) -> anyhow::Result<Store> {
-        Ok(match place {
-            Place::Sqlite(file) => Store::Sqlite(to_write(file).connect().await?),
-            Place::Postgres(options) => Store::Postgres(options.connect().await?),
-        })
-    }
-
-    /// Makes the tables, or sees whose they are. Returns how far they are.
-    async fn prepare(&mut self, journal: u128, end: &Positions) -> anyhow::Result<Option<Positions>> {
-        on!(Store: self, connection => sqlx::query(META).execute(&mut *connection).await.map(drop))?;
-        match self.meta("schema").await? {
-            None => {
-                self.create(journal).await?;
-                return Ok(None);
-            }
-            Some(version) if version.parse() == Ok(VERSION) => {}
-            Some(version) => bail!(
-                "its schema is version {version} and this program writes version {VERSION}: use the program that wrote it, or \
-                 another place; a new history is made from the journal"
-            ),
-        }
-        let (owner, wanted) = (self.meta("journal").await?.unwrap_or_default(), format!("{journal:032x}"));
-        if owner != wanted {
-            bail!(
-                "it is the history of journal {owner}, and this is journal {wanted}: give it another place, or remove it; a \
-                 new history is made from the journal"
-            );
-        }
-        let positions = self.positions(end.shards()).await?;
-        match positions {
-            Some(positions) if !positions.all_within(end) => bail!(
-                "it is ahead of its journal, so one of the two is not where it belongs, or was restored without the other: bring \
-                 the journal, or move the history away; a new one is made from the journal. Or start with --history off"
-            ),
-            positions => Ok(positions),
-        }
-    }
-
-    /// All tables and whose they are, or nothing.
-    async fn create(&mut self, journal: u128) -> anyhow::Result<()> {
-        on!(Store: self, connection => {
-            let mut transaction = connection.begin().await?;
-            for statement in TABLES {
-                sqlx::query(statement).execute(&mut *transaction).await?;
-            }
-            for (key, value) in [("schema", VERSION.to_string()), ("journal", format!("{journal:032x}"))] {
-                let row = sqlx::query("INSERT INTO meta (key, value) VALUES ($1, $2)");
-                row.bind(key).bind(value).execute(&mut *transaction).await?;
-            }
-            transaction.commit().await?;
-        });
-        Ok(())
-    }
-
-    /// Orders that were open may be anything after a hole. Returns how many they are.
-    async fn leave_hole(&mut self, positions: &Positions) -> sqlx::Result<u64> {
-        let unknown = "UPDATE orders SET status = 'unknown', is_open = FALSE WHERE is_open";
-        on!(Store: self, connection => {
-            let mut transaction = connection.begin().await?;
-            let orders = sqlx::query(unknown).execute(&mut *transaction).await?.rows_affected();
-            for (shard, position) in positions.iter() {
-                let row = sqlx::query(POSITION).bind(shard.to_string()).bind(integer(position));
-                row.execute(&mut *transaction).await?;
-            }
-            transaction.commit().await?;
-            Ok(orders)
-        })
-    }
-
-    async fn meta(&mut self, key: &str) -> anyhow::Result<Option<String>> {
-        let row = "SELECT value FROM meta WHERE key = $1";
-        Ok(
-            on!(Store: self, connection => sqlx::query_scalar(row).bind(key.to_owned()).fetch_optional(&mut *connection).await)?,
-        )
-    }
-
-    async fn positions(&mut self, shards: Shards) -> anyhow::Result<Option<Positions>> {
-        let rows = "SELECT shard, position FROM positions";
-        let rows: Vec<(String, i64)> =
-            on!(Store: self, connection => sqlx::query_as(rows).fetch_all(&mut *connection).await)?;
-        if rows.is_empty() {
-            return Ok(None);
-        }
-        let rows: HashMap<String, i64> = rows.into_iter().collect();
-        let mut positions = Positions::zero(shards);
-        for (shard, _) in Positions::zero(shards).iter() {
-            let position = rows.get(&shard.to_string());
-            let position = position.with_context(|| format!("the position of {shard} is missing"))?;
-            *positions.of_mut(shard) = (*position).try_into()?;
-        }
-        Ok(Some(positions))
-    }
-
-    /// All of it or nothing.
-    async fn write(
-        &mut self,
-        batch: &Batch,
-        names: &HashMap<AccountId, AccountName>,
-        positions: Option<&Positions>,
-        venue: &Venue,
-    ) -> sqlx::Result<()> {
-        on!(Store: self, connection => {
-            let mut transaction = connection.begin().await?;
-            transaction.write_rows(batch, venue).await?;
-            for (account, name) in names {
-                let row = "INSERT INTO accounts (account, name) VALUES ($1, $2) ON CONFLICT DO NOTHING";
-                let row = sqlx::query(row).bind(i64::from(account.0)).bind(name.as_str().to_owned());
-                row.execute(&mut *transaction).await?;
-            }
-            for (shard, position) in positions.iter().flat_map(|positions| positions.iter()) {
-                let row = sqlx::query(POSITION).bind(shard.to_string()).bind(integer(position));
-                row.execute(&mut *transaction).await?;
-            }
-            transaction.commit().await
-        })
-    }
-}
-
-/// How a database likes many rows.
-pub(super) trait WriteRows {
-    /// Adds the batch's events and brings its orders up to date. What is there already stays.
-    async fn write_rows(&mut self, batch: &Batch, venue: &Venue) -> sqlx::Result<()>;
 }

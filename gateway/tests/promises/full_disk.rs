@@ -102,6 +102,46 @@ fn a_stop_while_it_is_full_ends_and_says_what_was_not_written() {
     assert_eq!(live_orders(&exchange), ["a", "b"]);
 }
 
+#[test]
+fn a_start_while_it_is_full_has_its_history_when_there_is_space() {
+    let Some(disk) = SmallDisk::mount("history-on-a-full-disk") else { return };
+    let mut exchange = disk.exchange_with("sqlite");
+    let mut ann = Client::log_in(&exchange.ws, "ann");
+    assert_eq!(ann.ask(&resting("a"))["type"], "order_ack");
+    exchange.terminate();
+    assert!(exchange.wait().success());
+
+    disk.remove_what_was_prepared();
+    // With these there may be room for what little comes. The journal has what is lost with them.
+    for beside in ["history.sqlite-wal", "history.sqlite-shm"] {
+        let _ = fs::remove_file(disk.directory.join(beside));
+    }
+    disk.fill();
+    let exchange = disk.exchange_with("sqlite");
+    wait_for_status(&exchange, 503);
+    assert!(exchange.metrics().contains("\nringside_history_aside 1\n"), "{}", exchange.log());
+    let mut ann = Client::log_in(&exchange.ws, "ann");
+    let cancel = r#"{"action":"cancel_order","order_id":"a","symbol":"BTC-USDT"}"#;
+    assert_eq!(ann.ask(cancel)["type"], "cancel_ack");
+
+    disk.make_space();
+    wait_for_status(&exchange, 200);
+    assert_eq!(ann.ask(&resting("b"))["type"], "order_ack");
+    let begun = Instant::now();
+    let orders = loop {
+        let (status, said) = get(&exchange.http, "/api/v1/orders?account=ann&status=all");
+        if status == 200 && said["orders"].as_array().is_some_and(|orders| orders.len() == 2) {
+            break said["orders"].clone();
+        }
+        assert!(begun.elapsed() < PATIENCE, "the history is never written: {said}");
+        std::thread::yield_now();
+    };
+    let told = |at: usize| (orders[at]["status"].clone(), orders[at]["last_report"]["order_id"].clone());
+    assert_eq!(told(0), ("new".into(), "b".into()));
+    assert_eq!(told(1), ("canceled".into(), "a".into()), "what happened meanwhile is there, too");
+    assert!(exchange.metrics().contains("\nringside_history_aside 0\n"));
+}
+
 /// Rests far from the market.
 fn resting(id: &str) -> String {
     order(&format!(r#""order_id":"{id}","side":"buy","price":"20000","quantity":"0.001""#))
@@ -139,9 +179,12 @@ impl SmallDisk {
     }
 
     fn exchange(&self) -> Exchange {
+        self.exchange_with("off")
+    }
+
+    fn exchange_with(&self, history: &str) -> Exchange {
         let data = self.directory.to_str().expect("our own path");
-        // A history that cannot be opened is another reason not to start, and would be on this disk.
-        Exchange::start_with(&["serve", "--no-demo-flow", "--history", "off", "--data-dir", data])
+        Exchange::start_with(&["serve", "--no-demo-flow", "--history", history, "--data-dir", data])
     }
 
     /// Takes all the space that is left.

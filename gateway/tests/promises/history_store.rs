@@ -4,255 +4,27 @@
 //! PostgreSQL where there is one. A batch is written twice, the writer ends between batches or its store does, and a store is
 //! made from nothing; in the end all of them have the same rows, which are those of the reports themselves.
 
-use crate::exchange::fresh_directory;
 use crate::postgres;
-use engine_core::executor::AtRest;
-use engine_core::instrument::Market;
-use engine_core::journal::storage::Disk;
-use engine_core::journal::{Journal, JournalError, Options, Positions, Recovery, Shards};
-use engine_core::message::{Command, Input, Origin, Report, Submit};
-use engine_core::pipeline::{self, Shape};
+use crate::story::{
+    ACCOUNTS, JOURNAL, Places, SHARDS, Story, change, everywhere, keep, recover, rows, story, tell, wait,
+    wait_until_written,
+};
+use engine_core::journal::{Journal, Positions};
 use engine_core::units::*;
-use gateway::config::Config;
 use gateway::history::desk::{Question, desk};
 use gateway::history::place::{Place, Wish};
-use gateway::history::reader::{Entry, Orders, Reader};
-use gateway::history::writer::{BATCH_ENTRIES, Saved, Writer};
+use gateway::history::reader::{Entry, Orders};
+use gateway::history::writer::{BATCH_ENTRIES, Saved};
 use gateway::history::{self, Source};
-use gateway::keeper::Keeper;
-use gateway::reports;
 use gateway::rooms::ReactorDoor;
 use gateway::rooms::dirty::DirtySet;
 use gateway::rooms::wake::wake;
-use gateway::venue::Venue;
 use gateway::wire::encode::private;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use serde_json::{Value, json};
-use sqlx::{Connection, PgConnection, SqliteConnection};
-use std::fs;
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-const JOURNAL: u128 = 0x5eed;
-const SHARDS: Shards = Shards { sequencers: 2, matchers: 1 };
-const ACCOUNTS: u32 = 5;
-
-/// What happened in an engine: after each input, what it reported and how far its logs were.
-struct Story {
-    venue: Arc<Venue>,
-    chapters: Vec<(Vec<Report>, Positions)>,
-}
-
-fn market() -> Arc<Market> {
-    let market = Config::load(None, &json!({}), &json!({})).and_then(|config| config.market());
-    Arc::new(market.expect("the sample works"))
-}
-
-/// Shards that know the market, and nothing has happened yet.
-fn fresh() -> AtRest {
-    let Shards { sequencers, matchers } = SHARDS;
-    pipeline::build(Shape { sequencers, matchers, log_entries_max: 1 << 20 }, &market())
-}
-
-fn story(seed: u64) -> Story {
-    tell(fresh(), seed)
-}
-
-fn tell(shards: AtRest, seed: u64) -> Story {
-    println!("seed {seed}");
-    let venue = Arc::new(Venue::new(market(), Vec::new(), 500));
-    let mut engine = pipeline::run_inline(shards);
-    let mut random = ChaCha8Rng::seed_from_u64(seed);
-    let mut chapters: Vec<(Vec<Report>, Positions)> = Vec::new();
-    for (command, at) in commands(&mut random).into_iter().zip(1..) {
-        let mut reports = Vec::new();
-        let input = Input { origin: Origin::default(), at: Timestamp(at * 1000), ticket: 0, command };
-        engine.apply(&input, &mut |report: &Report| reports.push(report.clone()), &mut ());
-        let at_rest = engine.at_rest();
-        let positions = Positions {
-            sequencers: at_rest.sequencers.iter().map(|shard| shard.log.durable()).collect(),
-            matchers: at_rest.matchers.iter().map(|shard| shard.log.durable()).collect(),
-        };
-        chapters.push((reports, positions));
-    }
-    Story { venue, chapters }
-}
-
-fn commands(random: &mut ChaCha8Rng) -> Vec<Command> {
-    let mut commands = Vec::new();
-    for account in (0..ACCOUNTS).map(AccountId) {
-        commands.push(Command::Open { account, name: AccountName::new(&format!("account-{}", account.0)) });
-        for asset in [0, 1, 2].map(AssetId) {
-            commands.push(Command::Deposit { account, asset, amount: Amount(1 << 80) });
-        }
-    }
-    for number in 0..600 {
-        let account = AccountId(random.random_range(0..ACCOUNTS));
-        let symbol = SymbolId(random.random_range(0..2));
-        let id = |number: u32| ClientOrderId::new(&format!("o{number}")).expect("a good name");
-        commands.push(if random.random_bool(0.2) {
-            Command::Cancel { account, symbol, order_id: id(random.random_range(0..=number)) }
-        } else {
-            let side = if random.random() { Side::Buy } else { Side::Sell };
-            let price = Price(3_000_000 + random.random_range(0..20));
-            let quantity = Quantity(random.random_range(1..50) * 1000);
-            Command::Submit(Submit::limit(account, symbol, id(number), side, price, quantity))
-        });
-    }
-    commands
-}
-
-impl Story {
-    fn end(&self) -> &Positions {
-        &self.chapters.last().expect("something happened").1
-    }
-
-    fn open(&self, place: &Place) -> anyhow::Result<(Writer, Reader)> {
-        history::open(place, Source { journal: JOURNAL, end: self.end(), venue: self.venue.clone() })
-    }
-
-    /// The account's last entry.
-    fn last_of(&self, account: AccountId) -> u64 {
-        let all =
-            self.chapters.iter().flat_map(|(reports, _)| reports).filter(|report| report.account == account);
-        all.filter_map(|report| report.body.exec_sequence()).max().expect("everybody was told something")
-    }
-
-    fn note(&self, writer: &mut Writer, chapters: std::ops::Range<usize>) -> &Positions {
-        for (reports, _) in &self.chapters[chapters.clone()] {
-            for report in reports {
-                writer.note(report);
-                if writer.lacks_name(report.account) {
-                    let name = AccountName::new(&format!("account-{}", report.account.0));
-                    writer.note_name(report.account, name.expect("a good name"));
-                }
-            }
-        }
-        &self.chapters[chapters.end - 1].1
-    }
-
-    /// Writes all of it in batches of a few chapters.
-    fn write(&self, writer: &mut Writer, batch: usize) {
-        for begin in (0..self.chapters.len()).step_by(batch) {
-            let end = (begin + batch).min(self.chapters.len());
-            let positions = self.note(writer, begin..end);
-            writer.commit(positions).expect("the store is there");
-        }
-    }
-
-    /// What clients were told, in the order of the table.
-    fn told(&self) -> Vec<String> {
-        let all = self.chapters.iter().flat_map(|(reports, _)| reports);
-        let mut told: Vec<_> = all
-            .filter_map(|report| {
-                let mut message = Vec::new();
-                let exec_seq = report.body.exec_sequence()?;
-                reports::write(&mut message, &self.venue, report, None, Timestamp(0));
-                Some(((report.account.0, exec_seq), String::from_utf8(message).expect("it is text")))
-            })
-            .collect();
-        told.sort();
-        told.into_iter().map(|(_, message)| message).collect()
-    }
-}
-
-/// Every row of every table as text.
-const DUMPS: [&str; 5] = [
-    "SELECT account || ' ' || exec_seq || ' ' || type || ' ' || COALESCE(symbol, '-') || ' ' || COALESCE(order_id, '-') || ' '
-        || COALESCE(CAST(exchange_order_id AS TEXT), '-') || ' ' || COALESCE(CAST(trade_id AS TEXT), '-') || ' ' || ts || ' '
-        || data FROM events ORDER BY account, exec_seq",
-    "SELECT account || ' ' || symbol || ' ' || exchange_order_id || ' ' || order_id || ' ' || side || ' ' || status || ' '
-        || CASE WHEN is_open THEN 'open' ELSE 'closed' END || ' ' || COALESCE(price, '-') || ' ' || quantity || ' '
-        || cum_quantity || ' ' || cum_quote || ' ' || leaves_quantity || ' ' || created_seq || ' ' || created_ts || ' '
-        || exec_seq || ' ' || ts FROM orders ORDER BY account, symbol, exchange_order_id",
-    "SELECT account || ' ' || name FROM accounts ORDER BY account",
-    "SELECT shard || ' ' || position FROM positions ORDER BY shard",
-    "SELECT key || ' ' || value FROM meta ORDER BY key",
-];
-
-fn wait<T>(work: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(work)
-}
-
-fn rows(place: &Place) -> Vec<Vec<String>> {
-    wait(async {
-        let mut tables = Vec::new();
-        for dump in DUMPS {
-            tables.push(match place {
-                Place::Sqlite(file) => {
-                    let mut connection =
-                        SqliteConnection::connect(file.to_str().expect("our own path")).await?;
-                    sqlx::query_scalar(dump).fetch_all(&mut connection).await?
-                }
-                Place::Postgres(options) => {
-                    let mut connection = PgConnection::connect_with(options).await?;
-                    sqlx::query_scalar(dump).fetch_all(&mut connection).await?
-                }
-            });
-        }
-        Ok::<_, sqlx::Error>(tables)
-    })
-    .expect("the tables can be read")
-}
-
-fn change(place: &Place, statement: &'static str) {
-    let changed = wait(async {
-        match place {
-            Place::Sqlite(file) => {
-                let mut connection = SqliteConnection::connect(file.to_str().expect("our own path")).await?;
-                sqlx::query(statement).execute(&mut connection).await.map(drop)
-            }
-            Place::Postgres(options) => {
-                let mut connection = PgConnection::connect_with(options).await?;
-                sqlx::query(statement).execute(&mut connection).await.map(drop)
-            }
-        }
-    });
-    changed.expect("the statement is right");
-}
-
-/// A place for each call, in a directory that ends with it.
-struct Places {
-    directory: PathBuf,
-    server: Option<postgres::Server>,
-    made: usize,
-}
-
-impl Places {
-    fn files() -> Self {
-        Self::new(None)
-    }
-
-    fn new(server: Option<postgres::Server>) -> Self {
-        Self { directory: fresh_directory("history"), server, made: 0 }
-    }
-
-    fn next(&mut self) -> Place {
-        self.made += 1;
-        match &self.server {
-            None => Place::Sqlite(self.directory.join(format!("{}.sqlite", self.made))),
-            Some(server) => {
-                let wish: Wish = server.database().parse().expect("a good URL");
-                wish.place(&self.directory).expect("there is one")
-            }
-        }
-    }
-}
-
-impl Drop for Places {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.directory);
-    }
-}
-
-/// In SQLite, and in PostgreSQL if there is one.
-fn everywhere(test: impl Fn(&mut Places)) {
-    test(&mut Places::files());
-    if let Some(server) = postgres::start() {
-        test(&mut Places::new(Some(server)));
-    }
-}
 
 #[test]
 fn it_is_what_accounts_were_told() {
@@ -488,14 +260,10 @@ fn who_asks_gets_what_is_there_at_once_and_the_rest_when_it_is_written() {
 
 /// The journal of a story in a directory of its own, in small pieces so that it forgets.
 fn journal(directory: &Path) -> (Story, Journal) {
-    let disk = Disk::new(directory).expect("a fresh directory");
-    let options = Options { segment_bytes: 16 << 10, ..Options::new(SHARDS) };
-    let recovery = Recovery::open(Arc::new(disk), options).expect("a new journal");
-    let stop = |error: &JournalError| panic!("{error}");
-    let recovered = pipeline::recover(recovery, fresh(), |_, _| {}, Box::new(stop)).expect("a new engine");
+    let recovered = recover(directory, 16 << 10);
     let (story, journal) = (tell(recovered.shards, 7), recovered.journal);
     // All of it, as counted by an engine whose logs are in memory.
-    let all = self::story(7);
+    let all = crate::story::story(7);
     while !all.end().all_within(&journal.watch().positions()) {
         std::thread::yield_now();
     }
@@ -510,17 +278,8 @@ fn what_the_journal_has_forgotten_is_missing_in_a_new_history_and_nothing_else()
     let (story, journal) = journal(&places.directory.join("journal"));
     let watch = journal.watch();
     let keep = |place: &Place| {
-        let source = Source { journal: watch.id(), end: &watch.positions(), venue: story.venue.clone() };
-        let (writer, reader) = history::open(place, source).expect("a store");
-        let keeper = Keeper::start(watch.clone(), fresh, 4 << 10, Some(writer)).expect("a thread");
-        wait(async {
-            for account in (0..ACCOUNTS).map(AccountId) {
-                let mut progress = reader.progress();
-                while reader.last(account).await.expect("it can be read") < story.last_of(account) {
-                    progress.changed().await.expect("there is a writer");
-                }
-            }
-        });
+        let (keeper, reader) = keep(&journal, &story.venue, place, 4 << 10);
+        wait_until_written(&reader, &story);
         keeper.stop();
         reader
     };

@@ -5,6 +5,7 @@ mod client;
 mod exchange;
 mod http;
 mod postgres;
+mod story;
 
 mod bad_input;
 mod bad_orders;
@@ -15,6 +16,7 @@ mod echo;
 mod followed;
 mod full_disk;
 mod halt_and_auction;
+mod history_away;
 mod history_reads;
 mod history_store;
 mod http_queries;

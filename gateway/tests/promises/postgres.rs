@@ -1,12 +1,16 @@
 //! A PostgreSQL server for one test, on a socket in a directory of its own, ended with the test.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::fs::{MetadataExt, chown};
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio, id};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
 
 /// PostgreSQL does not run as root; this is nobody.
 const NOBODY: u32 = 65_534;
@@ -43,6 +47,17 @@ pub fn start() -> Option<Server> {
 impl Server {
     /// The URL of a new database.
     pub fn database(&self) -> String {
+        let name = self.create();
+        let socket = self.directory.to_str().expect("our own path").replace('/', "%2F");
+        format!("postgres://postgres@{socket}/{name}")
+    }
+
+    /// A way to a new database that can fall silent.
+    pub fn line(&self) -> Line {
+        Line::new(self.directory.join(".s.PGSQL.5432"), self.create())
+    }
+
+    fn create(&self) -> String {
         let name = format!("history{}", self.databases.fetch_add(1, Ordering::Relaxed));
         let made = command(&self.binaries, "createdb", &self.directory)
             .args(["--username=postgres", "--host"])
@@ -51,8 +66,7 @@ impl Server {
             .output()
             .expect("createdb starts");
         assert!(made.status.success(), "createdb: {}", String::from_utf8_lossy(&made.stderr));
-        let socket = self.directory.to_str().expect("our own path").replace('/', "%2F");
-        format!("postgres://postgres@{socket}/{name}")
+        name
     }
 
     /// Ends it at once, as a crash would, and lets it come back when `restart` is called.
@@ -66,6 +80,57 @@ impl Server {
 
     pub fn restart(&mut self) {
         self.process = serve(&self.binaries, &self.directory);
+    }
+}
+
+/// Stands between clients and the server.
+pub struct Line {
+    port: u16,
+    name: String,
+    is_silent: Arc<AtomicBool>,
+}
+
+impl Line {
+    fn new(server: PathBuf, name: String) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let port = listener.local_addr().expect("it is bound").port();
+        let is_silent = Arc::new(AtomicBool::new(false));
+        let silent = is_silent.clone();
+        thread::spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                let server = UnixStream::connect(&server).expect("the server is there");
+                let copy = |stream: &TcpStream| stream.try_clone().expect("there are descriptors");
+                let (to_client, of_server) = (copy(&client), server.try_clone().expect("as above"));
+                let (there, back) = (silent.clone(), silent.clone());
+                thread::spawn(move || {
+                    carry(&client, &server, &there);
+                    let _ = server.shutdown(Shutdown::Both); // it gives up what the client had begun
+                });
+                thread::spawn(move || carry(&of_server, &to_client, &back));
+            }
+        });
+        Self { port, name, is_silent }
+    }
+
+    /// The URL of its database.
+    pub fn database(&self) -> String {
+        format!("postgres://postgres@127.0.0.1:{}/{}", self.port, self.name)
+    }
+
+    /// Connections are taken, and nothing is said on any of them.
+    pub fn set_silent(&self, is_silent: bool) {
+        self.is_silent.store(is_silent, Ordering::SeqCst);
+    }
+}
+
+/// What was not said while it was silent is never said.
+fn carry(mut from: impl Read, mut to: impl Write, is_silent: &AtomicBool) {
+    let (mut buffer, mut is_cut) = ([0; 4096], false);
+    while let Ok(count @ 1..) = from.read(&mut buffer) {
+        is_cut |= is_silent.load(Ordering::SeqCst);
+        if !is_cut && to.write_all(&buffer[..count]).is_err() {
+            return;
+        }
     }
 }
 
@@ -96,7 +161,7 @@ fn serve(binaries: &Path, directory: &Path) -> Child {
         said += &line;
         said.push('\n');
     }
-    std::thread::spawn(move || lines.for_each(drop)); // so that it never meets a full pipe
+    thread::spawn(move || lines.for_each(drop)); // so that it never meets a full pipe
     process
 }
 

@@ -130,6 +130,11 @@ impl Follower {
         self.reader.positions()
     }
 
+    /// Durable bytes of the journal that it has not followed yet.
+    pub fn bytes_behind(&self) -> u64 {
+        self.reader.bytes_ahead()
+    }
+
     /// The state it has reached.
     pub fn shadow(&self) -> &Shadow {
         &self.shadow
@@ -143,17 +148,17 @@ impl Follower {
         self.reader.make_safe()
     }
 
-    /// Writes its state as a snapshot, and has the journal forget what the older of the two that are kept does without.
+    /// Writes its state as a snapshot, and has the journal forget what is not needed any more: see [`Watch::forget`].
     ///
     /// # Errors
     /// If it cannot be written. The journal and older snapshots are whole, and another call tries again.
-    pub fn snapshot(&mut self) -> Result<Snapshot, JournalError> {
+    pub fn snapshot(&mut self, needed: Option<&Positions>) -> Result<Snapshot, JournalError> {
         // No snapshot outlives a piece of the journal that it goes beyond.
         self.reader.make_safe()?;
-        let snapshot = self.snapshots.write(self.reader.positions(), |out| self.shadow.write(out))?;
-        if let Some(oldest) = self.snapshots.oldest()? {
-            self.watch.truncate_before(&oldest)?;
-        }
-        Ok(snapshot)
+        let written = self.snapshots.write(self.reader.positions(), |out| self.shadow.write(out));
+        // Also if it was not written: there may have been no space for it.
+        let forgotten = self.watch.forget(needed);
+        let snapshot = written?;
+        forgotten.map(|()| snapshot)
     }
 }

@@ -12,9 +12,10 @@ use crate::state::StateHash;
 pub struct Verified {
     /// The state at its end, with what was on the way. Its invariants have not been checked.
     pub shards: AtRest,
-    /// The snapshot that was begun with, if the journal does not have its beginning any more.
+    /// The snapshot that was begun with, if the journal does not have its beginning any more. Nothing but its own hashes says
+    /// that it is right.
     pub begun: Option<Snapshot>,
-    /// Snapshots whose state was reached again, and the hash that it has.
+    /// Snapshots whose state was reached again from before, and the hash that it has.
     pub reached: Vec<(Snapshot, StateHash)>,
     /// Snapshots that cannot be read, and why.
     pub unreadable: Vec<JournalError>,
@@ -43,7 +44,7 @@ pub fn verify(
             (shadow, snapshot.positions.clone(), Some(snapshot))
         }
     };
-    let (mut ahead, unreadable) = whole(&recovery, &positions)?;
+    let (mut ahead, unreadable) = whole(&recovery, begun.as_ref())?;
     recovery.begin_at(&positions)?;
     let (mut reached, mut records, mut entries) = (Vec::new(), 0, 0);
     loop {
@@ -84,13 +85,16 @@ fn oldest(recovery: &Recovery) -> Result<(Shadow, Snapshot), JournalError> {
     Err(wrong.unwrap_or(JournalError::Truncated { shard, wanted: 0, first }))
 }
 
-/// The snapshots from `from` on that can be read whole, the newest first, and what is wrong with the others.
-fn whole(recovery: &Recovery, from: &Positions) -> Result<(Vec<Snapshot>, Vec<JournalError>), JournalError> {
+/// The snapshots after `begun` that can be read whole, the newest first, and what is wrong with any.
+fn whole(
+    recovery: &Recovery,
+    begun: Option<&Snapshot>,
+) -> Result<(Vec<Snapshot>, Vec<JournalError>), JournalError> {
     let snapshots = recovery.snapshots();
     let (mut ahead, mut unreadable) = (Vec::new(), Vec::new());
     for number in snapshots.numbers()? {
         match read_snapshot(&snapshots, number) {
-            Ok((_, snapshot)) if from.all_within(&snapshot.positions) => ahead.push(snapshot),
+            Ok((_, snapshot)) if begun.is_none_or(|begun| begun.number < number) => ahead.push(snapshot),
             Ok(_) => {}
             Err(error) => unreadable.push(error),
         }

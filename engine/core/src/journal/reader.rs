@@ -70,6 +70,13 @@ impl Reader {
         segment.file.sync_data().map_err(JournalError::io("sync", &segment.name))
     }
 
+    /// Durable bytes that are still to be read; where segments have different sizes, about so many.
+    pub fn bytes_ahead(&self) -> u64 {
+        let end = *self.watch.shared.end.lock().expect("nobody panics with it");
+        let here = &self.stream.segment;
+        (end.segment * here.size + end.offset).saturating_sub(here.number * here.size + here.offset)
+    }
+
     /// Of all shards, after what was read so far.
     pub fn positions(&self) -> &Positions {
         &self.stream.positions

@@ -112,7 +112,7 @@ impl Recovery {
         check_dense(&segments, &storage.name())?;
         let from = Positions::zero(options.shards);
         let stream = Stream::open(storage.clone(), identity.id, segments[0], from)?;
-        let begun = VecDeque::from([Begun { number: segments[0], begin: stream.positions.clone() }]);
+        let begun = VecDeque::from([begun(&stream)]);
         Ok(Recovery { storage, options, identity, segments, stream, begun, bytes_before: 0, end: None, lock })
     }
 
@@ -259,7 +259,7 @@ impl Recovery {
             if !next.positions.all_within(&next.from) {
                 break;
             }
-            self.begun.push_back(Begun { number, begin: next.positions.clone() });
+            self.begun.push_back(begun(&next));
             self.bytes_before += self.stream.segment.size;
             self.stream = next;
             at = place;
@@ -273,7 +273,7 @@ impl Recovery {
         match self.stream.enter(next)? {
             Ok(()) => {
                 self.bytes_before += bytes;
-                self.begun.push_back(Begun { number: next, begin: self.stream.positions.clone() });
+                self.begun.push_back(begun(&self.stream));
             }
             Err(what) => {
                 self.check_unbegun(next, size, &what)?;
@@ -354,7 +354,7 @@ impl Recovery {
         let header = SegmentHeader { journal: self.identity.id, number, size, chain, begin: begin.clone() };
         write_header(&*file, &name, &header)?;
         self.stream.chain = chain.and(&header.to_bytes());
-        self.begun.push_back(Begun { number, begin });
+        self.begun.push_back(Begun { number, bytes: size, begin });
         Ok(Current::at(file, number, size, segment::header_bytes(self.options.shards) as u64))
     }
 
@@ -368,6 +368,12 @@ impl Recovery {
         }
         Ok(())
     }
+}
+
+/// The segment at whose beginning `stream` stands.
+fn begun(stream: &Stream) -> Begun {
+    let begin = stream.positions.clone();
+    Begun { number: stream.segment.number, bytes: stream.segment.size, begin }
 }
 
 /// Locks the directory, and lists what is in it.

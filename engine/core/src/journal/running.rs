@@ -199,6 +199,23 @@ impl Watch {
         Snapshots::new(self.storage.clone(), self.journal, self.shared.shards)
     }
 
+    /// Forgets what nobody needs any more: snapshots but the two newest that are not beyond `needed` and those since, and the
+    /// journal before. `needed` is for somebody who has to read the journal from there on.
+    ///
+    /// # Errors
+    /// If a file cannot be removed. The journal is whole, and another call tries again.
+    pub fn forget(&self, needed: Option<&Positions>) -> Result<(), JournalError> {
+        match self.snapshots().remove_old(needed)? {
+            Some(oldest) => self.truncate_before(&oldest),
+            None => Ok(()),
+        }
+    }
+
+    /// Bytes of its segments on the disk, those that are prepared not counted.
+    pub fn disk_bytes(&self) -> u64 {
+        self.segments().iter().map(|segment| segment.bytes).sum()
+    }
+
     /// Forgets what is before `keep`, the positions of a snapshot that is safe: whole segments, oldest first, never the one
     /// that is being written. The name of each is safely gone before the next one's turn, so a crash leaves no hole.
     ///

@@ -62,6 +62,8 @@ type DurableBell = Arc<dyn Bell>;
 #[derive(Clone, Debug)]
 pub(super) struct Begun {
     pub number: u64,
+    /// Of its file.
+    pub bytes: u64,
     /// Of all shards, where it begins.
     pub begin: Positions,
 }

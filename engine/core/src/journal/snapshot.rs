@@ -7,7 +7,9 @@
 //!   end      length 0, CRC32C of the rest: number of parts u64, hash of the state u128, hash of all parts u128
 //! ```
 //! A snapshot gets its name when all of it is safe on the disk, so one with a name is whole, or somebody has spoilt it. Two
-//! are kept: should the newer one be unreadable, the older one and a longer piece of the journal say the same.
+//! are kept: should the newer one be unreadable, the older one and a longer piece of the journal say the same. Where somebody
+//! still has to read the journal from some point on, it is two that are not beyond that point, and all since: who is
+//! interrupted on the way then finds one near the place where he was.
 
 use super::error::JournalError;
 use super::positions::{Positions, Shards};
@@ -31,7 +33,7 @@ const UNFINISHED: &str = "snapshot.unfinished";
 const WRITE_BYTES: usize = 1 << 20;
 const READ_BYTES: usize = 1 << 20;
 
-/// How many are kept.
+/// How many are kept for each who begins with one.
 const KEPT: usize = 2;
 
 /// A snapshot that is on the disk.
@@ -105,7 +107,7 @@ impl Snapshots {
         self.sync_directory()
     }
 
-    /// Makes what `state` writes a snapshot, and takes away those that are not needed any more. Its number is the next one.
+    /// Makes what `state` writes a snapshot. Its number is the next one.
     pub(crate) fn write(
         &self,
         positions: &Positions,
@@ -127,18 +129,33 @@ impl Snapshots {
         let name = name_of(number);
         self.storage.rename(UNFINISHED, &name).map_err(JournalError::io("name", &name))?;
         self.sync_directory()?;
-        self.remove_old()?;
         Ok(snapshot)
     }
 
-    /// The oldest one that is kept: nobody needs what is before it.
+    /// Where the oldest one stands that can be read.
     ///
     /// # Errors
-    /// If it cannot be read.
+    /// If the directory cannot be read.
     pub fn oldest(&self) -> Result<Option<Positions>, JournalError> {
+        Ok(self.numbers()?.into_iter().rev().find_map(|number| self.positions(number).ok()))
+    }
+
+    /// Takes away those that are older than the second newest that is not beyond `needed`, which is anywhere if there is
+    /// nothing. Returns where that one stands: nobody needs the journal before it. Without a second one the journal is what
+    /// replaces the first.
+    pub(super) fn remove_old(&self, needed: Option<&Positions>) -> Result<Option<Positions>, JournalError> {
         let numbers = self.numbers()?;
-        // As long as there is only one, the journal is what replaces it.
-        numbers.get(KEPT - 1).map(|number| self.positions(*number)).transpose()
+        // What cannot be read does not count, so that rather more is kept.
+        let found = numbers.iter().filter_map(|number| Some((*number, self.positions(*number).ok()?)));
+        let mut within =
+            found.filter(|(_, positions)| needed.is_none_or(|needed| positions.all_within(needed)));
+        let Some((oldest, positions)) = within.nth(KEPT - 1) else { return Ok(None) };
+        drop(within);
+        for name in numbers.into_iter().filter(|number| *number < oldest).map(name_of) {
+            self.storage.remove(&name).map_err(JournalError::io("remove", &name))?;
+        }
+        self.sync_directory()?;
+        Ok(Some(positions))
     }
 
     /// What `state` makes of a snapshot. All of it is checked.
@@ -184,13 +201,6 @@ impl Snapshots {
         let all = writer.hash();
         let bytes = out.end(hash, all)?;
         Ok(Snapshot { number, positions: positions.clone(), hash, bytes })
-    }
-
-    fn remove_old(&self) -> Result<(), JournalError> {
-        for name in self.numbers()?.into_iter().skip(KEPT).map(name_of) {
-            self.storage.remove(&name).map_err(JournalError::io("remove", &name))?;
-        }
-        self.sync_directory()
     }
 
     fn sync_directory(&self) -> Result<(), JournalError> {

@@ -187,7 +187,7 @@ impl Writer {
         self.chain = self.chain.and(&bytes);
         self.current = next;
         self.shared.counters.segments.add(1);
-        let begun = Begun { number, begin: header.begin };
+        let begun = Begun { number, bytes: header.size, begin: header.begin };
         self.shared.segments.lock().expect("nobody panics with it").push_back(begun);
         Ok(())
     }

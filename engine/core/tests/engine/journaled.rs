@@ -79,7 +79,7 @@ fn live_by_replay_and_by_snapshot_with_its_tail_are_one_state() {
             if number % 500 == 499 {
                 port.flush();
                 while follower.follow(&mut |_: &Report| {}, &mut ()).unwrap().is_some() {}
-                follower.snapshot().unwrap();
+                follower.snapshot(None).unwrap();
             }
         }
         drop(port);

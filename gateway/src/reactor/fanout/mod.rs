@@ -10,6 +10,8 @@
 mod crowd;
 mod ladder;
 mod push;
+#[cfg(test)]
+mod tests;
 
 pub(super) use crowd::Crowds;
 pub(super) use push::Piece;

@@ -8,6 +8,7 @@ use super::rig::SEGMENT_BYTES;
 use crate::executor::AtRest;
 use crate::executor::follower::{Follower, RecoveryError};
 use crate::executor::inline::Inline;
+use crate::executor::verify::verify;
 use crate::instrument::{InstrumentSpec, Market};
 use crate::message::*;
 use crate::pipeline::{self, Recovered, Shape};
@@ -137,7 +138,7 @@ impl Run {
     fn snapshot(&mut self) -> Option<Snapshot> {
         while self.follower.follow(&mut |_: &Report| {}, &mut ()).ok()?.is_some() {}
         assert_eq!(self.follower.shadow().state_hash(), self.engine.at_rest().state_hash(), "its shadow");
-        self.follower.snapshot().ok()
+        self.follower.snapshot(None).ok()
     }
 }
 
@@ -245,6 +246,19 @@ fn any_snapshot_and_what_was_logged_since_say_the_same() {
     }
 }
 
+/// Where the journal's beginning is gone, one snapshot has to be believed.
+#[test]
+fn a_snapshot_that_is_begun_with_is_not_one_that_was_reached() {
+    let (disk, snapshots, last) = recorded(6);
+    let [.., older, newest] = &snapshots[..] else { panic!("there are two") };
+    let recovery = Recovery::open(Arc::new(disk), options()).unwrap();
+    let verified = verify(recovery, fresh(), |_, _| {}).expect("it is whole");
+    assert_eq!(verified.begun.expect("the beginning is gone").number, older.number);
+    let reached = verified.reached.iter().map(|(snapshot, hash)| (snapshot.number, *hash));
+    assert!(reached.eq([(newest.number, newest.hash)]), "{:?}", verified.reached);
+    assert_eq!(verified.shards.state_hash(), last);
+}
+
 #[test]
 fn a_spoilt_snapshot_is_replaced_by_the_older_one() {
     let (disk, snapshots, last) = recorded(0);
@@ -270,12 +284,47 @@ fn after_a_spoilt_snapshot_two_good_ones_are_kept() {
     assert_eq!(watch.snapshots().numbers().unwrap(), [older.number], "the spoilt one has another name");
     let mut follower = Follower::begin(&watch, fresh(), None).unwrap();
     while follower.follow(&mut |_: &Report| {}, &mut ()).unwrap().is_some() {}
-    let next = follower.snapshot().unwrap();
+    let next = follower.snapshot(None).unwrap();
     assert_eq!((next.hash, watch.snapshots().numbers().unwrap()), (last, vec![next.number, older.number]));
     drop((shards, journal, follower));
     disk.flip_bit(&name(next.number), 4 * next.bytes as usize);
     let Recovered { shards, snapshot, .. } = recover(&disk).unwrap();
     assert_eq!((shards.state_hash(), snapshot.unwrap().number), (last, older.number));
+}
+
+/// Somebody has read the journal to some point and goes on from there some day: a copy of what was said, say.
+#[test]
+fn what_somebody_still_has_to_read_is_kept_and_found_near_where_he_was() {
+    let seed = 5;
+    let disk = SimulatedDisk::new(seed);
+    let mut run = Run::open(&disk).expect("a good disk");
+    let (watch, mut needed, mut snapshots) = (run.parts.watch(), None, Vec::new());
+    for (number, input) in inputs(seed).iter().enumerate() {
+        run.apply(input).expect("a good disk");
+        if number % 5 == 0 {
+            while run.follower.follow(&mut |_: &Report| {}, &mut ()).unwrap().is_some() {}
+            // He is somewhere after the third snapshot when he stops.
+            let at = needed.clone().unwrap_or_else(|| run.follower.positions().clone());
+            snapshots.push(run.follower.snapshot(Some(&at)).unwrap());
+        }
+        if number == 5 * 2 + 3 {
+            needed = Some(watch.positions());
+        }
+    }
+    let needed = needed.expect("there are so many inputs");
+    let kept: Vec<u64> = watch.snapshots().numbers().unwrap().into_iter().rev().collect();
+    assert_eq!(kept, (2..=snapshots.len() as u64).collect::<Vec<_>>(), "from two that are not beyond him on");
+    let mut begun =
+        Follower::begin(&watch, fresh(), Some(&needed)).expect("the journal is there from his on");
+    while begun.follow(&mut |_: &Report| {}, &mut ()).unwrap().is_some() {}
+    assert_eq!(begun.shadow().state_hash(), run.engine.at_rest().state_hash());
+    // He has come a bit further, and then does not come any more.
+    watch.forget(Some(&snapshots[4].positions)).unwrap();
+    assert_eq!(watch.snapshots().oldest().unwrap().as_ref(), Some(&snapshots[3].positions));
+    let (kept_bytes, last) = (watch.disk_bytes(), snapshots.len() as u64);
+    watch.forget(None).unwrap();
+    assert_eq!(watch.snapshots().numbers().unwrap(), [last, last - 1]);
+    assert!(watch.disk_bytes() < kept_bytes, "and the journal goes with them");
 }
 
 /// A follower that began before the newest snapshot writes none until it is beyond it.
@@ -285,7 +334,7 @@ fn snapshots_do_not_go_backwards() {
     let [.., older, newest] = &snapshots[..] else { panic!("there are two") };
     let Recovered { journal, .. } = recover(&disk).unwrap();
     let mut follower = Follower::begin(&journal.watch(), fresh(), Some(&older.positions)).unwrap();
-    match follower.snapshot() {
+    match follower.snapshot(None) {
         Err(JournalError::Backwards { newest: number }) => assert_eq!(number, newest.number),
         other => panic!("{other:?}"),
     }

@@ -1,0 +1,146 @@
+//! A socket that takes a part of a frame: nothing may come before the rest of it, whatever else the client is to be told. The
+//! other end walks over the frames, as a client does: one inside another makes nonsense of all that follows.
+
+use super::*;
+use crate::config::Config;
+use crate::feed::feed;
+use crate::reactor::net::Sockets;
+use crate::reactor::{ReactorCounters, Shared, blaster};
+use crate::rooms::dirty::DirtySet;
+use crate::rooms::ring::{Writer, ring};
+use crate::rooms::view::View;
+use crate::rooms::wake::wake;
+use crate::rooms::{ReactorDoor, Registry};
+use crate::venue::Venue;
+use crate::ws::{self, Opcode};
+use engine_core::executor::threads::{Manner, Threads};
+use engine_core::pipeline::{self, Shape};
+use engine_core::units::SymbolId;
+use serde_json::json;
+use std::io::{ErrorKind, Read};
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::IntoRawFd;
+
+/// A socket's buffers, and a frame that both ends together have no room for.
+const SOCKET_BYTES: usize = 4096;
+const FRAME_BYTES: usize = 16 * SOCKET_BYTES;
+const FRAMES: usize = 3;
+
+#[test]
+fn what_is_told_while_a_frame_is_torn_comes_after_the_rest_of_it() {
+    let (mut reactor, engine) = reactor();
+    let (at, mut peer) = connect(&mut reactor);
+    let mut ring = subscribe(&mut reactor, at);
+    let mut expected = Vec::new();
+    for number in 0..FRAMES {
+        let frame = frame(number.to_string().repeat(FRAME_BYTES));
+        ring.append(&[&frame]);
+        expected.push(frame);
+    }
+    ring.publish();
+    // Put there after the outbox was sent last: an answer, say, or the snapshot of another room.
+    let private = frame("private".into());
+    reactor.connections[at].outbox.extend_from_slice(&private);
+    reactor.shared.doors[0].dirty.mark(0);
+    reactor.fan_out();
+    assert!(reactor.connections[at].torn, "a part of a frame is sent, or this shows nothing");
+
+    // From here on it may go faster.
+    socket2::SockRef::from(&peer).set_recv_buffer_size(FRAMES * FRAME_BYTES).expect("a socket option");
+    let mut received = Vec::new();
+    let total = expected.iter().map(Vec::len).sum::<usize>() + private.len();
+    while received.len() < total {
+        if read(&mut peer, &mut received) == 0 {
+            std::thread::yield_now();
+        }
+        reactor.on_writable(at);
+    }
+    let mut frames: Vec<&[u8]> = frames::frames(&received).collect();
+    assert!(frames::is_whole(&received), "the frames end where the bytes do");
+    let place = frames.iter().position(|frame| *frame == private).expect("it is told");
+    assert_eq!(place, 1, "it is told when the frame that was torn is whole");
+    frames.remove(place);
+    assert!(frames.iter().eq(expected.iter()), "every frame is whole, and they are in order");
+    reactor.port.close();
+    engine.join();
+}
+
+/// With an engine to which nothing is said.
+fn reactor() -> (Reactor, Threads) {
+    let config = Config::load(None, &json!({}), &json!({})).expect("the sample works");
+    let market = Arc::new(config.market().expect("the sample works"));
+    let venue = Arc::new(Venue::new(market.clone(), Vec::new(), 500));
+    let (wake, sleeper) = wake().expect("a socket pair");
+    let door = Arc::new(ReactorDoor { dirty: DirtySet::new(1), wake });
+    let (feed, feed_door) = feed(venue.clone(), vec![door.clone()], Arc::default());
+    let shape = Shape { sequencers: 1, matchers: 1, log_entries_max: 0 };
+    let shards = pipeline::build(shape, &market);
+    let (engine, mut ports) =
+        pipeline::run_threads(shards, vec![door.clone()], vec![Box::new(feed)], Manner::default());
+    let registry = Arc::new(Registry::new(1));
+    registry.open(vec![feed_door(Arc::default())]);
+    let shared = Shared {
+        venue,
+        accounts: Arc::new(crate::accounts::Accounts::starting_at(0)),
+        registry,
+        doors: vec![door],
+        limits: config.reactor_limits(1),
+        addresses: Default::default(),
+        history: None,
+        anonymous: Default::default(),
+        groups: Default::default(),
+        stopping: Default::default(),
+    };
+    let blaster = blaster::choose(blaster::Backend::Plain).expect("send(2) is everywhere").0;
+    let net = Sockets::new(blaster, sleeper, SOCKET_BYTES).expect("an epoll");
+    let inside = (ports.remove(0), std::sync::mpsc::channel().1);
+    let counters = Arc::<ReactorCounters>::default();
+    let reactor = Reactor::new(0, Arc::new(shared), inside, counters, Box::new(net));
+    (reactor, engine)
+}
+
+/// A connection that takes little, and its other end.
+fn connect(reactor: &mut Reactor) -> (usize, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    socket2::SockRef::from(&listener).set_recv_buffer_size(SOCKET_BYTES).expect("a socket option");
+    let peer = TcpStream::connect(listener.local_addr().expect("it is bound")).expect("it listens");
+    socket2::SockRef::from(&peer).set_recv_buffer_size(SOCKET_BYTES).expect("a socket option");
+    peer.set_nonblocking(true).expect("a socket option");
+    let (stream, address) = listener.accept().expect("it was connected");
+    stream.set_nonblocking(true).expect("a socket option");
+    reactor.admit(stream.into_raw_fd(), address.ip());
+    (0, peer)
+}
+
+/// The connection is in sync with a room, which the test writes.
+fn subscribe(reactor: &mut Reactor, at: usize) -> Writer {
+    let room = reactor.shared.registry.room(SymbolId(0), View::Depth).expect("the first one");
+    let (ring, writer) = ring();
+    let window_bytes = reactor.shared.limits.window_bytes;
+    let mut local = LocalRoom::join(room, window_bytes);
+    (local.reader, local.count) = (Reader::join(&ring, window_bytes), 1);
+    reactor.rooms.insert(0, local);
+    reactor.step_out(at).push(Membership { room: 0, place: Place::At(0), next_trade: None });
+    reactor.step_in(at);
+    writer
+}
+
+fn frame(payload: String) -> Vec<u8> {
+    let mut frame = Vec::new();
+    ws::frame::write_frame(&mut frame, Opcode::Text, payload.as_bytes());
+    frame
+}
+
+/// What there is. Returns how much.
+fn read(peer: &mut TcpStream, received: &mut Vec<u8>) -> usize {
+    let mut buffer = [0; SOCKET_BYTES];
+    match peer.read(&mut buffer) {
+        Ok(count) => {
+            assert_ne!(count, 0, "the connection ended");
+            received.extend_from_slice(&buffer[..count]);
+            count
+        }
+        Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
+        Err(error) => panic!("{error}"),
+    }
+}
