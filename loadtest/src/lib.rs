@@ -43,7 +43,10 @@ pub mod lean;
 pub mod market;
 pub mod trading;
 
+pub mod counters;
 pub mod descriptors;
+pub mod meter;
+pub mod monitor;
 pub mod report;
 pub mod schedule;
 

@@ -60,7 +60,7 @@ pub async fn run(options: &Options, progress: &ProgressBar) -> Result<Outcome<Re
     let (live, wanted) = (fleet.live, options.plan.subscribers);
     let mut verdict = Verdict::default();
     verdict.expect(live == wanted, || format!("{live} of {wanted} connections became live"));
-    verdict.merge(fleet.land().await.verdict);
+    verdict.merge(fleet.land().await?.verdict);
     Ok(Outcome { results: Results::new(live, before, after), verdict })
 }
 

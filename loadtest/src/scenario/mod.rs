@@ -1,5 +1,6 @@
 //! What the harness can play, one file for each subcommand.
 
+pub mod bare;
 pub mod fanout;
 pub mod fleet;
 pub mod flow;

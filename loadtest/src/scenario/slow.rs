@@ -94,7 +94,7 @@ pub async fn run(options: &Options, progress: &ProgressBar) -> Result<Outcome<Re
         None => None,
     };
     let mut results = Results::new(&fleet, options, flow);
-    let mut landed = fleet.land().await;
+    let mut landed = fleet.land().await?;
     results.take_reading(&mut landed, &options.plan.target).await;
     let mut verdict = landed.verdict;
     while let Some(home) = stalling.join_next().await {

@@ -3,7 +3,9 @@
 //! One account makes: it keeps some forty orders within fifty ticks of the middle and adds or cancels one at a time.
 //! Another takes: an immediate-or-cancel order now and then, which trades with the first. Each command is one change
 //! of the book, paced evenly, and the same seed makes the same commands. Refusals are counted, not judged: canceling
-//! an order that has just traded is part of life.
+//! an order that has just traded is part of life. [`heavy`] makes many messages of few orders.
+
+pub mod heavy;
 
 use crate::client::{Connection, Incoming, incoming};
 use crate::market::Market;
@@ -214,7 +216,8 @@ impl Counts {
         }
     }
 
-    fn add(&mut self, other: Counts) {
+    pub(super) fn add(&mut self, other: Counts) {
+        self.commands += other.commands;
         self.acks += other.acks;
         self.cancel_acks += other.cancel_acks;
         self.order_rejects += other.order_rejects;
