@@ -45,6 +45,7 @@ pub mod trading;
 
 pub mod counters;
 pub mod descriptors;
+pub mod html;
 pub mod meter;
 pub mod monitor;
 pub mod report;

@@ -9,8 +9,9 @@ use clap::Parser;
 use cli::{Cli, Scenario};
 use indicatif::{ProgressBar, ProgressStyle};
 use loadtest::client::now_us;
+use loadtest::html;
 use loadtest::report::{Machine, Outcome, Report, commit};
-use loadtest::scenario::{bare, fanout, follow, idle, orders, slow};
+use loadtest::scenario::{bare, churn, fanout, follow, idle, orders, slow};
 use loadtest::target::WrongUsage;
 use serde::Serialize;
 use std::process::ExitCode;
@@ -56,13 +57,19 @@ impl Cli {
             }
             Scenario::Slow(arguments) => {
                 let progress = progress("subscribers");
-                let outcome = slow::run(&arguments.options(&run).await?, &progress).await?;
+                let (options, clients) = (arguments.options(&run).await?, arguments.clients(&run));
+                let outcome = slow::run_as(&options, &clients, &progress).await?;
                 run.finish("slow", arguments, outcome)
             }
             Scenario::Idle(arguments) => {
                 let progress = progress("connections");
                 let outcome = idle::run(&arguments.options()?, &progress).await?;
                 run.finish("idle", arguments, outcome)
+            }
+            Scenario::Churn(arguments) => {
+                let progress = progress("stayers");
+                let outcome = churn::run(&arguments.options(&run).await?, &progress).await?;
+                run.finish("churn", arguments, outcome)
             }
             Scenario::Bare(arguments) => {
                 let progress = progress("subscribers");
@@ -114,6 +121,10 @@ impl Run<'_> {
         if let Some(file) = &self.cli.json {
             let text = serde_json::to_string_pretty(&report)?;
             std::fs::write(file, text + "\n").with_context(|| format!("writing {}", file.display()))?;
+        }
+        if let Some(file) = &self.cli.html {
+            let page = html::page(&serde_json::to_value(&report)?)?;
+            std::fs::write(file, page).with_context(|| format!("writing {}", file.display()))?;
         }
         Ok(verdict.ok())
     }

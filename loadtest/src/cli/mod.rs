@@ -1,7 +1,9 @@
 //! The command line: what may be asked for, and the options of a scenario made of it.
 
+mod churn;
 mod fanout;
 
+pub use churn::Churn;
 pub use fanout::{Bare, BareSender, Fanout};
 
 use crate::Run;
@@ -30,6 +32,10 @@ pub struct Cli {
     #[arg(long, global = true, value_name = "FILE")]
     pub json: Option<PathBuf>,
 
+    /// Write a page for people to this file, with plots over time; it needs nothing beside it
+    #[arg(long, global = true, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+
     /// Seed of everything random
     #[arg(long, global = true, default_value_t = 1)]
     pub seed: u64,
@@ -51,6 +57,8 @@ pub enum Scenario {
     Slow(Slow),
     /// Memory of subscribed connections that hear nothing
     Idle(Idle),
+    /// Clients come and go all the time, many without manners; nothing must stay behind
+    Churn(Churn),
     /// How fast this machine sends when nothing but sending is done
     Bare(Bare),
     /// The sending side of `bare`, which starts it
@@ -104,6 +112,9 @@ pub struct Orders {
     /// Distance of the orders from the middle of the book
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=90))]
     distance_percent: u32,
+    /// Process id of the server, to follow its processor time and memory
+    #[arg(long)]
+    pid: Option<u32>,
 }
 
 #[derive(Args, Serialize)]
@@ -129,6 +140,9 @@ pub struct Slow {
     /// Commands a second of our own order flow; 0 relies on the server's own flow
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=RATE_MAX))]
     orders_per_second: u64,
+    /// Process id of the server, to follow its processor time and memory
+    #[arg(long)]
+    pid: Option<u32>,
 }
 
 #[derive(Args, Serialize)]
@@ -206,6 +220,7 @@ impl Orders {
             lean: self.lean,
             duration: Duration::from_secs(self.seconds),
             distance_percent: self.distance_percent,
+            pid: self.pid,
             seed: run.cli.seed,
             run: run.id(),
         })
@@ -213,6 +228,14 @@ impl Orders {
 }
 
 impl Slow {
+    pub fn clients(&self, run: &Run<'_>) -> fleet::Clients {
+        fleet::Clients {
+            reader_threads: run.cli.threads as usize,
+            pid: self.pid,
+            ..fleet::Clients::default()
+        }
+    }
+
     pub async fn options(&self, run: &Run<'_>) -> Result<slow::Options> {
         let reading = self.subscribers.saturating_sub(self.stalled);
         if reading == 0 {

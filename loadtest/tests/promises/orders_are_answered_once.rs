@@ -29,6 +29,7 @@ fn options(server: Scripted, load: Load) -> Options {
         lean: false,
         duration: Duration::from_millis(200),
         distance_percent: 10,
+        pid: None,
         seed: 1,
         run: 1,
     }
