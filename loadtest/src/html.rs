@@ -98,6 +98,10 @@ fn rows(page: &mut String, path: &str, value: &Value) -> Result<()> {
             let number = number.as_f64().unwrap_or_default();
             Ok(write!(page, "<tr><td>{}<td>{number:.3}", escaped(path))?)
         }
+        Value::Array(items) if items.iter().any(Value::is_object) => {
+            let mut items = items.iter().enumerate();
+            items.try_for_each(|(index, value)| rows(page, &format!("{path}[{index}]"), value))
+        }
         value => Ok(write!(page, "<tr><td>{}<td>{}", escaped(path), text(value))?),
     }
 }
@@ -128,7 +132,13 @@ fn draw(plot: &Plot, samples: &Value) -> Result<Option<String>> {
             .y_label_area_size(76)
             .build_cartesian_2d(0.0..end.max(1.0), 0.0..(top * 1.05).max(1e-9))?;
         let tall = |value: &f64| tall(*value);
-        chart.configure_mesh().x_desc("seconds").y_desc(plot.unit).y_label_formatter(&tall).draw()?;
+        chart
+            .configure_mesh()
+            .light_line_style(TRANSPARENT)
+            .x_desc("seconds")
+            .y_desc(plot.unit)
+            .y_label_formatter(&tall)
+            .draw()?;
         for ((name, points), color) in
             lines.into_iter().zip(COLORS).filter(|((_, points), _)| !points.is_empty())
         {

@@ -48,7 +48,7 @@ pub struct Lean {
 }
 
 /// Takes bytes, wherever they come from.
-struct Ear {
+pub struct Ear {
     walker: Walker,
     tally: Tally,
     recording: Option<Recording>,
@@ -101,7 +101,7 @@ impl Lean {
         let mut request = Vec::new();
         put_client_frame(&mut request, TEXT, opening.request.as_bytes());
         stream.write_all(&request).await?;
-        let mut ear = Ear { walker: Walker::default(), tally: Tally::new(opening.keys.clone()), recording };
+        let mut ear = Ear::new(opening.keys.clone(), recording);
         if !rest.is_empty() {
             ear.take(&rest)?;
         }
@@ -143,6 +143,14 @@ impl Lean {
 }
 
 impl Ear {
+    pub fn new(keys: Option<Arc<Keys>>, recording: Option<Recording>) -> Self {
+        Ear { walker: Walker::default(), tally: Tally::new(keys), recording }
+    }
+
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
     async fn until_live(&mut self, stream: &mut tokio::net::TcpStream, until: Until) -> Result<()> {
         let mut bytes = Vec::with_capacity(4096);
         while !self.tally.is_live(until) {
@@ -156,7 +164,8 @@ impl Ear {
         Ok(())
     }
 
-    fn take(&mut self, bytes: &[u8]) -> Result<(Gain, Option<u64>), FrameFault> {
+    /// What one read brought. Returns what that was, and the latency of one message now and then.
+    pub fn take(&mut self, bytes: &[u8]) -> Result<(Gain, Option<u64>), FrameFault> {
         if let Some(recording) = &mut self.recording {
             recording.keep(bytes, now_us());
         }

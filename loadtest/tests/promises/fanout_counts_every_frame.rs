@@ -3,11 +3,15 @@
 use crate::scripted::{Scripted, ack, right_feed, snapshot, update};
 use indicatif::ProgressBar;
 use loadtest::lean::Opening;
+use loadtest::market::Market;
 use loadtest::report::Outcome;
+use loadtest::scenario::bare::{self, sender::Method};
 use loadtest::scenario::fanout::{self, Load, Options, Results};
 use loadtest::scenario::fleet::{Clients, Plan};
-use loadtest::scenario::flow;
+use loadtest::scenario::flow::{self, heavy};
+use loadtest::target::Target;
 use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 async fn fanout(server: Scripted, full_every: usize) -> Outcome<Results> {
     fanout_by(server, full_every, Clients::default()).await
@@ -130,20 +134,94 @@ async fn another_kind_of_server_is_judged_by_its_numbers() {
     assert_eq!(results.sequences_missing, 5);
 }
 
-#[tokio::test]
-async fn our_own_flow_is_acknowledged() {
-    let server = Scripted::start(|request| match request.action() {
+/// Answers orders, and gives whoever subscribes a book that stands still.
+async fn exchange() -> Scripted {
+    Scripted::start(|request| match request.action() {
         "subscribe" => vec![ack(request.text("channel")), snapshot(1, 1)],
         _ => crate::orders_are_answered_once::answer(request),
     })
-    .await;
-    let target = server.target;
+    .await
+}
+
+async fn fanout_under(load: impl FnOnce(Target, Market) -> Load) -> flow::Counts {
+    let target = exchange().await.target;
     let plan = Plan { target: target.clone(), channel: "BTC-USDT".into(), subscribers: 5, full_every: 1 };
-    let market = crate::orders_are_answered_once::market();
-    let flow = flow::Options { target, market, commands_per_second: 1000, seed: 1, run: 1 };
-    let Outcome { results, verdict } = run(plan, Clients::default(), Some(Load::Steps(flow))).await;
+    let load = load(target, crate::orders_are_answered_once::market());
+    let Outcome { results, verdict } = run(plan, Clients::default(), Some(load)).await;
     assert_eq!(verdict.violations, [""; 0]);
-    let flow = results.flow.unwrap();
+    results.flow.unwrap()
+}
+
+#[tokio::test]
+async fn our_own_flow_is_acknowledged() {
+    let flow = fanout_under(|target, market| {
+        Load::Steps(flow::Options { target, market, commands_per_second: 1000, seed: 1, run: 1 })
+    })
+    .await;
     assert!(flow.acks > 0);
     assert_eq!(flow.commands, flow.acks + flow.cancel_acks);
+}
+
+#[tokio::test]
+async fn a_flow_of_sweeps_is_acknowledged_and_leaves_nothing_in_the_book() {
+    let flow = fanout_under(|target, market| {
+        let (sweeps_per_second, trades_per_sweep) = (1000, 250);
+        Load::Sweeps(heavy::Options { target, market, sweeps_per_second, trades_per_sweep, seed: 1, run: 1 })
+    })
+    .await;
+    assert!(flow.acks > 0 && flow.commands == flow.acks);
+    assert_eq!(flow.cancel_all_acks, 1);
+}
+
+/// A server's `/metrics`, where each look finds a thousand more sends than the last.
+async fn counters() -> Target {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let target = Target::http(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+    tokio::spawn(async move {
+        for look in 1u64.. {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 1024];
+            let _ = stream.read(&mut request).await.unwrap();
+            let counts = [
+                ("sends", 1),
+                ("frames_out", 10),
+                ("bytes_out", 1500),
+                ("feed_frames", 1),
+                ("trades", 1),
+                ("fell_behind", 0),
+            ];
+            let lines = counts.map(|(name, each)| {
+                format!("ringside_{name}_total{{reactor=\"0\"}} {}\n", look * 1000 * each)
+            });
+            let answer = format!("HTTP/1.0 200 OK\r\n\r\n{}", lines.concat());
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+    });
+    target
+}
+
+#[tokio::test]
+async fn a_bare_loop_sends_the_same_between_the_server_s_windows() {
+    let server = Scripted::feed(5, right_feed(300), vec![snapshot(300, 300)]).await;
+    let plan = Plan { target: server.target, channel: "BTC-USDT".into(), subscribers: 5, full_every: 1 };
+    let child = bare::Child {
+        program: env!("CARGO_BIN_EXE_loadtest").into(),
+        method: Method::Send,
+        reader_threads: 1,
+    };
+    let options = Options {
+        plan,
+        clients: Clients::default(),
+        duration: Duration::from_millis(100),
+        load: None,
+        counters: Some(counters().await),
+        against: Some(child),
+    };
+    let Outcome { results, verdict } = fanout::run(&options, &ProgressBar::hidden()).await.unwrap();
+    assert_eq!(verdict.violations, [""; 0]);
+    assert_eq!(results.server.unwrap().sends, 2000);
+    let against = results.against.unwrap();
+    assert_eq!(against.windows.len(), 2);
+    assert!(against.windows.iter().all(|window| window.bytes_per_send == 1500 && window.sends > 0));
+    assert!(against.ratio_of_sends.unwrap() > 0.0);
 }

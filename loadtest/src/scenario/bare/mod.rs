@@ -80,9 +80,9 @@ pub async fn run(options: &Options, progress: &ProgressBar) -> Result<Outcome<Re
 
 impl Results {
     fn new(options: &Options, sent: &Sent, frames: u64) -> Self {
-        let Sent { sends, bytes, seconds, waited } = *sent;
+        let Sent { method, sends, bytes, seconds, waited } = *sent;
         Results {
-            method: options.method,
+            method,
             subscribers: options.subscribers,
             bytes_per_send: (bytes / sends.max(1)) as usize,
             seconds,

@@ -42,6 +42,8 @@ impl Method {
 
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 pub struct Sent {
+    /// As it was really done.
+    pub method: Method,
     pub sends: u64,
     pub bytes: u64,
     pub seconds: f64,
@@ -67,10 +69,9 @@ pub fn run(options: &Options) -> Result<()> {
     drop(listener);
     let sockets_fds: Vec<RawFd> = sockets.iter().map(AsRawFd::as_raw_fd).collect();
     let span = span(options.bytes, options.frame_bytes);
-    let mut ring = match options.method {
-        Method::Uring => Some(IoUring::builder().setup_submit_all().build(BATCH as u32)?),
-        Method::Send => None,
-    };
+    // Where io_uring is forbidden there is always send(2), and the results say so.
+    let ring = || IoUring::builder().setup_submit_all().build(BATCH as u32).ok();
+    let mut ring = if options.method == Method::Uring { ring() } else { None };
     for line in io::stdin().lock().lines() {
         let seconds: f64 = line?.trim().parse().context("how many seconds?")?;
         let sent = send_for(Duration::from_secs_f64(seconds), &sockets_fds, &span, &mut ring)?;
@@ -123,7 +124,8 @@ fn send_for(duration: Duration, sockets: &[RawFd], span: &[u8], ring: &mut Optio
         }
     }
     let bytes = sends * span.len() as u64;
-    Ok(Sent { sends, bytes, seconds: start.elapsed().as_secs_f64(), waited })
+    let method = if ring.is_some() { Method::Uring } else { Method::Send };
+    Ok(Sent { method, sends, bytes, seconds: start.elapsed().as_secs_f64(), waited })
 }
 
 /// Returns how many had to wait; of these it is not known.

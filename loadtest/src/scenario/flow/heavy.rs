@@ -237,8 +237,8 @@ impl Trader {
     }
 
     fn unanswered(&self) -> u64 {
-        let Counts { commands, acks, order_rejects, errors, .. } = self.counts;
-        (commands + self.cancels_all).saturating_sub(acks + order_rejects + errors)
+        let Counts { commands, acks, cancel_all_acks, order_rejects, errors, .. } = self.counts;
+        (commands + self.cancels_all).saturating_sub(acks + cancel_all_acks + order_rejects + errors)
     }
 
     /// Sends and reads what goes without waiting.
@@ -257,10 +257,10 @@ impl Trader {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
                 Err(error) => return Err(error).context("reading answers"),
             };
-            let Self { walker, counts, cancels_all, out, .. } = self;
+            let Self { walker, counts, out, .. } = self;
             let mut closed = None;
             walker.walk(&buffer[..read], |frame| match frame.opcode {
-                TEXT => heard(frame, counts, cancels_all),
+                TEXT => heard(frame, counts),
                 PING => put_client_frame(out, PONG, frame.payload),
                 CLOSE => closed = Some(String::from_utf8_lossy(frame.payload).into_owned()),
                 _ => {}
@@ -271,14 +271,69 @@ impl Trader {
 }
 
 /// Reports are most of it, and begin like this; the few others are parsed.
-fn heard(frame: Frame, counts: &mut Counts, cancels_all: &mut u64) {
+fn heard(frame: Frame, counts: &mut Counts) {
     const REPORTS: [&[u8]; 2] = [br#"{"type":"execution_report""#, br#"{"type":"balance_update""#];
     if REPORTS.iter().any(|report| frame.payload.starts_with(report)) {
         return;
     }
-    if frame.payload.starts_with(br#"{"type":"cancel_all_ack""#) {
-        *cancels_all = cancels_all.saturating_sub(1);
-        return;
-    }
     counts.count(&String::from_utf8_lossy(frame.payload));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sweeps(seed: u64, trades_per_sweep: u32) -> Sweeps {
+        let market = Market {
+            symbol: "BTC-USDT".into(),
+            tick: "0.01".parse().unwrap(),
+            lot: "0.00001".parse().unwrap(),
+            min_notional: "5".parse().unwrap(),
+            best_bid: None,
+            best_ask: None,
+        };
+        let target = Target::websocket("ws://127.0.0.1:1/ws").unwrap();
+        Sweeps::new(&Options { target, market, sweeps_per_second: 1, trades_per_sweep, seed, run: 1 })
+    }
+
+    fn made(seed: u64, trades: u32) -> Vec<Order> {
+        let (mut sweeps, mut orders) = (sweeps(seed, trades), Vec::new());
+        (0..100).for_each(|_| sweeps.make(|order| orders.push(order)));
+        orders
+    }
+
+    #[test]
+    fn a_seed_is_a_flow() {
+        let prices = |seed| made(seed, 3).iter().map(|order| (order.side, order.price)).collect::<Vec<_>>();
+        assert!(prices(1) == prices(1));
+        assert!(prices(1) != prices(2));
+    }
+
+    #[test]
+    fn a_sweep_makes_as_many_trades_as_it_was_asked_to() {
+        for trades in [1, 2, 99, 100, 101, 250, 1000] {
+            let sweeps = sweeps(1, trades);
+            let parts = sweeps.icebergs.iter().map(|(quantity, shown)| quantity / shown);
+            assert_eq!(parts.sum::<Decimal>(), Decimal::from(trades));
+            for (quantity, shown) in &sweeps.icebergs {
+                assert!(shown * Decimal::from(PARTS_MAX) >= *quantity, "an iceberg shows a hundredth");
+                assert!(
+                    quantity * sweeps.price(Side::Buy, 50) >= Decimal::from(5),
+                    "an order has a least value"
+                );
+                assert!((shown / Decimal::new(1, 5)).is_integer(), "whole lots");
+            }
+        }
+    }
+
+    #[test]
+    fn makers_stay_on_their_side_and_takers_reach_them_all() {
+        let sweeps = sweeps(3, 100);
+        let reach = [sweeps.take(0), sweeps.take(1)];
+        let (buys, sells): (Vec<Order>, _) =
+            made(3, 100).into_iter().partition(|order| order.side == Side::Buy);
+        assert_eq!((buys.len(), sells.len()), (50, 50), "so that nobody runs out of anything");
+        assert!(buys.iter().all(|bid| bid.price < sweeps.middle && bid.price >= reach[1].price));
+        assert!(sells.iter().all(|ask| ask.price > sweeps.middle && ask.price <= reach[0].price));
+    }
 }

@@ -51,6 +51,7 @@ pub struct Counts {
     pub commands: u64,
     pub acks: u64,
     pub cancel_acks: u64,
+    pub cancel_all_acks: u64,
     pub order_rejects: u64,
     pub cancel_rejects: u64,
     pub errors: u64,
@@ -206,6 +207,7 @@ impl Counts {
         match kind.as_str() {
             "order_ack" => self.acks += 1,
             "cancel_ack" => self.cancel_acks += 1,
+            "cancel_all_ack" => self.cancel_all_acks += 1,
             "cancel_reject" => self.cancel_rejects += 1,
             "order_reject" => self.order_rejects += 1,
             "error" => self.errors += 1,
@@ -220,6 +222,7 @@ impl Counts {
         self.commands += other.commands;
         self.acks += other.acks;
         self.cancel_acks += other.cancel_acks;
+        self.cancel_all_acks += other.cancel_all_acks;
         self.order_rejects += other.order_rejects;
         self.cancel_rejects += other.cancel_rejects;
         self.errors += other.errors;
