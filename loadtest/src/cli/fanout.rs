@@ -50,6 +50,9 @@ pub struct Fanout {
     /// Between windows of the server, let a loop of bare sends have the machine: the same bytes to as many sockets
     #[arg(long, conflicts_with = "subscribe")]
     against_bare: bool,
+    /// How often each of the two has the machine, for --seconds
+    #[arg(long, default_value_t = 2, requires = "against_bare", value_parser = clap::value_parser!(u64).range(1..=1000))]
+    windows: u64,
     /// How that loop sends
     #[arg(long, value_enum, default_value_t = Method::Uring)]
     bare_method: Method,
@@ -102,7 +105,7 @@ impl Fanout {
             duration: Duration::from_secs(self.seconds),
             load: self.load(run).await?,
             counters: if self.subscribe.is_none() { Some(http()?) } else { None },
-            against: if self.against_bare { Some(self.child(run)?) } else { None },
+            against: if self.against_bare { Some((self.child(run)?, self.windows as usize)) } else { None },
         })
     }
 

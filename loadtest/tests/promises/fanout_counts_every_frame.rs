@@ -215,7 +215,7 @@ async fn a_bare_loop_sends_the_same_between_the_server_s_windows() {
         duration: Duration::from_millis(100),
         load: None,
         counters: Some(counters().await),
-        against: Some(child),
+        against: Some((child, 2)),
     };
     let Outcome { results, verdict } = fanout::run(&options, &ProgressBar::hidden()).await.unwrap();
     assert_eq!(verdict.violations, [""; 0]);

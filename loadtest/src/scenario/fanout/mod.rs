@@ -19,9 +19,6 @@ use indicatif::ProgressBar;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Windows of the server and of the bare loop, one after the other.
-const WINDOWS_AGAINST_BARE: usize = 2;
-
 #[derive(Clone, Debug)]
 pub struct Options {
     pub plan: Plan,
@@ -31,8 +28,8 @@ pub struct Options {
     pub load: Option<Load>,
     /// Where the server tells what it sent.
     pub counters: Option<Target>,
-    /// The loop to measure against, in windows between ours.
-    pub against: Option<bare::Child>,
+    /// The loop to measure against, and how many windows we and it have, in turns.
+    pub against: Option<(bare::Child, usize)>,
 }
 
 #[derive(Clone, Debug)]
@@ -61,12 +58,12 @@ pub async fn run(options: &Options, progress: &ProgressBar) -> Result<Outcome<Re
         if let Some(running) = running {
             results.flowed(running.stop().await?);
         }
-        let Some(child) = &options.against else { break };
+        let Some((child, windows_wanted)) = &options.against else { break };
         let size = results.send_and_frame_bytes().context("the server did not say what it sent")?;
         let found = child.run(&options.plan, size, options.duration).await?;
         results.against.get_or_insert_default().add(found);
         windows += 1;
-        if windows == WINDOWS_AGAINST_BARE {
+        if windows == *windows_wanted {
             break;
         }
     }
