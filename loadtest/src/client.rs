@@ -16,7 +16,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 /// From the first SYN to the end of the handshake. With thousands connecting at once the last one waits a while.
@@ -91,6 +91,11 @@ impl Connection {
         let shaken = timeout(CONNECT_TIMEOUT, shaken).await;
         let (socket, _) = shaken.context("no handshake in time")?.context("WebSocket handshake")?;
         Ok(Connection { socket })
+    }
+
+    /// Goes on with a connection that was read by hand until now; `read` is the beginning of a frame without its end.
+    pub async fn resume(stream: TcpStream, read: Vec<u8>) -> Self {
+        Connection { socket: WebSocketStream::from_partially_read(stream, read, Role::Client, None).await }
     }
 
     pub async fn send(&mut self, request: &Value) -> Result<()> {
@@ -171,6 +176,11 @@ impl Following {
         let mut connection = Connection::open_by(target, how).await?;
         connection.send(&json!({"action": "subscribe", "channel": channel})).await?;
         Ok(Following { connection, follower: Follower::new(channel), closed: false })
+    }
+
+    /// Goes on where somebody else has followed to. `closed`: there is nothing more to come.
+    pub fn resume(connection: Connection, follower: Follower, closed: bool) -> Self {
+        Following { connection, follower, closed }
     }
 
     /// Takes one message. A connection closed by the server is a violation: nobody asked it to.

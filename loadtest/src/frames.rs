@@ -62,6 +62,11 @@ impl Walker {
         Ok(())
     }
 
+    /// The beginning of a frame whose end has not come.
+    pub fn into_carry(self) -> Vec<u8> {
+        self.carry
+    }
+
     /// Adds to the carried frame what it lacks, and returns what is left.
     fn complete<'a>(
         &mut self,

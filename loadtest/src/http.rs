@@ -15,11 +15,14 @@ const BODY_BYTES_MAX: u64 = 4 << 20;
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 pub async fn get_json<T: DeserializeOwned>(host: &Target, path: &str) -> Result<T> {
+    let body = get(host, path).await?;
+    serde_json::from_slice(&body).with_context(|| format!("reading http://{}{path}", host.authority))
+}
+
+pub async fn get(host: &Target, path: &str) -> Result<Vec<u8>> {
     let fetched =
         timeout(TIMEOUT, fetch(host, path)).await.map_err(|_| anyhow::anyhow!("no answer in {TIMEOUT:?}"));
-    let body =
-        fetched.and_then(|body| body).with_context(|| format!("GET http://{}{path}", host.authority))?;
-    serde_json::from_slice(&body).with_context(|| format!("reading http://{}{path}", host.authority))
+    fetched.and_then(|body| body).with_context(|| format!("GET http://{}{path}", host.authority))
 }
 
 async fn fetch(host: &Target, path: &str) -> Result<Vec<u8>> {

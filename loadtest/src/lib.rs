@@ -24,7 +24,8 @@
 //!
 //! Modules, in reading order: [`message`] and [`book`] read the wire, [`check`] judges it; [`target`] decides whom we
 //! may reach, [`http`] and [`client`] reach it, [`frames`] and [`lean`] do so twenty thousand times; [`market`] and
-//! [`trading`] send orders; [`schedule`] times open-loop load and [`report`] tells what came of it. [`scenario`] has one file for each subcommand.
+//! [`trading`] send orders; [`schedule`] times open-loop load, [`meter`], [`counters`] and [`monitor`] tell what it does from
+//! second to second, [`report`] and [`html`] what came of it. [`scenario`] has one file or folder for each subcommand.
 //!
 //! Every run is bounded in time and count and ends by itself, and only loopback addresses are accepted.
 
@@ -44,7 +45,13 @@ pub mod market;
 pub mod trading;
 
 pub mod descriptors;
-pub mod report;
 pub mod schedule;
+
+pub mod counters;
+pub mod meter;
+pub mod monitor;
+
+pub mod html;
+pub mod report;
 
 pub mod scenario;

@@ -28,6 +28,10 @@ pub enum Kind {
     Limit,
     /// Trades at once with what is there; the rest is dropped.
     ImmediateOrCancel,
+    /// Rests or is refused, and shows so much at a time: each part is a trade of its own to who takes them all.
+    Iceberg {
+        display: Decimal,
+    },
 }
 
 /// Names the orders of one connection.
@@ -56,12 +60,16 @@ impl Naming {
         let (prefix, symbol, id) = (&self.prefix, &self.symbol, submit_id(*index));
         let side = if *side == Side::Buy { "buy" } else { "sell" };
         let (tif, post_only) = match kind {
-            Kind::PostOnly => ("gtc", true),
+            Kind::PostOnly | Kind::Iceberg { .. } => ("gtc", true),
             Kind::Limit => ("gtc", false),
             Kind::ImmediateOrCancel => ("ioc", false),
         };
+        let display = match kind {
+            Kind::Iceberg { display } => format!(r#","display_quantity":"{display}""#),
+            _ => String::new(),
+        };
         format!(
-            r#"{{"action":"submit_order","id":{id},"order_id":"{prefix}{index}","symbol":"{symbol}","side":"{side}","price":"{price}","quantity":"{quantity}","order_type":"limit","tif":"{tif}","post_only":{post_only}}}"#
+            r#"{{"action":"submit_order","id":{id},"order_id":"{prefix}{index}","symbol":"{symbol}","side":"{side}","price":"{price}","quantity":"{quantity}","order_type":"limit","tif":"{tif}","post_only":{post_only}{display}}}"#
         )
     }
 

@@ -4,7 +4,8 @@
 //! each connection live in this kernel, so its figure is for two sockets, and anything else the machine does in the
 //! meantime is in it too.
 
-use super::fleet::{Fleet, Plan};
+use super::fleet::{Clients, Fleet, Plan};
+use crate::monitor::Sample;
 use crate::report::{Outcome, Verdict, field, kib};
 use anyhow::{Context, Result};
 use indicatif::ProgressBar;
@@ -49,19 +50,22 @@ pub struct Results {
     pub tcp_buffer_bytes_per_connection: f64,
     /// The caches that grew most.
     pub cache_bytes_per_connection: Vec<(String, f64)>,
+    pub samples: Vec<Sample>,
 }
 
 pub async fn run(options: &Options, progress: &ProgressBar) -> Result<Outcome<Results>> {
     tokio::time::sleep(options.settle).await;
     let before = Memory::read(options.pid)?;
-    let fleet = Fleet::launch(&options.plan, progress).await?;
+    let clients = Clients { pid: Some(options.pid), ..Clients::default() };
+    let fleet = Fleet::launch_as(&options.plan, &clients, progress).await?;
     fleet.pass(options.settle, progress).await;
+    let samples = fleet.samples();
     let after = Memory::read(options.pid)?;
     let (live, wanted) = (fleet.live, options.plan.subscribers);
     let mut verdict = Verdict::default();
     verdict.expect(live == wanted, || format!("{live} of {wanted} connections became live"));
-    verdict.merge(fleet.land().await.verdict);
-    Ok(Outcome { results: Results::new(live, before, after), verdict })
+    verdict.merge(fleet.land().await?.verdict);
+    Ok(Outcome { results: Results::new(live, before, after, samples), verdict })
 }
 
 impl Memory {
@@ -104,7 +108,7 @@ fn caches(slabinfo: &str) -> BTreeMap<String, u64> {
 }
 
 impl Results {
-    fn new(connections: usize, before: Memory, after: Memory) -> Self {
+    fn new(connections: usize, before: Memory, after: Memory, samples: Vec<Sample>) -> Self {
         let each = |before: u64, after: u64| (after as f64 - before as f64) / connections.max(1) as f64;
         let grown = |(name, bytes): (&String, &u64)| {
             (name.clone(), each(before.caches.get(name).copied().unwrap_or(0), *bytes))
@@ -120,6 +124,7 @@ impl Results {
             cache_bytes_per_connection: caches,
             before,
             after,
+            samples,
         }
     }
 }

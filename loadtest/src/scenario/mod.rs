@@ -1,5 +1,7 @@
 //! What the harness can play, one file for each subcommand.
 
+pub mod bare;
+pub mod churn;
 pub mod fanout;
 pub mod fleet;
 pub mod flow;

@@ -5,10 +5,11 @@
 //! on, the contract leaves the server three ways, all of them announced: nothing was lost; it was lapped (a fresh
 //! snapshot, and a gap that names the missing trades); it was closed.
 
-use super::fleet::{DRAIN, Fleet, Full, Landed, Meter, Phase, Plan};
+use super::fleet::{Clients, DRAIN, Fleet, Full, Landed, Meter, Phase, Plan};
 use super::flow::{self, Flow};
 use crate::check::Violation;
 use crate::client::{Dial, Following};
+use crate::monitor::Sample;
 use crate::report::{Outcome, Percentiles, Verdict};
 use crate::target::Target;
 use anyhow::{Context, Result};
@@ -64,10 +65,19 @@ pub struct Results {
     pub stalled_gaps: u64,
     pub trades_announced_missing: u64,
     pub flow: Option<flow::Counts>,
+    pub samples: Vec<Sample>,
 }
 
 pub async fn run(options: &Options, progress: &ProgressBar) -> Result<Outcome<Results>> {
-    let fleet = Fleet::launch(&options.plan, progress).await?;
+    run_as(options, &Clients::default(), progress).await
+}
+
+pub async fn run_as(
+    options: &Options,
+    clients: &Clients,
+    progress: &ProgressBar,
+) -> Result<Outcome<Results>> {
+    let fleet = Fleet::launch_as(&options.plan, clients, progress).await?;
     let mut stalling = JoinSet::new();
     for _ in 0..options.stalled {
         let following = stalled_reader(&options.plan).await?;
@@ -94,7 +104,7 @@ pub async fn run(options: &Options, progress: &ProgressBar) -> Result<Outcome<Re
         None => None,
     };
     let mut results = Results::new(&fleet, options, flow);
-    let mut landed = fleet.land().await;
+    let mut landed = fleet.land().await?;
     results.take_reading(&mut landed, &options.plan.target).await;
     let mut verdict = landed.verdict;
     while let Some(home) = stalling.join_next().await {
@@ -157,6 +167,7 @@ impl Results {
             stalled_gaps: 0,
             trades_announced_missing: 0,
             flow,
+            samples: fleet.samples(),
         }
     }
 

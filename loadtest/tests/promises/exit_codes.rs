@@ -44,6 +44,22 @@ async fn a_report_names_machine_scenario_and_verdict() {
 }
 
 #[tokio::test]
+async fn a_page_shows_the_run_and_needs_nothing_beside_it() {
+    let server = Scripted::feed(3, right_feed(10), vec![snapshot(10, 10)]).await;
+    let file = std::env::temp_dir().join(format!("loadtest-page-{}.html", std::process::id()));
+    let (url, path) = (server.target.url(), file.to_str().unwrap());
+    let (code, text) =
+        loadtest(&["fanout", "--url", &url, "--subscribers", "3", "--seconds", "1", "--html", path]).await;
+    assert_eq!(code, 0, "{text}");
+    let page = std::fs::read_to_string(&file).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    assert!(
+        page.contains("<svg") && page.contains("no violations") && page.contains("<td>frames_per_second")
+    );
+    assert!(!page.contains("src=") && !page.contains("href="));
+}
+
+#[tokio::test]
 async fn another_machine_is_refused() {
     for arguments in [
         ["follow", "--url", "ws://192.0.2.1:9001/ws"],

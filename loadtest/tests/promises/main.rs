@@ -3,6 +3,8 @@
 //! The server under test is a script in this process ([`scripted`]); it shares the WebSocket library with the
 //! harness's checked client, but not with its lean one.
 
+mod bare_loop_sends_whole_frames;
+mod churn_leaves_nothing_behind;
 mod exit_codes;
 mod fanout_counts_every_frame;
 mod follow_catches_planted_faults;

@@ -29,6 +29,7 @@ fn options(server: Scripted, load: Load) -> Options {
         lean: false,
         duration: Duration::from_millis(200),
         distance_percent: 10,
+        pid: None,
         seed: 1,
         run: 1,
     }
@@ -51,6 +52,7 @@ pub fn answer(request: &Request) -> Vec<String> {
             json!({"type": "cancel_ack", "id": id, "order_id": order_id, "exchange_order_id": "1",
             "leaves_quantity": "0"})
         }
+        "cancel_all" => json!({"type": "cancel_all_ack", "id": id, "symbol": "BTC-USDT", "count": 0}),
         other => panic!("unexpected action {other:?}"),
     };
     vec![answer.to_string()]

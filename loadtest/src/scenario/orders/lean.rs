@@ -4,13 +4,12 @@
 //! leave in one write. Private reports are left unread; who wants to see them judged follows with fewer orders.
 
 use super::{Measured, Quotes};
-use crate::client::dial;
 use crate::frames::{CLOSE, Frame, PING, PONG, TEXT, Walker, put_client_frame};
-use crate::lean::shake_hands;
+use crate::lean::log_in;
 use crate::report::Verdict;
 use crate::target::Target;
 use crate::trading::{Answered, Answers, Naming};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -49,8 +48,7 @@ impl LeanTrader {
         (naming, quotes): (Naming, Quotes),
         measured: Arc<Mutex<Measured>>,
     ) -> Result<Self> {
-        let mut stream = dial(target, Default::default()).await?;
-        let mut rest = shake_hands(&mut stream, target).await?;
+        let (stream, walker) = log_in(target, account).await?;
         let chains = Chains {
             answers: Answers::new(naming.clone()),
             naming,
@@ -60,20 +58,7 @@ impl LeanTrader {
             out: Vec::new(),
             closed: false,
         };
-        let mut trader = LeanTrader { stream, walker: Walker::default(), chains, measured };
-        let login = serde_json::json!({"action": "auth", "id": 1, "account": account}).to_string();
-        put_client_frame(&mut trader.chains.out, TEXT, login.as_bytes());
-        trader.send().await?;
-        let mut logged_in = false;
-        while !logged_in {
-            let look = |frame: Frame| logged_in |= find(frame.payload, br#""auth_ack""#);
-            trader.walker.walk(&rest, look)?;
-            rest.clear();
-            if !logged_in {
-                ensure!(trader.stream.read_buf(&mut rest).await? > 0, "closed during the login");
-            }
-        }
-        Ok(trader)
+        Ok(LeanTrader { stream, walker, chains, measured })
     }
 
     /// Each of `window` chains goes submit, ack, cancel, ack, and starts over until the time is up.
@@ -139,8 +124,4 @@ impl Chains {
         self.next += 1;
         put_client_frame(&mut self.out, TEXT, self.naming.submit(&order).as_bytes());
     }
-}
-
-fn find(bytes: &[u8], what: &[u8]) -> bool {
-    bytes.windows(what.len()).any(|window| window == what)
 }

@@ -6,11 +6,15 @@
 //! cheaper client for it.
 
 mod lean;
+mod measured;
+
+pub use measured::Results;
 
 use crate::client::{Connection, Incoming, incoming};
 use crate::market::Market;
 use crate::message::Side;
-use crate::report::{Latencies, Outcome, Percentiles, Verdict};
+use crate::monitor::Monitor;
+use crate::report::{Outcome, Verdict};
 use crate::schedule::{Pacer, Schedule};
 use crate::target::Target;
 use crate::trading::{Answered, Answers, Kind, Naming, Order};
@@ -19,11 +23,10 @@ use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use indicatif::ProgressBar;
 use lean::LeanTrader;
+use measured::Measured;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rust_decimal::Decimal;
-use serde::Serialize;
-use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
@@ -38,6 +41,8 @@ const PRICE_LEVELS: u32 = 64;
 /// Answers that come later than this after the last submit count as never.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
+const SECOND: Duration = Duration::from_secs(1);
+
 #[derive(Clone, Debug)]
 pub struct Options {
     pub target: Target,
@@ -49,6 +54,8 @@ pub struct Options {
     pub duration: Duration,
     /// Distance from the middle of the book.
     pub distance_percent: u32,
+    /// The server's process, to be looked at every second.
+    pub pid: Option<u32>,
     pub seed: u64,
     /// Tells the order ids of this run from earlier ones.
     pub run: u64,
@@ -62,26 +69,6 @@ pub enum Load {
     Closed { window: usize },
 }
 
-#[derive(Debug, Serialize)]
-pub struct Results {
-    pub submitted: u64,
-    pub canceled: u64,
-    pub submits_per_second: f64,
-    /// Open loop: from the intended send time. Closed loop: from the send.
-    pub submit_to_ack: Percentiles,
-    /// From the send.
-    pub cancel_to_ack: Percentiles,
-    /// How late the harness itself was; part of submit_to_ack in open loop.
-    pub send_lateness: Percentiles,
-}
-
-#[derive(Default)]
-struct Measured {
-    submit: Latencies,
-    cancel: Latencies,
-    lateness: Latencies,
-}
-
 pub async fn run(options: &Options, progress: &ProgressBar) -> Result<Outcome<Results>> {
     let measured = Arc::new(Mutex::new(Measured::default()));
     let mut running = JoinSet::new();
@@ -93,13 +80,24 @@ pub async fn run(options: &Options, progress: &ProgressBar) -> Result<Outcome<Re
     };
     let mut verdict = Verdict::default();
     progress.set_length(options.connections as u64);
-    while let Some(finished) = running.join_next().await {
-        verdict.merge(finished.context("a connection's task")??);
-        progress.inc(1);
+    let mut monitor = Monitor::new(options.pid);
+    let mut second = tokio::time::interval_at(start.into(), SECOND);
+    loop {
+        tokio::select! {
+            finished = running.join_next() => {
+                let Some(finished) = finished else { break };
+                verdict.merge(finished.context("a connection's task")??);
+                progress.inc(1);
+            }
+            _ = second.tick() => {
+                let sample = measured.lock().expect("no holder panics").sample(&mut monitor);
+                progress.set_message(format!("{:.0} orders/s", sample.per_second));
+            }
+        }
     }
     let elapsed = start.elapsed();
     let measured = measured.lock().expect("no holder panics");
-    Ok(Outcome { results: results(&measured, elapsed), verdict })
+    Ok(Outcome { results: measured.results(elapsed, &monitor), verdict })
 }
 
 /// Starts when all are connected. Returns when that was.
@@ -154,18 +152,6 @@ fn own(options: &Options, number: usize) -> (Naming, Quotes) {
     let naming = Naming::new(&options.market.symbol, options.run, number);
     let seed = options.seed.wrapping_add(number as u64);
     (naming, Quotes::new(&options.market, options.distance_percent, seed))
-}
-
-fn results(measured: &Measured, elapsed: Duration) -> Results {
-    let (submit, cancel) = (measured.submit.percentiles(), measured.cancel.percentiles());
-    Results {
-        submitted: submit.count,
-        canceled: cancel.count,
-        submits_per_second: submit.count as f64 / elapsed.as_secs_f64(),
-        submit_to_ack: submit,
-        cancel_to_ack: cancel,
-        send_lateness: measured.lateness.percentiles(),
-    }
 }
 
 /// One logged-in connection.
@@ -250,18 +236,6 @@ impl Trader {
         self.answers.submitting(*index, Instant::now());
         *index += 1;
         Ok(self.connection.socket.send(Message::text(text)).await?)
-    }
-}
-
-impl Measured {
-    fn record(&mut self, answered: Answered, received: Instant) {
-        match answered {
-            Answered::Submitted { intended, .. } => {
-                self.submit.record(received.saturating_duration_since(intended))
-            }
-            Answered::Canceled { sent } => self.cancel.record(received.saturating_duration_since(sent)),
-            Answered::Failed | Answered::Other => {}
-        }
     }
 }
 
@@ -383,19 +357,5 @@ impl Quotes {
             _ => (Side::Sell, self.ask, self.ask_quantity),
         };
         Order { index, side, price: (base + offset).normalize(), quantity, kind: Kind::PostOnly }
-    }
-}
-
-impl fmt::Display for Results {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Results { submitted, canceled, submits_per_second, submit_to_ack, cancel_to_ack, send_lateness } =
-            self;
-        writeln!(
-            f,
-            "{submitted} orders acknowledged ({submits_per_second:.0} a second), {canceled} canceled"
-        )?;
-        writeln!(f, "  submit to ack: {submit_to_ack}")?;
-        writeln!(f, "  cancel to ack: {cancel_to_ack}")?;
-        write!(f, "  sent late by:  {send_lateness}")
     }
 }

@@ -3,7 +3,9 @@
 //! One account makes: it keeps some forty orders within fifty ticks of the middle and adds or cancels one at a time.
 //! Another takes: an immediate-or-cancel order now and then, which trades with the first. Each command is one change
 //! of the book, paced evenly, and the same seed makes the same commands. Refusals are counted, not judged: canceling
-//! an order that has just traded is part of life.
+//! an order that has just traded is part of life. [`heavy`] makes many messages of few orders.
+
+pub mod heavy;
 
 use crate::client::{Connection, Incoming, incoming};
 use crate::market::Market;
@@ -49,6 +51,7 @@ pub struct Counts {
     pub commands: u64,
     pub acks: u64,
     pub cancel_acks: u64,
+    pub cancel_all_acks: u64,
     pub order_rejects: u64,
     pub cancel_rejects: u64,
     pub errors: u64,
@@ -204,6 +207,7 @@ impl Counts {
         match kind.as_str() {
             "order_ack" => self.acks += 1,
             "cancel_ack" => self.cancel_acks += 1,
+            "cancel_all_ack" => self.cancel_all_acks += 1,
             "cancel_reject" => self.cancel_rejects += 1,
             "order_reject" => self.order_rejects += 1,
             "error" => self.errors += 1,
@@ -214,9 +218,11 @@ impl Counts {
         }
     }
 
-    fn add(&mut self, other: Counts) {
+    pub(super) fn add(&mut self, other: Counts) {
+        self.commands += other.commands;
         self.acks += other.acks;
         self.cancel_acks += other.cancel_acks;
+        self.cancel_all_acks += other.cancel_all_acks;
         self.order_rejects += other.order_rejects;
         self.cancel_rejects += other.cancel_rejects;
         self.errors += other.errors;

@@ -1,0 +1,172 @@
+//! A subscriber of which every message is checked: as it comes, or later from a recording.
+
+use crate::check::{Follower, Mark, Violation};
+use crate::client::{Connection, Following, Step};
+use crate::lean::{Drain, Heard, Lean, Span};
+use crate::meter::{Gain, Meter, Phase};
+use anyhow::{Context, Result};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// Messages the reference keeps the place of, 64 MB; of a longer run the end goes without the cross-check.
+const PLACES_MAX: usize = 4_000_000;
+
+pub struct Full {
+    pub following: Following,
+    pub(super) frames: u64,
+    first: Option<Mark>,
+    last: Option<Mark>,
+    /// Of the reference only.
+    pub(super) places: Option<Places>,
+    /// Of a recording that had not room for all.
+    pub(super) bytes_unchecked: u64,
+}
+
+/// Where in the stream each message was. Both lists go up, as both kinds of numbers do.
+#[derive(Debug, Default)]
+pub(super) struct Places {
+    updates: Vec<(u64, u64)>,
+    trades: Vec<(u64, u64)>,
+}
+
+impl Full {
+    pub fn new(following: Following, is_reference: bool) -> Self {
+        let places = is_reference.then(Places::default);
+        Full { following, frames: 0, first: None, last: None, places, bytes_unchecked: 0 }
+    }
+
+    /// Checks what a lean subscriber recorded. None: it recorded nothing.
+    pub(super) async fn hear(
+        lean: Lean,
+        channel: &str,
+        is_reference: bool,
+        meter: &Meter,
+    ) -> Result<Result<Full, Box<Lean>>> {
+        let mut closed = lean.tally().closed.clone();
+        let (recording, stream) = match lean.into_recorded() {
+            Ok(recorded) => recorded,
+            Err(lean) => return Ok(Err(lean)),
+        };
+        let mut follower = Follower::new(channel);
+        let mut heard = Vec::new();
+        let carry = recording.play(|message| match message {
+            Heard::Text { text, received_us } => heard.push((follower.apply(text), received_us)),
+            Heard::Close => _ = closed.get_or_insert_default(),
+        })?;
+        if let Some(reason) = &closed {
+            follower.violate(Violation::Closed { reason: reason.clone() });
+        }
+        let connection = Connection::resume(tokio::net::TcpStream::from_std(stream)?, carry).await;
+        // Behind a hole nothing more can be read.
+        let is_over = closed.is_some() || recording.bytes_lost() > 0;
+        let mut full = Full::new(Following::resume(connection, follower, is_over), is_reference);
+        full.bytes_unchecked = recording.bytes_lost();
+        for (applied, received_us) in heard {
+            if full.note(applied.mark)
+                && let Some(event_us) = applied.event_us
+            {
+                meter.was_late(received_us, received_us.saturating_sub(event_us));
+            }
+        }
+        Ok(Ok(full))
+    }
+
+    /// Reads until the phase has come.
+    pub async fn watch(
+        &mut self,
+        meter: &Meter,
+        mut phase: watch::Receiver<Phase>,
+        until: Phase,
+    ) -> Result<()> {
+        let come = phase.wait_for(|phase| *phase >= until);
+        tokio::pin!(come);
+        loop {
+            tokio::select! {
+                biased;
+                step = self.following.step(far()) => if !self.take(step?, meter) { break },
+                come = &mut come => {
+                    come.context("the run is gone")?;
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub async fn drain(&mut self, drain: Drain, meter: &Meter) -> Result<()> {
+        let deadline = Instant::now() + drain.limit;
+        loop {
+            let step = self.following.step(deadline.min(Instant::now() + drain.idle)).await?;
+            if !self.take(step, meter) || Instant::now() >= deadline {
+                return Ok(());
+            }
+        }
+    }
+
+    /// False when there is nothing more to take.
+    fn take(&mut self, step: Step, meter: &Meter) -> bool {
+        let Step::Applied { applied, received_us } = step else { return false };
+        if self.note(applied.mark) {
+            meter.received(Gain { frames: 1, ..Gain::default() });
+            if let Some(event_us) = applied.event_us {
+                meter.late(received_us.saturating_sub(event_us));
+            }
+        }
+        true
+    }
+
+    /// Keeps the place of a message, if it is data.
+    fn note(&mut self, mark: Mark) -> bool {
+        if !matches!(mark, Mark::Update { .. } | Mark::Trade { .. }) {
+            return false;
+        }
+        self.first.get_or_insert(mark);
+        self.last = Some(mark);
+        if let Some(places) = &mut self.places {
+            places.put(mark, self.frames);
+        }
+        self.frames += 1;
+        true
+    }
+
+    pub fn was_lapped(&self) -> bool {
+        self.following.follower.laps() > 0 || self.following.follower.counts().gaps > 0
+    }
+
+    pub(super) fn span(&self) -> Option<Span> {
+        Some(Span { first: self.first?, last: self.last?, frames: self.frames })
+    }
+}
+
+impl Places {
+    /// A number that does not go up is a fault that the follower has told already.
+    fn put(&mut self, mark: Mark, place: u64) {
+        let (list, number) = match mark {
+            Mark::Update { seq } => (&mut self.updates, seq),
+            Mark::Trade { trade_id } => (&mut self.trades, trade_id),
+            Mark::Snapshot { .. } | Mark::Other => return,
+        };
+        if list.len() < PLACES_MAX && list.last().is_none_or(|(last, _)| *last < number) {
+            list.push((number, place));
+        }
+    }
+
+    fn get(&self, mark: Mark) -> Option<u64> {
+        let (list, number) = match mark {
+            Mark::Update { seq } => (&self.updates, seq),
+            Mark::Trade { trade_id } => (&self.trades, trade_id),
+            Mark::Snapshot { .. } | Mark::Other => return None,
+        };
+        list.binary_search_by_key(&number, |(number, _)| *number).ok().map(|at| list[at].1)
+    }
+
+    pub(super) fn frames_between(&self, span: &Span) -> Option<u64> {
+        (self.get(span.last)? + 1).checked_sub(self.get(span.first)?)
+    }
+}
+
+/// No deadline of its own: the phases end the wait.
+fn far() -> Instant {
+    Instant::now() + Duration::from_secs(86_400)
+}
