@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use loadtest::client::now_us;
 use loadtest::html;
 use loadtest::report::{Machine, Outcome, Report, commit};
-use loadtest::scenario::{bare, churn, fanout, follow, idle, orders, slow};
+use loadtest::scenario::{bare, churn, fanout, follow, idle, orders, simulate, slow};
 use loadtest::target::WrongUsage;
 use serde::Serialize;
 use std::process::ExitCode;
@@ -54,6 +54,11 @@ impl Cli {
                 let progress = progress("subscribers");
                 let outcome = fanout::run(&arguments.options(&run).await?, &progress).await?;
                 run.finish("fanout", arguments, outcome)
+            }
+            Scenario::Simulate(arguments) => {
+                let progress = progress("simulated");
+                let outcome = simulate::run(&arguments.options(self.seed, self.threads), &progress)?;
+                run.finish("simulate", arguments, outcome)
             }
             Scenario::Slow(arguments) => {
                 let progress = progress("subscribers");

@@ -166,6 +166,10 @@ impl Net for Simulated {
         let frames: u64 = runs.iter().map(|run| (run.updates + run.trades) as u64).sum();
         let is_plain = runs.iter().all(|run| !run.is_mixed);
         for (index, socket) in sockets.iter().enumerate() {
+            if world.clients[*socket as usize].stage == Stage::Closed {
+                behind.push(Behind { index, sent: Err(libc::EPIPE) });
+                continue;
+            }
             if is_plain && !world.slow.contains_key(socket) {
                 let client = &mut world.clients[*socket as usize];
                 world.totals.violations += runs.iter().map(|run| client.take_run(run)).sum::<u64>();

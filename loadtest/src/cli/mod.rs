@@ -2,9 +2,11 @@
 
 mod churn;
 mod fanout;
+mod simulate;
 
 pub use churn::Churn;
 pub use fanout::{Bare, BareSender, Fanout};
+pub use simulate::Simulate;
 
 use crate::Run;
 use anyhow::Result;
@@ -59,6 +61,8 @@ pub enum Scenario {
     Idle(Idle),
     /// Clients come and go all the time, many without manners; nothing must stay behind
     Churn(Churn),
+    /// Millions of connections: the gateway's own code over simulated sockets
+    Simulate(Simulate),
     /// How fast this machine sends when nothing but sending is done
     Bare(Bare),
     /// The sending side of `bare`, which starts it

@@ -8,4 +8,5 @@ pub mod flow;
 pub mod follow;
 pub mod idle;
 pub mod orders;
+pub mod simulate;
 pub mod slow;
