@@ -79,3 +79,34 @@ fn inode(file: &Path) -> io::Result<(u64, u64)> {
     let metadata = std::fs::metadata(file)?;
     Ok((metadata.dev(), metadata.ino()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use engine_core::journal::storage::Disk;
+    use engine_core::journal::{Options, Recovery, Shards};
+    use std::fs;
+    use std::sync::Arc;
+
+    #[test]
+    fn a_journal_that_is_not_in_its_place_is_missed() {
+        let data = std::env::temp_dir().join(format!("ringside-disk-watch-{}", std::process::id()));
+        let (place, away) = (data.join("journal"), data.join("away"));
+        let shards = Shards { sequencers: 1, matchers: 1 };
+        let options = Options { segment_bytes: 64 << 10, ..Options::new(shards) };
+        let recovery = Recovery::open(Arc::new(Disk::new(&place).unwrap()), options).unwrap();
+        let journal = recovery.start(Box::new(|_| ())).unwrap();
+        let watch = DiskWatch::new(journal.watch(), &data).unwrap();
+        assert!(!watch.is_gone());
+        fs::rename(&place, &away).unwrap();
+        assert!(watch.is_gone(), "it was moved");
+        fs::create_dir(&place).unwrap();
+        fs::copy(away.join(IDENTITY), place.join(IDENTITY)).unwrap();
+        assert!(watch.is_gone(), "that is another one");
+        fs::remove_dir_all(&place).unwrap();
+        fs::rename(&away, &place).unwrap();
+        assert!(!watch.is_gone(), "it is back");
+        drop(journal); // who makes its next segment may have noticed, too
+        fs::remove_dir_all(data).unwrap();
+    }
+}

@@ -119,9 +119,9 @@ impl Reactor {
         let waits = |farewell: &Farewell| farewell.begun.elapsed() < farewell.grace && self.cancels(farewell);
         let due = self.farewells.iter().filter(|(_, farewell)| !waits(farewell)).map(|(key, _)| key);
         let due: Vec<usize> = due.collect();
-        let all_said = due.into_iter().fold(true, |said, key| self.say_farewell(key) && said);
+        let unsaid = due.into_iter().filter(|key| !self.say_farewell(*key)).count();
         self.port.flush();
-        all_said
+        unsaid == 0
     }
 
     fn cancels(&self, farewell: &Farewell) -> bool {

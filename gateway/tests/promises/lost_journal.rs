@@ -28,7 +28,7 @@ fn a_history_without_its_journal_is_not_the_beginning_of_another() {
 fn snapshots_without_a_journal_are_not_the_beginning_of_another() {
     let data = traded("snapshots-left");
     for file in names_in(&data) {
-        if !file.extension().is_some_and(|extension| extension == "state") && file.is_file() {
+        if file.extension().is_none_or(|extension| extension != "state") && file.is_file() {
             fs::remove_file(file).expect("it was there");
         }
     }
