@@ -4,6 +4,7 @@ use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use engine_core::executor::AtRest;
 use engine_core::limits::ACCOUNTS_MAX;
+use engine_core::message::GuardScope;
 use engine_core::units::AccountId;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -71,7 +72,8 @@ impl Accounts {
         Self { by_name: DashMap::new(), next: AtomicU32::new(first) }
     }
 
-    /// Knows the accounts that an engine has from before.
+    /// Knows the accounts that an engine has from before, and which of their guards wait for a login: those that stand, since
+    /// nobody is there yet.
     pub fn restore(&self, shards: &AtRest) {
         for machine in shards.sequencers.iter().map(|shard| &shard.machine) {
             for account in machine.accounts() {
@@ -79,6 +81,11 @@ impl Accounts {
                     self.by_name.insert(name.as_str().into(), Known::new(account, Presence::default()));
                 }
                 self.next.fetch_max(account.0 + 1, Ordering::Relaxed);
+            }
+            for (account, guard) in machine.guards().filter(|(_, guard)| guard.scope == GuardScope::Account) {
+                if let Some(name) = machine.name(account) {
+                    self.wait(name.as_str(), &[guard.group]);
+                }
             }
         }
     }

@@ -10,7 +10,8 @@
 //! - [`rooms`]: what subscribers share. [`feed`]: from the matcher's events to frames in the rooms.
 //! - [`reactor`]: sockets, turns and fan-out.
 //! - [`control`]: HTTP. [`demo`]: the flow that a new exchange shows. [`replay`]: recorded order flow, and its judge.
-//!   [`journal`]: what an operator asks of a journal. [`log`]: what the process says. [`disk_watch`]: whether its disk is as it was.
+//!   [`journal`]: what an operator asks of a journal.
+//! - [`log`]: what the process says of itself. [`disk_watch`]: whether its disk is as it was.
 
 pub mod accounts;
 pub mod cli;

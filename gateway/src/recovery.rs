@@ -61,25 +61,9 @@ pub fn recover(config: &Config, shape: Shape, exchange: &Exchange) -> anyhow::Re
         return Ok(in_memory(shape, market, "there is no data_dir"));
     }
     let directory = config.data_dir.join("journal");
-    let journal_is_there = shards_in(&directory)?.is_some();
-    let durability = match config.durability {
-        DurabilityKey::Fsync => Durability::Fsync,
-        DurabilityKey::Async => Durability::Async { sync_every: SYNC_EVERY },
-        DurabilityKey::Off if journal_is_there => bail!(
-            "durability is off, and there is a journal in {}: leave durability away to go on with what it holds, or data_dir \
-             to begin without",
-            directory.display()
-        ),
-        DurabilityKey::Off => return Ok(in_memory(shape, market, "durability is off")),
+    let Some(durability) = durability(config, &directory)? else {
+        return Ok(in_memory(shape, market, "durability is off"));
     };
-    if !journal_is_there && let Some(history) = file_with_content(&config.data_dir) {
-        bail!(
-            "there is no journal in {}, and {} is the history of one: bring the journal back, from a copy or a backup, or, \
-             if a new exchange is wanted, move the history away or name another data_dir; nothing was changed",
-            directory.display(),
-            history.display()
-        );
-    }
     let started = Instant::now();
     let disk = Disk::new(&directory).with_context(|| format!("data_dir {}", directory.display()))?;
     let shards = Shards { sequencers: shape.sequencers, matchers: shape.matchers };
@@ -114,6 +98,31 @@ pub fn recover(config: &Config, shape: Shape, exchange: &Exchange) -> anyhow::Re
     let accounts: usize = shards.sequencers.iter().map(|shard| shard.machine.accounts().count()).sum();
     tracing::info!(accounts, took = ?started.elapsed(), directory = %directory.display(), "recovered");
     Ok(Recovered { shards, journal: Some(journal), end: Some(end), bereft })
+}
+
+/// When an answer may be given, if the journal in that directory is to be kept at all. What is in the data directory must not
+/// speak against that: nobody loses an exchange by a wrong word, or by a directory that was not brought along.
+fn durability(config: &Config, directory: &Path) -> anyhow::Result<Option<Durability>> {
+    let journal_is_there = shards_in(directory)?.is_some();
+    let durability = match config.durability {
+        DurabilityKey::Fsync => Durability::Fsync,
+        DurabilityKey::Async => Durability::Async { sync_every: SYNC_EVERY },
+        DurabilityKey::Off if journal_is_there => bail!(
+            "durability is off, and there is a journal in {}: leave durability away to go on with what it holds, or data_dir \
+             to begin without",
+            directory.display()
+        ),
+        DurabilityKey::Off => return Ok(None),
+    };
+    match file_with_content(&config.data_dir) {
+        Some(history) if !journal_is_there => bail!(
+            "there is no journal in {}, and {} is the history of one: bring the journal back, from a copy or a backup, or, \
+             if a new exchange is wanted, move the history away or name another data_dir; nothing was changed",
+            directory.display(),
+            history.display()
+        ),
+        _ => Ok(Some(durability)),
+    }
 }
 
 /// Where the configuration leaves the numbers of shards open, a journal that is there has them: the machine may be another.

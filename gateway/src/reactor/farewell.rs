@@ -82,14 +82,11 @@ impl Reactor {
         self.begin(account, &Guard { grace_us: 0, ..*guard }, End::CalledOff);
     }
 
-    /// A guard has outlived its connection by a crash. Nobody has logged in since.
+    /// A guard has outlived its connection, by a crash or a stop. Since then all logins are counted.
     pub(super) fn begin_bereft(&mut self, Bereft { account, name, guard }: Bereft) {
         self.guards += 1;
         let end = match (guard.scope, name) {
-            (GuardScope::Account, Some(name)) => {
-                self.shared.accounts.wait(name.as_str(), &[guard.group]);
-                End::CancelsUnlessBack(name.as_str().into(), 0)
-            }
+            (GuardScope::Account, Some(name)) => End::CancelsUnlessBack(name.as_str().into(), 0),
             _ => End::Cancels,
         };
         self.begin(account, &guard, end);
