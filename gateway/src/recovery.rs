@@ -20,7 +20,7 @@ mod market;
 pub use accounts::Bereft;
 
 use crate::config::{Config, DurabilityKey};
-use crate::history::place::file_with_content;
+use crate::history::remains::remains;
 use crate::log;
 use crate::reactor;
 use crate::start::Exchange;
@@ -114,15 +114,15 @@ fn durability(config: &Config, directory: &Path) -> anyhow::Result<Option<Durabi
         ),
         DurabilityKey::Off => return Ok(None),
     };
-    match file_with_content(&config.data_dir) {
-        Some(history) if !journal_is_there => bail!(
-            "there is no journal in {}, and {} is the history of one: bring the journal back, from a copy or a backup, or, \
-             if a new exchange is wanted, move the history away or name another data_dir; nothing was changed",
-            directory.display(),
-            history.display()
-        ),
-        _ => Ok(Some(durability)),
+    if !journal_is_there && let Some(history) = remains(&config.history()?, &config.data_dir)? {
+        bail!(
+            "there is no journal in {}, and {history} has the history of one: bring the journal back, from a copy or a \
+             backup, or, if a new exchange is wanted, give it another data_dir and another place for its history; nothing \
+             was changed",
+            directory.display()
+        );
     }
+    Ok(Some(durability))
 }
 
 /// Where the configuration leaves the numbers of shards open, a journal that is there has them: the machine may be another.

@@ -9,6 +9,7 @@
 //! - [`batch`]: reports as rows. [`writer`]: rows into tables; `sqlite` and `postgres`: how each likes them.
 //! - [`reader`]: what REST and returning clients ask. [`desk`]: how reactors ask, who must not wait.
 //! - [`recorder`]: what the keeper, who follows the journal, has to do for it.
+//! - [`remains`]: whether one is there whose journal is gone.
 //!
 //! `data` of an entry is the very text that is in the message of a WebSocket client, so both say the same bytes.
 //!
@@ -30,6 +31,7 @@ pub mod place;
 mod postgres;
 pub mod reader;
 pub mod recorder;
+pub mod remains;
 pub mod schema;
 mod sqlite;
 pub mod writer;

@@ -11,7 +11,7 @@ use std::str::FromStr;
 const FILE: &str = "history.sqlite";
 
 /// The file in that data directory, if something was ever written to it.
-pub fn file_with_content(data_dir: &Path) -> Option<PathBuf> {
+pub(super) fn file_with_content(data_dir: &Path) -> Option<PathBuf> {
     let file = data_dir.join(FILE);
     std::fs::metadata(&file).is_ok_and(|metadata| metadata.len() > 0).then_some(file)
 }

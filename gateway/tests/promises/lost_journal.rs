@@ -3,6 +3,7 @@
 
 use crate::client::Client;
 use crate::exchange::{Exchange, fresh_directory};
+use crate::postgres;
 use std::fs::{self, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -22,6 +23,20 @@ fn a_history_without_its_journal_is_not_the_beginning_of_another() {
         fs::rename(away, data.join(part)).expect("it is back");
     }
     goes_on(&data);
+}
+
+/// The same where the history is on a server.
+#[test]
+fn a_history_on_a_server_is_not_that_of_a_journal_to_come() {
+    let Some(server) = postgres::start() else { return };
+    let (data, url) = (fresh_directory("journal-gone"), server.database());
+    let text = data.to_str().expect("our own path");
+    drop(Exchange::start_with(&["serve", "--no-demo-flow", "--data-dir", text, "--history", &url]));
+    fs::remove_dir_all(data.join("journal")).expect("it was there");
+    let (said, _) = refused_with(&["serve", "--history", &url], &data);
+    assert!(said.contains("there is no journal in") && said.contains("history0 of PostgreSQL"), "{said}");
+    assert_eq!(names_in(&data), [] as [PathBuf; 0], "nothing was made");
+    let _ = fs::remove_dir_all(data);
 }
 
 #[test]
