@@ -4,6 +4,7 @@ use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use engine_core::executor::AtRest;
 use engine_core::limits::ACCOUNTS_MAX;
+use engine_core::message::GuardScope;
 use engine_core::units::AccountId;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -17,6 +18,14 @@ pub struct Accounts {
 struct Known {
     account: AccountId,
     presence: Presence,
+    /// Numbers of the account's guards whose connections are gone and that a login calls off.
+    waiting: Vec<u32>,
+}
+
+impl Known {
+    fn new(account: AccountId, presence: Presence) -> Self {
+        Self { account, presence, waiting: Vec::new() }
+    }
 }
 
 /// Who has been at an account, ever: what `cancel_on_disconnect` is decided by.
@@ -63,15 +72,20 @@ impl Accounts {
         Self { by_name: DashMap::new(), next: AtomicU32::new(first) }
     }
 
-    /// Knows the accounts that an engine has from before.
+    /// Knows the accounts that an engine has from before, and which of their guards wait for a login: those that stand, since
+    /// nobody is there yet.
     pub fn restore(&self, shards: &AtRest) {
         for machine in shards.sequencers.iter().map(|shard| &shard.machine) {
             for account in machine.accounts() {
                 if let Some(name) = machine.name(account) {
-                    let known = Known { account, presence: Presence::default() };
-                    self.by_name.insert(name.as_str().into(), known);
+                    self.by_name.insert(name.as_str().into(), Known::new(account, Presence::default()));
                 }
                 self.next.fetch_max(account.0 + 1, Ordering::Relaxed);
+            }
+            for (account, guard) in machine.guards().filter(|(_, guard)| guard.scope == GuardScope::Account) {
+                if let Some(name) = machine.name(account) {
+                    self.wait(name.as_str(), &[guard.group]);
+                }
             }
         }
     }
@@ -101,7 +115,7 @@ impl Accounts {
                     return None;
                 }
                 let (account, presence) = (AccountId(next), Presence { logins: 1, guards: 0 });
-                vacant.insert(Known { account, presence });
+                vacant.insert(Known::new(account, presence));
                 Some(Login::Created(account))
             }
         }
@@ -117,6 +131,38 @@ impl Accounts {
     /// Who has been at the account of that name.
     pub fn presence(&self, name: &str) -> Presence {
         self.by_name.get(name).map_or(Presence::default(), |known| known.presence)
+    }
+
+    /// The connection of a login that guards the account, the one of that `number`, has ended. From now on its guard waits
+    /// for a login; returns how many of these there have been, or `None` if a later one has taken the guard over.
+    pub fn leave(&self, name: &str, number: u32, guard: u32) -> Option<u32> {
+        let mut known = self.by_name.get_mut(name)?;
+        let Known { presence, waiting, .. } = &mut *known;
+        (presence.guards == number).then(|| {
+            waiting.push(guard);
+            presence.logins
+        })
+    }
+
+    /// These guards wait for a login.
+    pub fn wait(&self, name: &str, guards: &[u32]) {
+        if let Some(mut known) = self.by_name.get_mut(name) {
+            known.waiting.extend_from_slice(guards);
+        }
+    }
+
+    /// That guard does not wait any more.
+    pub fn stop_waiting(&self, name: &str, guard: u32) {
+        if let Some(mut known) = self.by_name.get_mut(name) {
+            known.waiting.retain(|waiting| *waiting != guard);
+        }
+    }
+
+    /// Takes guards that wait for a login, so many at most.
+    pub fn take_waiting(&self, name: &str, most: usize) -> Vec<u32> {
+        let Some(mut known) = self.by_name.get_mut(name) else { return Vec::new() };
+        let most = most.min(known.waiting.len());
+        known.waiting.drain(..most).collect()
     }
 
     /// The account of that name, if there is one.
@@ -153,5 +199,21 @@ mod tests {
         accounts.login("alice");
         assert_eq!(accounts.guard("alice"), 1);
         assert_eq!(accounts.presence("alice"), Presence { logins: 2, guards: 1 });
+    }
+
+    #[test]
+    fn guards_wait_for_a_login_unless_a_later_one_has_taken_them_over() {
+        let accounts = Accounts::default();
+        accounts.login("alice");
+        accounts.guard("alice");
+        accounts.login("alice");
+        accounts.guard("alice");
+        assert_eq!(accounts.leave("alice", 1, 71), None, "the second looks after the orders");
+        assert_eq!(accounts.leave("alice", 2, 72), Some(2));
+        accounts.wait("alice", &[73, 74]);
+        accounts.stop_waiting("alice", 73);
+        assert_eq!(accounts.take_waiting("alice", 1), [72]);
+        assert_eq!(accounts.take_waiting("alice", 9), [74]);
+        assert!(accounts.take_waiting("alice", 9).is_empty() && accounts.take_waiting("bob", 9).is_empty());
     }
 }

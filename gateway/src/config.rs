@@ -213,9 +213,10 @@ impl Config {
             ensure!(value <= most, "{key} must be at most {most}");
         }
         Cores::check(&self.cores).context("cores")?;
+        let wish = self.history()?; // looked at whether it counts or not: it is no time to find it wrong when it does
         let is_kept = !self.data_dir.as_os_str().is_empty() && self.durability != DurabilityKey::Off;
         ensure!(
-            is_kept || !matches!(self.history()?, Wish::Postgres(_)),
+            is_kept || !matches!(wish, Wish::Postgres(_)),
             "history: it follows the journal, so a postgres:// URL needs a data_dir and a durability that is not off"
         );
         self.market().map(|_| ())
@@ -390,6 +391,14 @@ mod tests {
         let config = Config::load(None, &json!({}), &json!({})).unwrap();
         assert_eq!(config.symbols.len(), 3);
         assert!(config.reactor_limits(1).session.open_login);
+    }
+
+    #[test]
+    fn a_history_that_is_none_is_found_before_anything_begins() {
+        for data_dir in ["", "data"] {
+            let error = error(json!({"data_dir": data_dir, "history": "mongo"}));
+            assert!(error.contains("history") && error.contains("sqlite"), "{error}");
+        }
     }
 
     #[test]

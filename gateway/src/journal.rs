@@ -1,11 +1,11 @@
-//! `ringside journal`: looks at a journal that no exchange has open.
+//! `ringside journal`: looks at a journal that no exchange has open, and leaves it and its directory as they are.
 //!
 //! - `inspect`: what is there, from the files' own words.
 //! - `verify`: everything is done again, and must be what the snapshots say; then money is counted.
 //! - `export`: every entry as a line of JSON.
 
 use crate::recovery;
-use anyhow::{Context, bail, ensure};
+use anyhow::{bail, ensure};
 use clap::{Args, Subcommand};
 use engine_core::decimal::scaled_to_string;
 use engine_core::executor::verify::{Verified, verify};
@@ -56,8 +56,7 @@ fn open(dir: &Path) -> anyhow::Result<Recovery> {
     let inner = dir.join("journal");
     let directory = if inner.is_dir() { inner } else { dir.to_owned() };
     ensure!(directory.is_dir(), "{} is no directory", directory.display());
-    let disk = Disk::new(&directory).with_context(|| format!("opening {}", directory.display()))?;
-    Ok(Recovery::open_existing(Arc::new(disk))?)
+    Ok(Recovery::open_existing(Arc::new(Disk::to_read(directory)))?)
 }
 
 fn inspect(dir: &Path) -> anyhow::Result<Value> {
@@ -101,8 +100,8 @@ fn check(dir: &Path) -> anyhow::Result<Value> {
     let bar = recovery::bar();
     let verified = verify(journal, recovery::fresh(shape), |read, all| recovery::show(&bar, (read, all)))?;
     bar.finish_and_clear();
-    let Verified { shards, begun, reached, unreadable, records, entries } = verified;
-    let mut wrong: Vec<String> = unreadable.into_iter().map(full).collect();
+    let Verified { shards, begun, reached, unreadable, beyond, records, entries } = verified;
+    let mut wrong: Vec<String> = unreadable.into_iter().chain(beyond).map(full).collect();
     for (snapshot, hash) in reached.iter().filter(|(snapshot, hash)| snapshot.hash != *hash) {
         let (number, said) = (snapshot.number, snapshot.hash);
         wrong.push(format!("snapshot {number} has the state {said}, the journal leads to {hash}"));

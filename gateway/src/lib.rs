@@ -12,6 +12,7 @@
 //! - [`simulate`]: reactors with millions of simulated sockets.
 //! - [`control`]: HTTP. [`demo`]: the flow that a new exchange shows. [`replay`]: recorded order flow, and its judge.
 //!   [`journal`]: what an operator asks of a journal.
+//! - [`log`]: what the process says of itself. [`disk_watch`]: whether its disk is as it was.
 
 pub mod accounts;
 pub mod cli;
@@ -19,11 +20,13 @@ pub mod config;
 pub mod control;
 pub mod cores;
 pub mod demo;
+pub mod disk_watch;
 pub mod feed;
 pub mod history;
 pub mod journal;
 pub mod keeper;
 pub mod listen;
+pub mod log;
 pub mod reactor;
 pub mod recovery;
 pub mod replay;

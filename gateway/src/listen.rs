@@ -5,10 +5,17 @@ use crate::config::Config;
 use anyhow::Context;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use socket2::{Domain, Socket, Type};
+use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
+use std::time::{Duration, Instant};
 
 /// Connections that the kernel keeps for a listener until they are accepted: after a restart all come at once.
 const BACKLOG: i32 = 4096;
+
+/// How long an address may be in use. Of a process that was killed the kernel takes the rings apart after its end, and the
+/// listeners that they held go some milliseconds later: its successor, which a supervisor starts at once, waits for that.
+const PATIENCE: Duration = Duration::from_secs(2);
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// Where a running exchange can be reached.
 #[derive(Clone, Copy, Debug)]
@@ -63,6 +70,30 @@ fn listen_shared(address: SocketAddr, count: usize) -> std::io::Result<Vec<TcpLi
 }
 
 fn listen(address: SocketAddr, sharing: Sharing) -> std::io::Result<TcpListener> {
+    let begun = Instant::now();
+    patiently(
+        || listen_now(address, sharing),
+        || {
+            std::thread::sleep(PAUSE);
+            begun.elapsed() < PATIENCE
+        },
+    )
+}
+
+/// Tries again while the address is in use, after each `pause` that says so.
+fn patiently<T>(
+    mut attempt: impl FnMut() -> std::io::Result<T>,
+    mut pause: impl FnMut() -> bool,
+) -> std::io::Result<T> {
+    loop {
+        match attempt() {
+            Err(error) if error.kind() == ErrorKind::AddrInUse && pause() => {}
+            done => return done,
+        }
+    }
+}
+
+fn listen_now(address: SocketAddr, sharing: Sharing) -> std::io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(sharing == Sharing::Shared)?;
@@ -90,5 +121,31 @@ pub fn raise_descriptors(config: &Config) {
             needed,
             "limits.connections_max and the journal may need more open files: raise `ulimit -n`"
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_becomes_free_in_time_is_taken() {
+        let killed = listen_now("127.0.0.1:0".parse().unwrap(), Sharing::Shared).unwrap();
+        let address = killed.local_addr().unwrap();
+        let mut killed = Some(killed);
+        let listener = patiently(|| listen_now(address, Sharing::Alone), || killed.take().is_some());
+        assert_eq!(listener.unwrap().local_addr().unwrap(), address);
+    }
+
+    #[test]
+    fn one_that_somebody_keeps_is_not() {
+        let other = listen_now("127.0.0.1:0".parse().unwrap(), Sharing::Alone).unwrap();
+        let mut pauses = 0;
+        let attempt = || listen_now(other.local_addr().unwrap(), Sharing::Alone);
+        let error = patiently(attempt, || {
+            pauses += 1;
+            pauses < 3
+        });
+        assert_eq!((error.unwrap_err().kind(), pauses), (ErrorKind::AddrInUse, 3));
     }
 }

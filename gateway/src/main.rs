@@ -4,10 +4,12 @@ use gateway::config::Config;
 use gateway::demo;
 use gateway::journal::{self, JournalCommand};
 use gateway::listen::Addresses;
+use gateway::log;
 use gateway::recovery;
 use gateway::replay::{self, Clock, ReplayArgs};
 use gateway::start::{self, Driver, Exchange, Seat};
 use serde_json::json;
+use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -18,15 +20,23 @@ const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let filter =
-        tracing_subscriber::EnvFilter::try_from_env("RINGSIDE_LOG").unwrap_or_else(|_| "info".into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    match cli.command.unwrap_or(Command::Serve(cli.serve)) {
+    log::start();
+    outlive_file_limits();
+    let code = match cli.command.unwrap_or(Command::Serve(cli.serve)) {
         Command::Serve(args) => serve(&args),
         Command::Replay(args) if args.replay.serve => serve_replay(&args),
         Command::Replay(args) => replay(&args.replay),
         Command::Journal(command) => journal(&command),
-    }
+    };
+    log::end();
+    code
+}
+
+/// A file that has its largest size (`ulimit -f`) is then an error of the write, which is dealt with as a full disk, and not
+/// the end of the process.
+fn outlive_file_limits() {
+    // SAFETY: the signal is ignored, so no handler of ours ever runs.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
 }
 
 fn journal(command: &JournalCommand) -> ExitCode {
@@ -62,12 +72,15 @@ fn demo_exchange(config: &Config) -> anyhow::Result<Exchange> {
 fn replay(args: &ReplayArgs) -> ExitCode {
     match replay::run(args) {
         Ok(outcome) => {
-            if args.json {
-                println!("{}", serde_json::to_string(&outcome).expect("figures are plain data"));
+            let text = if args.json {
+                serde_json::to_string(&outcome).expect("figures are plain data")
             } else {
-                println!("{outcome}");
+                outcome.to_string()
+            };
+            match writeln!(std::io::stdout(), "{text}") {
+                Ok(()) => ExitCode::from(outcome.exit_code()),
+                Err(error) => failed(&anyhow::Error::from(error).context("standard output")),
             }
-            ExitCode::from(outcome.exit_code())
         }
         Err(error) => wrong_usage(error),
     }
@@ -127,21 +140,25 @@ fn run(mut config: Config, exchange: Exchange, json: bool) -> ExitCode {
 }
 
 fn failed(error: &anyhow::Error) -> ExitCode {
-    eprintln!("error: {error:#}");
+    log::say_last(&format!("error: {error:#}"));
     ExitCode::FAILURE
 }
 
 fn wrong_usage(error: anyhow::Error) -> ExitCode {
-    eprintln!("error: {error:#}");
+    log::say_last(&format!("error: {error:#}"));
     ExitCode::from(USAGE)
 }
 
+/// If nobody can hear it, the exchange runs all the same: its addresses are known to who chose them.
 fn announce(addresses: &Addresses, json: bool) {
     let (ws, http) = (format!("ws://{}/ws", addresses.ws), format!("http://{}/", addresses.http));
-    if json {
-        println!("{}", json!({"event": "ready", "ws": ws, "http": http}));
-    } else {
-        println!("ready: page {http}  orders and market data {ws}  (Ctrl-C stops)");
+    let text = match json {
+        true => json!({"event": "ready", "ws": ws, "http": http}).to_string(),
+        false => format!("ready: page {http}  orders and market data {ws}  (Ctrl-C stops)"),
+    };
+    tracing::info!(ws, http, "ready");
+    if let Err(error) = writeln!(std::io::stdout(), "{text}") {
+        tracing::warn!(%error, "that could not be written to standard output");
     }
 }
 

@@ -20,6 +20,8 @@ mod market;
 pub use accounts::Bereft;
 
 use crate::config::{Config, DurabilityKey};
+use crate::history::remains::remains;
+use crate::log;
 use crate::reactor;
 use crate::start::Exchange;
 use anyhow::{Context, bail};
@@ -27,11 +29,12 @@ use engine_core::executor::AtRest;
 use engine_core::executor::inline::Inline;
 use engine_core::instrument::Market;
 use engine_core::journal::storage::Disk;
-use engine_core::journal::{Durability, Journal, JournalError, Options, Positions, Recovery, Shards};
+use engine_core::journal::{Cut, Durability, Journal, JournalError, Options, Positions, Recovery, Shards};
 use engine_core::message::{Command, Input, Origin, Report, ReportBody};
 use engine_core::pipeline::{self, Shape};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::error::Error as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -54,16 +57,14 @@ pub struct Recovered {
 /// If the directory cannot be used or is damaged, or was written for another market: the text says what can be done.
 pub fn recover(config: &Config, shape: Shape, exchange: &Exchange) -> anyhow::Result<Recovered> {
     let market = &exchange.market;
-    let durability = match config.durability {
-        DurabilityKey::Fsync => Durability::Fsync,
-        DurabilityKey::Async => Durability::Async { sync_every: SYNC_EVERY },
-        DurabilityKey::Off => return Ok(in_memory(shape, market, "durability is off")),
-    };
     if config.data_dir.as_os_str().is_empty() {
         return Ok(in_memory(shape, market, "there is no data_dir"));
     }
-    let started = Instant::now();
     let directory = config.data_dir.join("journal");
+    let Some(durability) = durability(config, &directory)? else {
+        return Ok(in_memory(shape, market, "durability is off"));
+    };
+    let started = Instant::now();
     let disk = Disk::new(&directory).with_context(|| format!("data_dir {}", directory.display()))?;
     let shards = Shards { sequencers: shape.sequencers, matchers: shape.matchers };
     let recovery = Recovery::open(Arc::new(disk), Options { durability, ..Options::new(shards) })?;
@@ -72,6 +73,11 @@ pub fn recover(config: &Config, shape: Shape, exchange: &Exchange) -> anyhow::Re
     let pipeline::Recovered { shards, journal, end, snapshot, unreadable } =
         pipeline::recover(recovery, fresh(shape), progress, Box::new(stop))?;
     bar.finish_and_clear();
+    if let Some(Cut { file, offset, bytes }) = journal.cut() {
+        tracing::info!(
+            "cut {bytes} bytes at byte {offset} of {file}: a crash had left them, and nobody was told of them"
+        );
+    }
     for error in unreadable {
         let error = anyhow::Error::from(error);
         tracing::warn!(
@@ -94,24 +100,50 @@ pub fn recover(config: &Config, shape: Shape, exchange: &Exchange) -> anyhow::Re
     Ok(Recovered { shards, journal: Some(journal), end: Some(end), bereft })
 }
 
+/// When an answer may be given, if the journal in that directory is to be kept at all. What is in the data directory must not
+/// speak against that: nobody loses an exchange by a wrong word, or by a directory that was not brought along.
+fn durability(config: &Config, directory: &Path) -> anyhow::Result<Option<Durability>> {
+    let journal_is_there = shards_in(directory)?.is_some();
+    let durability = match config.durability {
+        DurabilityKey::Fsync => Durability::Fsync,
+        DurabilityKey::Async => Durability::Async { sync_every: SYNC_EVERY },
+        DurabilityKey::Off if journal_is_there => bail!(
+            "durability is off, and there is a journal in {}: leave durability away to go on with what it holds, or data_dir \
+             to begin without",
+            directory.display()
+        ),
+        DurabilityKey::Off => return Ok(None),
+    };
+    if !journal_is_there && let Some(history) = remains(&config.history()?, &config.data_dir)? {
+        bail!(
+            "there is no journal in {}, and {history} has the history of one: bring the journal back, from a copy or a \
+             backup, or, if a new exchange is wanted, give it another data_dir and another place for its history; nothing \
+             was changed",
+            directory.display()
+        );
+    }
+    Ok(Some(durability))
+}
+
 /// Where the configuration leaves the numbers of shards open, a journal that is there has them: the machine may be another.
 ///
 /// # Errors
 /// If the journal's identity cannot be read.
 pub fn take_shards_of_journal(config: &mut Config) -> anyhow::Result<()> {
-    let directory = config.data_dir.join("journal");
-    if config.durability == DurabilityKey::Off
-        || config.data_dir.as_os_str().is_empty()
-        || !directory.is_dir()
-    {
+    if config.durability == DurabilityKey::Off || config.data_dir.as_os_str().is_empty() {
         return Ok(());
     }
-    if let Some(shards) = Recovery::shards_in(&Disk::new(&directory)?)? {
+    if let Some(shards) = shards_in(&config.data_dir.join("journal"))? {
         let or = |configured, found| if configured == 0 { found } else { configured };
         config.sequencers = or(config.sequencers, shards.sequencers);
         config.matchers = or(config.matchers, shards.matchers);
     }
     Ok(())
+}
+
+/// The shards of the journal in that directory, if there is one.
+fn shards_in(directory: &Path) -> Result<Option<Shards>, JournalError> {
+    if directory.is_dir() { Recovery::shards_in(&Disk::to_read(directory)) } else { Ok(None) }
 }
 
 fn in_memory(shape: Shape, market: &Arc<Market>, why: &str) -> Recovered {
@@ -143,7 +175,7 @@ fn carry_out(engine: &mut Inline, command: Command) -> anyhow::Result<()> {
 /// What is on the disk is unknown after a failed sync, so nothing more may be promised: the process ends here and now, by an
 /// abort, which runs no more code that could say something to somebody.
 fn stop(error: &JournalError) {
-    eprintln!("error: {}", farewell(error));
+    log::say_last(&format!("error: {}", farewell(error)));
     std::process::abort();
 }
 
@@ -158,7 +190,7 @@ fn farewell(error: &JournalError) -> String {
 
 /// Ends the process at once: to go on would be to promise what cannot be kept.
 pub fn give_up(why: &str) -> ! {
-    eprintln!("error: the journal cannot go on, and so cannot the exchange: {why}");
+    log::say_last(&format!("error: the journal cannot go on, and so cannot the exchange: {why}"));
     std::process::abort();
 }
 

@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::control::operator::{Operator, OperatorBell, operator};
 use crate::control::{self, Control, Info};
 use crate::cores::Cores;
+use crate::disk_watch::DiskWatch;
 use crate::feed::{self, FeedCounters};
 use crate::history;
 use crate::history::desk::{Clerk, Mail, desk};
@@ -281,6 +282,8 @@ impl Running {
         let operator_port = ports.next().expect("a port for the operator");
         let (operator, operator_task) = operator(operator_port, wakers.operator);
         let control = Arc::new(self.control(config, &addresses, operator, feeds, reader));
+        let disk = self.journal.as_ref().map(|journal| DiskWatch::new(journal.watch(), &config.data_dir));
+        let disk = disk.transpose().context("the journal")?;
         // On this thread.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
@@ -296,6 +299,7 @@ impl Running {
                 ended = &mut served => ended.context("HTTP")?,
                 never = operator_task.run() => match never {},
                 never = answer_reactors(clerk) => match never {},
+                never = look_after(disk) => match never {},
                 () = stop => {}
             }
             control.ready.store(false, Ordering::Relaxed);
@@ -457,6 +461,14 @@ fn open_history(
 async fn answer_reactors(clerk: Option<Clerk>) -> std::convert::Infallible {
     match clerk {
         Some(clerk) => clerk.run().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Without a journal there is no disk to look after.
+async fn look_after(disk: Option<DiskWatch>) -> std::convert::Infallible {
+    match disk {
+        Some(disk) => disk.run().await,
         None => std::future::pending().await,
     }
 }

@@ -10,6 +10,7 @@
 //!   each likes many rows.
 //! - [`reader`]: what REST and returning clients ask. [`desk`]: how reactors ask, who must not wait.
 //! - [`recorder`]: what the keeper, who follows the journal, has to do for it.
+//! - [`remains`]: whether one is there whose journal is gone.
 //!
 //! `data` of an entry is the very text that is in the message of a WebSocket client, so both say the same bytes.
 //!
@@ -31,6 +32,7 @@ pub mod place;
 mod postgres;
 pub mod reader;
 pub mod recorder;
+pub mod remains;
 pub mod schema;
 mod sqlite;
 mod store;

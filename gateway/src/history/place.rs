@@ -10,6 +10,12 @@ use std::str::FromStr;
 /// The file in the data directory.
 const FILE: &str = "history.sqlite";
 
+/// The file in that data directory, if something was ever written to it.
+pub(super) fn file_with_content(data_dir: &Path) -> Option<PathBuf> {
+    let file = data_dir.join(FILE);
+    std::fs::metadata(&file).is_ok_and(|metadata| metadata.len() > 0).then_some(file)
+}
+
 /// A database.
 #[derive(Clone, Debug)]
 pub enum Place {

@@ -3,7 +3,8 @@
 //! The wish is a guard in the engine's log from the login on ([`Command::Guard`]); a farewell is how it ends there. A
 //! farewell waits for its grace and then has the engine end the guard, and cancel what it guards: the orders of the
 //! connection or of the account. It lives in the reactor of the connection that ended; that the account has come back,
-//! maybe at another reactor, is read from [`Accounts`](crate::accounts::Accounts) when the grace is over. A farewell for the
+//! maybe at another reactor, is read from [`Accounts`](crate::accounts::Accounts) when the grace is over. Who came back has
+//! ended the guard in the log by then, before the login was answered, so that no crash forgets it. A farewell for the
 //! account is called off, which means that the guard ends and nothing else happens,
 //! - at the end of the connection, if a later login took the guard over: a client that lost its connection without either
 //!   side noticing is back long before the server sees the old connection end;
@@ -12,7 +13,8 @@
 //! One for the connection is never called off: its orders are the connection's, and it does not come back.
 //!
 //! A crash ends every connection. The guards that a recovery finds get their farewells at the first reactor, whose grace
-//! begins when clients can come back; those without a grace the recovery has ended itself.
+//! begins when clients can come back; those without a grace the recovery has ended itself. A stop leaves those whose grace is
+//! not over in the log, so that the next start finds them as after a crash.
 
 use super::{Reactor, Shell};
 use crate::recovery::Bereft;
@@ -20,7 +22,7 @@ use crate::session::{Guarding, Session};
 use crate::wire::code::{ErrorCode, Refusal};
 use engine_core::message::{Command, Guard, GuardScope, Input, Origin};
 use engine_core::units::AccountId;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Connections of a reactor that have asked for a farewell, or whose farewell waits. An entry is small; the bound is
 /// there because connections come and go faster than a grace of a minute ends.
@@ -38,6 +40,7 @@ pub(super) struct Farewell {
     /// The guard's number.
     group: u32,
     grace: Duration,
+    begun: Instant,
     end: End,
 }
 
@@ -68,11 +71,9 @@ impl Reactor {
         if guard.scope == GuardScope::Group {
             return self.begin(login.id, &guard, End::Cancels);
         }
-        let presence = self.shared.accounts.presence(&login.name);
-        if presence.guards == number {
-            self.begin(login.id, &guard, End::CancelsUnlessBack(login.name.clone(), presence.logins));
-        } else {
-            self.call_off(login.id, &guard); // somebody else looks after them
+        match self.shared.accounts.leave(&login.name, number, guard.group) {
+            Some(logins) => self.begin(login.id, &guard, End::CancelsUnlessBack(login.name.clone(), logins)),
+            None => self.call_off(login.id, &guard), // somebody else looks after them
         }
     }
 
@@ -81,7 +82,7 @@ impl Reactor {
         self.begin(account, &Guard { grace_us: 0, ..*guard }, End::CalledOff);
     }
 
-    /// A guard has outlived its connection by a crash. Nobody has logged in since.
+    /// A guard has outlived its connection, by a crash or a stop. Since then all logins are counted.
     pub(super) fn begin_bereft(&mut self, Bereft { account, name, guard }: Bereft) {
         self.guards += 1;
         let end = match (guard.scope, name) {
@@ -93,7 +94,8 @@ impl Reactor {
 
     fn begin(&mut self, account: AccountId, guard: &Guard, end: End) {
         let grace = Duration::from_micros(guard.grace_us);
-        let key = self.farewells.insert(Farewell { account, group: guard.group, grace, end });
+        let begun = Instant::now();
+        let key = self.farewells.insert(Farewell { account, group: guard.group, grace, begun, end });
         self.new_farewells.push(key);
         self.want_turn();
     }
@@ -108,31 +110,40 @@ impl Reactor {
         }
     }
 
-    /// Ends the grace of all of them: the server stops.
-    pub(super) fn hurry_farewells(&mut self) {
-        let keys: Vec<usize> = self.farewells.iter().map(|(key, _)| key).collect();
-        for key in keys {
-            self.say_farewell(key);
-        }
+    /// The server stops: says those farewells that need not wait. One whose grace is not over stays, and its guard in the
+    /// engine's log. False if the engine had no room for all.
+    pub(super) fn hurry_farewells(&mut self) -> bool {
+        let waits = |farewell: &Farewell| farewell.begun.elapsed() < farewell.grace && self.cancels(farewell);
+        let due = self.farewells.iter().filter(|(_, farewell)| !waits(farewell)).map(|(key, _)| key);
+        let due: Vec<usize> = due.collect();
+        let unsaid = due.into_iter().filter(|key| !self.say_farewell(*key)).count();
         self.port.flush();
+        unsaid == 0
+    }
+
+    fn cancels(&self, farewell: &Farewell) -> bool {
+        match &farewell.end {
+            End::Cancels => true,
+            End::CancelsUnlessBack(name, logins) => self.shared.accounts.presence(name).logins == *logins,
+            End::CalledOff => false,
+        }
     }
 
     /// Ends the guard, which takes its orders along unless it was called off. False if the engine had no room for it.
     fn say_farewell(&mut self, key: usize) -> bool {
-        let Some(Farewell { account, group, end, .. }) = self.farewells.get(key) else { return true };
-        let cancels = match end {
-            End::Cancels => true,
-            End::CancelsUnlessBack(name, logins) => self.shared.accounts.presence(name).logins == *logins,
-            End::CalledOff => false,
-        };
-        let command = Command::EndGuard { account: *account, group: *group, cancels };
+        let Some(farewell) = self.farewells.get(key) else { return true };
+        let cancels = self.cancels(farewell);
+        let command = Command::EndGuard { account: farewell.account, group: farewell.group, cancels };
         let origin = Origin { port: self.port.index(), session: NOBODY, request: 0 };
         let input = Input { origin, at: super::clock(), ticket: 0, command };
         if self.port.submit(input).is_err() {
             return false;
         }
         self.want_turn(); // which flushes the port
-        self.farewells.remove(key);
+        let Farewell { group, end, .. } = self.farewells.remove(key);
+        if let End::CancelsUnlessBack(name, _) = end {
+            self.shared.accounts.stop_waiting(&name, group);
+        }
         self.guards -= 1;
         true
     }

@@ -82,17 +82,18 @@ impl Client<'_> {
         self.reactor.port.submit_together(account, &inputs)
     }
 
-    /// Opens the account, has its news come to this reactor, sets the guard, and asks for a look at it. The look is last:
-    /// what it shows is told when all before it is durable.
+    /// Opens the account, has its news come to this reactor, ends the guards that waited for somebody to come back, sets the
+    /// new one, and asks for a look at it. The look is last: what it shows is told when all before it is durable.
     fn enter(
         &mut self,
         name: &str,
         login: Login,
         request: u32,
         guard: Option<Guard>,
+        called_off: &[u32],
     ) -> Result<(), Overloaded> {
         // All of it or nothing: an account that is opened has its name and its money.
-        let needed = self.reactor.shared.venue.paper_funds.len() + OPENING;
+        let needed = self.reactor.shared.venue.paper_funds.len() + OPENING + called_off.len();
         if self.reactor.port.room(login.account()) < needed {
             return Err(Overloaded::Busy);
         }
@@ -101,6 +102,10 @@ impl Client<'_> {
         if !self.reactor.watchers.contains_key(&account) {
             // If the rest fails it stays watched by nobody here, which is harmless.
             self.reactor.port.watch(account, true)?;
+        }
+        for &group in called_off {
+            let command = Command::EndGuard { account, group, cancels: false };
+            self.reactor.port.submit(self.input(command, request))?;
         }
         if let Some(guard) = guard {
             self.reactor.port.submit(self.input(Command::Guard { account, guard }, request))?;
@@ -165,7 +170,9 @@ impl Host for Client<'_> {
         let login = shared.accounts.login(name);
         let login =
             login.ok_or_else(|| Refusal::new(ErrorCode::Overloaded, "no more accounts can be opened"))?;
-        if let Err(why) = self.enter(name, login, request, guard) {
+        let called_off = shared.accounts.take_waiting(name, CALLED_OFF_MAX);
+        if let Err(why) = self.enter(name, login, request, guard, &called_off) {
+            shared.accounts.wait(name, &called_off);
             if let Login::Created(_) = login {
                 shared.accounts.forget(name); // nothing of it was opened
             }
@@ -214,6 +221,10 @@ impl Host for Client<'_> {
         anonymous_name(self.reactor.shared.anonymous.fetch_add(1, Ordering::Relaxed))
     }
 }
+
+/// Guards of connections that are gone which one login ends in the log. While the exchange runs, one waits for an account at
+/// most; after a crash as many as connections guarded it. What is left is called off in memory, and ended by the next logins.
+const CALLED_OFF_MAX: usize = 64;
 
 /// What entering an account pushes besides its money: that it is opened, a watch, a guard and a look.
 const OPENING: usize = 4;

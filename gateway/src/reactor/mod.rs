@@ -382,10 +382,9 @@ impl Reactor {
             || self.shared.stopping.load(Ordering::Relaxed)
     }
 
-    /// Whether nobody waits for a word of this reactor, which stops: no client, and no farewell.
+    /// Whether nobody waits for a word of this reactor, which stops: no client, and no farewell that need not wait.
     fn has_said_all(&mut self) -> bool {
-        self.hurry_farewells();
-        self.connections.is_empty() && self.farewells.is_empty()
+        self.hurry_farewells() && self.connections.is_empty()
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a crash has left half done for accounts.
+//! What the last run has left half done for accounts.
 
 use super::carry_out;
 use engine_core::executor::inline::Inline;
@@ -63,7 +63,11 @@ pub fn end_guards(engine: &mut Inline) -> Vec<Bereft> {
         carry_out(engine, command).expect("the end of a guard is not answered");
     }
     if now.len() + later.len() > 0 {
-        tracing::info!(ended = now.len(), in_grace = later.len(), "the crash has ended guarded connections");
+        tracing::info!(
+            ended = now.len(),
+            in_grace = later.len(),
+            "the guarded connections of the last run are gone"
+        );
     }
     later
 }

@@ -11,7 +11,7 @@ use crate::config::basis_points_text;
 use anyhow::ensure;
 use engine_core::decimal::scaled_to_string;
 use engine_core::executor::inline::Inline;
-use engine_core::instrument::{Asset, AssetListing, Instrument, Listing, Market};
+use engine_core::instrument::{Asset, AssetListing, Instrument, Listing, Market, Step};
 use engine_core::message::Command;
 
 /// Lists what is configured and not listed yet, and tells what is and differs.
@@ -50,10 +50,9 @@ fn check_places(configured: &Market, listed: &Market) -> anyhow::Result<()> {
     for (instrument, known) in configured.instruments.iter().zip(&listed.instruments) {
         ensure!(
             same_symbol(instrument, known),
-            "symbols: {} is in the place of {}, which the journal knows, or has another tick or lot: keep their order and \
-             steps, add at the end",
-            instrument.symbol,
-            known.symbol
+            "symbols: {} is in the place of {}, which the journal knows: keep their order and steps, add at the end",
+            terms(instrument),
+            terms(known)
         );
     }
     Ok(())
@@ -66,6 +65,11 @@ fn same_asset(asset: &Asset, known: &Asset) -> bool {
 fn same_symbol(instrument: &Instrument, known: &Instrument) -> bool {
     let terms = |of: &Instrument| (of.symbol.clone(), of.tick, of.lot);
     terms(instrument) == terms(known)
+}
+
+fn terms(of: &Instrument) -> String {
+    let step = |step: Step| scaled_to_string(step.size.into(), step.decimals);
+    format!("{} with tick {} and lot {}", of.symbol, step(of.tick), step(of.lot))
 }
 
 fn asset_listing(asset: &Asset) -> Command {

@@ -195,13 +195,70 @@ fn has_ended_for_good_when_it_has_ended() {
     assert_eq!(Client::log_in(&life.exchange.ws, "alice").open_orders(), ["later"]);
 }
 
-/// A stop is an end of the connection like any other, and no grace outlives it.
+/// Who has come back and was told so is back, also for the next life of the exchange.
+#[test]
+fn is_called_off_for_good_by_who_came_back_before_a_crash() {
+    for after_a_crash in [false, true] {
+        let mut life = Lasting::start_with(&["--reactors", "2"]);
+        let mut client = guarded(&life.exchange, "account", 2_000);
+        client.order(&format!(r#""order_id":"a",{BID}"#));
+        if after_a_crash {
+            life.crash();
+        } else {
+            client.socket.close(None).unwrap();
+            client.until_closed();
+        }
+        drop(Client::log_in(&life.exchange.ws, "alice"));
+        life.crash();
+        let mut bob = Client::log_in(&life.exchange.ws, "bob");
+        let_pass(&mut bob, 3_000);
+        assert_eq!(Client::log_in(&life.exchange.ws, "alice").open_orders(), ["a"], "{after_a_crash}");
+    }
+}
+
+/// A stop is an end of the connection like any other; a grace goes on when clients can come back.
+#[test]
+fn keeps_its_grace_when_the_exchange_stops() {
+    let mut life = Lasting::start();
+    let mut clients = Vec::new();
+    for (account, scope, grace_ms) in
+        [("alice", "account", 60_000), ("bob", "connection", 3_000), ("carol", "account", 0)]
+    {
+        let mut client = guarded_account(&life.exchange, account, scope, grace_ms);
+        client.order(&format!(r#""order_id":"a",{BID}"#));
+        clients.push(client);
+    }
+    // One whose grace has begun when the stop comes, and one that was called off by then.
+    for account in ["dave", "erin"] {
+        let mut client = guarded_account(&life.exchange, account, "account", 60_000);
+        client.order(&format!(r#""order_id":"a",{BID}"#));
+        client.socket.close(None).unwrap();
+        client.until_closed();
+    }
+    clients.push(Client::log_in(&life.exchange.ws, "erin"));
+    life.exchange.terminate();
+    for client in &mut clients {
+        assert_eq!(client.until_closed(), Some(1001));
+    }
+    assert!(life.exchange.wait().success());
+    life.begin_again();
+    let mut bob = Client::log_in(&life.exchange.ws, "bob");
+    assert_eq!(bob.open_orders(), ["a"], "his grace has only begun");
+    let log = life.exchange.log();
+    assert!(log.contains("in_grace=3"), "those of alice, bob and dave: {log}");
+    for (account, open) in [("alice", 1), ("carol", 0), ("dave", 1), ("erin", 1)] {
+        let orders = Client::log_in(&life.exchange.ws, account).open_orders();
+        assert_eq!(orders.len(), open, "{account}");
+    }
+    bob.report("a", "canceled");
+}
+
 #[test]
 fn takes_the_orders_when_the_exchange_stops() {
     let mut life = Lasting::start();
     let mut clients = Vec::new();
     for (account, scope, grace_ms) in
-        [("alice", "account", 0), ("bob", "account", 60_000), ("carol", "connection", 60_000)]
+        [("alice", "account", 0), ("bob", "connection", 0), ("carol", "connection", 0)]
     {
         let mut client = guarded_account(&life.exchange, account, scope, grace_ms);
         client.order(&format!(r#""order_id":"a",{BID}"#));

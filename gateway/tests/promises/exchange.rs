@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio, id};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::http;
 use serde_json::Value;
@@ -45,6 +45,18 @@ impl Exchange {
     pub fn start_with(arguments: &[&str]) -> Self {
         let directory = fresh_directory("exchange");
         let stderr = File::create(directory.join("stderr.log")).expect("the directory was just made");
+        let exchange = Self::begin(arguments, directory, stderr.into());
+        // What was said before is in the log with it.
+        wait_until(|| exchange.log().contains(" ready "));
+        exchange
+    }
+
+    /// With another place for what it says than [`Exchange::log`].
+    pub fn start_saying_to(stderr: impl Into<Stdio>, arguments: &[&str]) -> Self {
+        Self::begin(arguments, fresh_directory("exchange"), stderr.into())
+    }
+
+    fn begin(arguments: &[&str], directory: PathBuf, stderr: Stdio) -> Self {
         let mut process = Command::new(env!("CARGO_BIN_EXE_ringside"))
             .args(arguments)
             .args(["--ws-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--json"])
@@ -77,7 +89,7 @@ impl Exchange {
 
     /// What it has said on standard error.
     pub fn log(&self) -> String {
-        fs::read_to_string(self.directory.join("stderr.log")).expect("it was made at the start")
+        fs::read_to_string(self.directory.join("stderr.log")).unwrap_or_default()
     }
 
     /// Waits until it has.
@@ -88,6 +100,11 @@ impl Exchange {
     /// What Prometheus would read.
     pub fn metrics(&self) -> String {
         http::get_text(&self.http, "/metrics").1
+    }
+
+    /// The process, for the system.
+    pub fn id(&self) -> u32 {
+        self.process.id()
     }
 
     /// Memory of the process in RAM.
@@ -166,6 +183,15 @@ impl Drop for Exchange {
         if !thread::panicking() {
             let _ = fs::remove_dir_all(&self.directory);
         }
+    }
+}
+
+/// Waits for something that comes by itself, within the time of a cold start.
+pub fn wait_until(mut has_come: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !has_come() {
+        assert!(begun.elapsed() < START_PATIENCE, "it never comes");
+        thread::yield_now();
     }
 }
 

@@ -7,8 +7,9 @@
 //! The file system is a small tmpfs, which only root may mount: without that the tests are skipped, and say so.
 
 use crate::client::{Client, order};
-use crate::exchange::{Exchange, fresh_directory};
+use crate::exchange::{Exchange, fresh_directory, wait_until};
 use crate::http::get;
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
@@ -64,6 +65,32 @@ fn orders_are_refused_and_cancels_taken_until_there_is_space() {
     exchange.kill();
     let exchange = disk.exchange();
     assert_eq!(live_orders(&exchange), ["b", "c", "d"]);
+}
+
+/// `ulimit -f` says how large a file may be: what does not fit finds no space. Here the limit comes while people trade, and goes.
+#[test]
+fn a_limit_of_the_size_of_files_is_as_a_full_disk() {
+    let data = fresh_directory("file-limit");
+    let text = data.to_str().expect("our own path");
+    let mut exchange = Exchange::start_with(&["serve", "--no-demo-flow", "--data-dir", text]);
+    let mut ann = Client::log_in(&exchange.ws, "ann");
+    assert_eq!(ann.ask(&resting("a"))["type"], "order_ack");
+    let limit = |bytes: Option<u64>| {
+        let pid = Pid::from_raw(exchange.id() as i32);
+        prlimit(pid, Resource::Fsize, Rlimit { current: bytes, maximum: None }).expect("it is our child");
+    };
+    limit(Some(4096));
+    ann.send(&resting("b"));
+    wait_for_status(&exchange, 503);
+    assert_eq!(get(&exchange.http, "/ready").1["status"], "disk_full");
+    limit(None);
+    assert_eq!(ann.until("order_ack")["order_id"], "b");
+    wait_for_status(&exchange, 200);
+    wait_until(|| exchange.log().contains("has space again"));
+    assert!(exchange.log().contains("the journal's disk is full"), "{}", exchange.log());
+    exchange.terminate();
+    assert!(exchange.wait().success());
+    let _ = fs::remove_dir_all(data);
 }
 
 #[test]

@@ -80,12 +80,31 @@ fn what_is_spoilt_is_named() {
 #[test]
 fn a_journal_in_use_or_none_at_all_is_refused() {
     let data = fresh_directory("journal-used");
-    let said = refused(&ringside(&["verify"], &data));
-    assert!(said.contains("there is no journal in"), "{said}");
+    for tool in ["inspect", "verify", "export"] {
+        let said = refused(&ringside(&[tool], &data));
+        assert!(said.contains("there is no journal in"), "{said}");
+        assert_eq!(files_in(&data), [] as [PathBuf; 0], "nothing was left");
+    }
     let exchange = start(&data);
+    let journal = data.join("journal");
+    let files = files_in(&journal);
+    for file in files.iter().filter(|file| file.extension().is_none()) {
+        fs::remove_file(file).expect("whatever it is, it is no part of the journal");
+    }
     let said = refused(&ringside(&["verify"], &data));
     assert!(said.contains("is in use by another process"), "{said}");
+    let mut second = Command::new(env!("CARGO_BIN_EXE_ringside"));
+    second
+        .args(["serve", "--ws-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--data-dir"])
+        .arg(&data);
+    let said = refused(&second.output().expect("cargo built the binary"));
+    assert!(said.contains("is in use by another process"), "{said}");
     drop(exchange);
+    let files = files_in(&journal);
+    for tool in ["inspect", "verify", "export"] {
+        assert!(ringside(&[tool], &data).status.success());
+        assert_eq!(files_in(&journal), files, "nothing was made by {tool}");
+    }
     let _ = fs::remove_dir_all(data);
 }
 
@@ -116,6 +135,13 @@ fn ringside(arguments: &[&str], data: &Path) -> Output {
     let ringside =
         Command::new(env!("CARGO_BIN_EXE_ringside")).arg("journal").args(arguments).arg(data).output();
     ringside.expect("cargo built the binary")
+}
+
+fn files_in(directory: &Path) -> Vec<PathBuf> {
+    let files = fs::read_dir(directory).expect("a directory").map(|file| file.expect("a file").path());
+    let mut files: Vec<PathBuf> = files.collect();
+    files.sort();
+    files
 }
 
 fn json(output: &Output) -> Value {

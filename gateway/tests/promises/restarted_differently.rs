@@ -103,7 +103,10 @@ fn another_symbol_in_the_place_of_one_is_refused() {
             .output()
             .expect("cargo built the binary");
         let said = String::from_utf8_lossy(&ringside.stderr);
-        assert!(!ringside.status.success() && said.contains("in the place of BTC-USDT"), "{said}");
+        assert!(
+            !ringside.status.success() && said.contains("in the place of BTC-USDT with tick 0.01"),
+            "{said}"
+        );
     }
     let _ = fs::remove_dir_all(directory);
 }

@@ -19,6 +19,8 @@ pub struct Verified {
     pub reached: Vec<(Snapshot, StateHash)>,
     /// Snapshots that cannot be read, and why.
     pub unreadable: Vec<JournalError>,
+    /// Snapshots that the journal ends before: its end is lost.
+    pub beyond: Vec<JournalError>,
     /// Records read, and entries done.
     pub records: u64,
     /// Entries in them, of all shards.
@@ -61,13 +63,14 @@ pub fn verify(
         let (read, all) = recovery.progress();
         progress(read, all);
     }
+    let beyond = ahead.iter().filter_map(|snapshot| recovery.check_end(&snapshot.positions).err()).collect();
     let (n, m) = (shadow.sequencers().len(), shadow.matchers().len());
     let logs = (
         (0..n).map(|_| Box::new(MemoryLog::new(0)) as Box<SequencerLog>).collect(),
         (0..m).map(|_| Box::new(MemoryLog::new(0)) as _).collect(),
     );
     let shards = shadow.settle(logs, &mut |_: &Report| {}, &mut ());
-    Ok(Verified { shards, begun, reached, unreadable, records, entries })
+    Ok(Verified { shards, begun, reached, unreadable, beyond, records, entries })
 }
 
 /// The state of the oldest snapshot that can be read. What is wrong with the first of the others, if none can.
@@ -81,8 +84,8 @@ fn oldest(recovery: &Recovery) -> Result<(Shadow, Snapshot), JournalError> {
         }
     }
     // Without any snapshot it is the journal that is cut.
-    let (shard, first) = recovery.first().iter().max_by_key(|(_, first)| *first).expect("there are shards");
-    Err(wrong.unwrap_or(JournalError::Truncated { shard, wanted: 0, first }))
+    let cut = recovery.check_beginning(&Positions::zero(recovery.shards()));
+    Err(wrong.or(cut.err()).expect("it does not have its beginning"))
 }
 
 /// The snapshots after `begun` that can be read whole, the newest first, and what is wrong with any.

@@ -39,6 +39,21 @@ pub enum JournalError {
         /// The directory.
         directory: String,
     },
+    /// There is no journal, and files that only a journal leaves: the rest was lost, or is somewhere else. Nothing was changed.
+    /// Bring it back, or take another directory for a new journal.
+    #[error(
+        "{directory} has no {missing}, and {found} is there: it is what is left of a journal; bring back the missing files \
+         from a copy or a backup, or, if a new exchange is wanted, move these away or name another directory; nothing was \
+         changed"
+    )]
+    Remains {
+        /// The directory.
+        directory: String,
+        /// The file without which there is no journal.
+        missing: &'static str,
+        /// One that is there.
+        found: String,
+    },
     /// Another version of the program wrote it. Start that version.
     #[error("{file} has format {found}, this program knows format {known}: start the version that wrote it")]
     Newer {
@@ -80,9 +95,11 @@ pub enum JournalError {
         /// The newest snapshot.
         newest: u64,
     },
-    /// Entries are asked for that the journal does not have any more. Begin with a newer snapshot.
+    /// Entries are asked for that the journal does not have any more: its first segments are gone, or the snapshot that has
+    /// what was in them. Restore either.
     #[error(
-        "{shard} is asked for from entry {wanted} on, the journal begins with {first}: a newer snapshot is needed"
+        "entry {wanted} of {shard} is needed, and the journal begins with entry {first}, in {file}: restore the segments \
+         before it or the snapshots, or the directory with all of its files, from a backup"
     )]
     Truncated {
         /// Whose.
@@ -91,10 +108,15 @@ pub enum JournalError {
         wanted: Position,
         /// The first that is there.
         first: Position,
+        /// The first segment.
+        file: String,
     },
     /// A snapshot knows entries that the journal never had: the two do not belong together, or the journal's end is lost.
     /// Restore the journal that belongs to the snapshot.
-    #[error("{shard} is asked for from entry {wanted} on, the journal ends before {end}: its end is lost")]
+    #[error(
+        "{snapshot} goes on with entry {wanted} of {shard}, and the journal ends before entry {end}, in {file}: its end is \
+         lost; restore the directory with all of its files from a copy or a backup"
+    )]
     Ahead {
         /// Whose.
         shard: ShardId,
@@ -102,6 +124,10 @@ pub enum JournalError {
         wanted: Position,
         /// The position after the last one that is there.
         end: Position,
+        /// The snapshot's file.
+        snapshot: String,
+        /// The last segment.
+        file: String,
     },
 }
 

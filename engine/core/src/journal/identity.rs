@@ -16,8 +16,8 @@ use super::error::JournalError;
 use super::positions::Shards;
 use super::storage::Storage;
 
-/// The file's name.
-pub(super) const IDENTITY: &str = "identity.journal";
+/// The name of the file that says which journal a directory has; without it there is none.
+pub const IDENTITY: &str = "identity.journal";
 /// Its name until the first segment is there.
 pub(super) const CREATING: &str = "identity.journal.new";
 

@@ -46,10 +46,11 @@ mod writer;
 
 pub use codec::{FORMAT, Payload};
 pub use error::JournalError;
+pub use identity::IDENTITY;
 pub use positions::{Positions, ShardId, Shards};
 pub use reader::Reader;
 pub use recovery::Recovery;
-pub use running::{Journal, Watch};
+pub use running::{Cut, Journal, Watch};
 pub use shard_log::JournalLog;
 pub use shared::{Condition, JournalCounters, OnFailure};
 pub use snapshot::{Snapshot, Snapshots};

@@ -4,6 +4,7 @@ use super::Durability;
 use super::error::JournalError;
 use super::positions::Positions;
 use super::running::Watch;
+use super::segment;
 use super::stream::{Next, Record, Stream};
 
 /// Follows the durable part of a running journal. It has its own file open, so nothing it does holds up the writer.
@@ -20,7 +21,8 @@ impl Reader {
         let segments = watch.segments();
         for ((shard, wanted), (_, first)) in from.iter().zip(segments[0].begin.iter()) {
             if wanted < first {
-                return Err(JournalError::Truncated { shard, wanted, first });
+                let file = segment::name_of(segments[0].number);
+                return Err(JournalError::Truncated { shard, wanted, first, file });
             }
         }
         let newest = segments.iter().rfind(|segment| segment.begin.all_within(from)).unwrap_or(&segments[0]);

@@ -15,12 +15,12 @@ use super::error::JournalError;
 use super::identity::{CREATING, IDENTITY, Identity};
 use super::positions::{Positions, Shards};
 use super::record::{self, Chain, HEADER, Header, Salt};
-use super::running::{Journal, Parts};
+use super::running::{Cut, Journal, Parts};
 use super::segment::{self, SegmentHeader};
 use super::shared::{Begun, End, OnFailure, Shared};
-use super::snapshot::Snapshots;
+use super::snapshot::{self, Snapshots};
 use super::spares::{Preparer, Spares};
-use super::storage::{Storage, StorageFile};
+use super::storage::{Access, Storage, StorageFile};
 use super::stream::{Next, Record, Stream, damaged};
 use super::writer::{Current, Writer};
 use super::{Options, codec};
@@ -63,11 +63,10 @@ impl Recovery {
     /// If it is in use, or cannot be read, or is for other shards or of a later format.
     pub fn open(storage: Arc<dyn Storage>, options: Options) -> Result<Recovery, JournalError> {
         options.check()?;
-        let (lock, names) = lock(&*storage)?;
+        let (lock, names) = lock(&*storage, Access::Alone)?;
         let mut segments = segments_among(&names);
         if !names.iter().any(|name| name == IDENTITY) {
-            let creating = names.iter().any(|name| name == CREATING);
-            segments = create(&*storage, &options, creating, &segments)?;
+            segments = create(&*storage, &options, &names)?;
         }
         let identity = Identity::read(&*storage)?;
         let (found, wanted) = (identity.shards, options.shards);
@@ -94,7 +93,7 @@ impl Recovery {
     /// # Errors
     /// As [`Recovery::open`], and if there is none.
     pub fn open_existing(storage: Arc<dyn Storage>) -> Result<Recovery, JournalError> {
-        let (lock, names) = lock(&*storage)?;
+        let (lock, names) = lock(&*storage, Access::AmongReaders)?;
         if !names.iter().any(|name| name == IDENTITY) {
             return Err(JournalError::Missing { directory: storage.name() });
         }
@@ -141,14 +140,40 @@ impl Recovery {
     /// # Errors
     /// If the journal does not reach back so far.
     pub fn begin_at(&mut self, from: &Positions) -> Result<(), JournalError> {
+        self.check_beginning(from)?;
+        self.stream.from = from.clone();
+        self.skip_segments()
+    }
+
+    /// Whether the journal reaches back to `from`.
+    pub(crate) fn check_beginning(&self, from: &Positions) -> Result<(), JournalError> {
         assert_eq!(from.shards(), self.options.shards, "positions of other shards");
         for ((shard, wanted), (_, first)) in from.iter().zip(self.first().iter()) {
             if wanted < first {
-                return Err(JournalError::Truncated { shard, wanted, first });
+                let file = segment::name_of(self.segments[0]);
+                return Err(JournalError::Truncated { shard, wanted, first, file });
             }
         }
-        self.stream.from = from.clone();
-        self.skip_segments()
+        Ok(())
+    }
+
+    /// Whether what was read so far reaches to `to`, the positions of a snapshot.
+    pub(crate) fn check_end(&self, to: &Positions) -> Result<(), JournalError> {
+        for ((shard, wanted), (_, end)) in to.iter().zip(self.stream.positions.iter()) {
+            if wanted > end {
+                let (snapshot, file) = (self.name_of_snapshot(to), self.stream.segment.name.clone());
+                return Err(JournalError::Ahead { shard, wanted, end, snapshot, file });
+            }
+        }
+        Ok(())
+    }
+
+    /// What the snapshot at these positions is called.
+    fn name_of_snapshot(&self, positions: &Positions) -> String {
+        let snapshots = self.snapshots();
+        let numbers = snapshots.numbers().unwrap_or_default();
+        let is_it = |number: &u64| snapshots.positions(*number).is_ok_and(|found| found == *positions);
+        numbers.into_iter().find(is_it).map_or("what was begun with".into(), snapshot::name_of)
     }
 
     /// The journal's snapshots.
@@ -169,11 +194,7 @@ impl Recovery {
                 Next::NoRecord(what) => self.no_record(what)?,
             }
         }
-        for ((shard, wanted), (_, end)) in self.stream.from.iter().zip(self.stream.positions.iter()) {
-            if wanted > end {
-                return Err(JournalError::Ahead { shard, wanted, end });
-            }
-        }
+        self.check_end(&self.stream.from)?;
         Ok(None)
     }
 
@@ -203,6 +224,7 @@ impl Recovery {
         while self.next_record()?.is_some() {}
         let end = self.end.expect("it was reached");
         self.settle(end)?;
+        let cut = self.cut(end);
         let next = match end {
             Found::Here { .. } => None,
             Found::Next => Some(self.begin_next()?),
@@ -244,7 +266,7 @@ impl Recovery {
             retry: options.retry,
         };
         let record_bytes_max = options.record_bytes_max();
-        Ok(Parts { storage, journal: identity.id, record_bytes_max, shared, writer, preparer, lock })
+        Ok(Parts { storage, journal: identity.id, record_bytes_max, shared, writer, preparer, lock, cut })
     }
 
     // ---- reading
@@ -343,6 +365,14 @@ impl Recovery {
         }
     }
 
+    /// What [`Self::settle`] took away.
+    fn cut(&self, end: Found) -> Option<Cut> {
+        let Found::Here { zero_to } = end else { return None };
+        let segment = &self.stream.segment;
+        let (offset, bytes) = (segment.offset, zero_to - segment.offset);
+        (bytes > 0).then(|| Cut { file: segment.name.clone(), offset, bytes })
+    }
+
     /// Begins the segment after the last one, which is there and was not begun.
     fn begin_next(&mut self) -> Result<Current, JournalError> {
         let number = self.stream.segment.number + 1;
@@ -377,8 +407,8 @@ fn begun(stream: &Stream) -> Begun {
 }
 
 /// Locks the directory, and lists what is in it.
-fn lock(storage: &dyn Storage) -> Result<(Lock, Vec<String>), JournalError> {
-    let lock = storage.lock("lock").map_err(JournalError::io("lock", &storage.name()))?;
+fn lock(storage: &dyn Storage, access: Access) -> Result<(Lock, Vec<String>), JournalError> {
+    let lock = storage.lock(access).map_err(JournalError::io("lock", &storage.name()))?;
     let lock = lock.ok_or_else(|| JournalError::InUse { directory: storage.name() })?;
     Ok((lock, storage.list().map_err(JournalError::io("list", &storage.name()))?))
 }
@@ -390,19 +420,15 @@ fn segments_among(names: &[String]) -> Vec<u64> {
     segments
 }
 
-/// Makes a journal where there is none. Returns the numbers of its segments.
-fn create(
-    storage: &dyn Storage,
-    options: &Options,
-    creating: bool,
-    segments: &[u64],
-) -> Result<Vec<u64>, JournalError> {
-    if !creating && let Some(first) = segments.first() {
-        return Err(damaged(
-            IDENTITY,
-            0,
-            format!("it is missing, and {} is there", segment::name_of(*first)),
-        ));
+/// Makes a journal where there is none, and nothing among `names` says that there was one. Returns the numbers of its segments.
+fn create(storage: &dyn Storage, options: &Options, names: &[String]) -> Result<Vec<u64>, JournalError> {
+    let creating = names.iter().any(|name| name == CREATING);
+    let segments = segments_among(names);
+    let is_old = |name: &&String| {
+        snapshot::number_of(name).is_some() || !creating && segment::number_of(name).is_some()
+    };
+    if let Some(found) = names.iter().filter(is_old).min().cloned() {
+        return Err(JournalError::Remains { directory: storage.name(), missing: IDENTITY, found });
     }
     // What an earlier attempt left behind: it never had an entry.
     for name in segments.iter().map(|number| segment::name_of(*number)) {

@@ -30,6 +30,18 @@ pub(super) struct Parts {
     pub writer: Writer,
     pub preparer: Preparer,
     pub lock: Box<dyn Any + Send + Sync>,
+    pub cut: Option<Cut>,
+}
+
+/// What a crash had left behind the last whole record, and a start took away: nobody was told of it.
+#[derive(Clone, Debug)]
+pub struct Cut {
+    /// The segment.
+    pub file: String,
+    /// Where in it.
+    pub offset: u64,
+    /// How many, up to the last that was not zero.
+    pub bytes: u64,
 }
 
 impl Parts {
@@ -43,6 +55,7 @@ pub struct Journal {
     watch: Watch,
     record_bytes_max: usize,
     threads: Option<Threads>,
+    cut: Option<Cut>,
     /// Goes when the threads have ended.
     _lock: Box<dyn Any + Send + Sync>,
 }
@@ -64,11 +77,16 @@ pub struct Watch {
 impl Journal {
     pub(super) fn run(parts: Parts) -> Journal {
         let watch = parts.watch();
-        let Parts { record_bytes_max, writer, preparer, lock, .. } = parts;
+        let Parts { record_bytes_max, writer, preparer, lock, cut, .. } = parts;
         let named = |name: &str| std::thread::Builder::new().name(name.into());
         let writing = named("journal").spawn(|| write(writer)).expect("a thread can be started");
         let preparing = named("journal-spare").spawn(|| preparer.run()).expect("a thread can be started");
-        Journal { watch, record_bytes_max, threads: Some(Threads { writing, preparing }), _lock: lock }
+        Journal { watch, record_bytes_max, threads: Some(Threads { writing, preparing }), cut, _lock: lock }
+    }
+
+    /// What its start took away from its end, if there was something.
+    pub fn cut(&self) -> Option<&Cut> {
+        self.cut.as_ref()
     }
 
     /// The log of a sequencer, which goes on where the journal ends.

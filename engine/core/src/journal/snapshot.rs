@@ -358,11 +358,11 @@ impl Input {
     }
 }
 
-fn name_of(number: u64) -> String {
+pub(super) fn name_of(number: u64) -> String {
     format!("snapshot-{number:016}.state")
 }
 
-fn number_of(name: &str) -> Option<u64> {
+pub(super) fn number_of(name: &str) -> Option<u64> {
     number_between("snapshot-", name, ".state")
 }
 

@@ -27,13 +27,22 @@ pub trait Storage: Send + Sync {
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
     /// Makes all changes of names safe.
     fn sync_directory(&self) -> io::Result<()>;
-    /// Locks a file, which is made if need be, against all others until the answer is dropped or the process ends.
-    /// `None` if another has it.
-    fn lock(&self, name: &str) -> io::Result<Option<Box<dyn Any + Send + Sync>>>;
+    /// Locks the directory itself, so that there is no file that could be lost on the way, until the answer is dropped or the
+    /// process ends. `None` if another has it in a way that does not go with this one.
+    fn lock(&self, access: Access) -> io::Result<Option<Box<dyn Any + Send + Sync>>>;
     /// A number that nobody else has: 128 bits of chance.
     fn unique(&self) -> io::Result<u128>;
     /// What to call the directory in messages.
     fn name(&self) -> String;
+}
+
+/// With whom a directory is shared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// With nobody.
+    Alone,
+    /// With others who only read.
+    AmongReaders,
 }
 
 /// An open file.
@@ -55,7 +64,8 @@ pub fn is_passing(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(24 | 23)) || error.kind() == io::ErrorKind::OutOfMemory
 }
 
-/// Whether an operation failed because there is no space left.
+/// Whether an operation failed because there is no space left, on the disk or within what the user or the process may have.
 pub fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
 }

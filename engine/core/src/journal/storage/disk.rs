@@ -1,6 +1,6 @@
 //! The real disk: a directory of the file system.
 
-use super::{Storage, StorageFile};
+use super::{Access, Storage, StorageFile};
 use std::any::Any;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read};
@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug)]
 pub struct Disk {
     directory: PathBuf,
+    is_read_only: bool,
 }
 
 impl Disk {
@@ -24,7 +25,13 @@ impl Disk {
                 File::open(parent)?.sync_all()?;
             }
         }
-        Ok(Self { directory })
+        Ok(Self { directory, is_read_only: false })
+    }
+
+    /// The directory at that path, whose files are opened for reading only: it may be on a disk that cannot be written, or
+    /// somebody else's.
+    pub fn to_read(directory: impl Into<PathBuf>) -> Self {
+        Self { directory: directory.into(), is_read_only: true }
     }
 
     /// Where it is.
@@ -43,7 +50,7 @@ impl Storage for Disk {
     }
 
     fn open(&self, name: &str) -> io::Result<Box<dyn StorageFile>> {
-        Ok(Box::new(OpenOptions::new().read(true).write(true).open(self.at(name))?))
+        Ok(Box::new(OpenOptions::new().read(true).write(!self.is_read_only).open(self.at(name))?))
     }
 
     fn list(&self) -> io::Result<Vec<String>> {
@@ -67,11 +74,14 @@ impl Storage for Disk {
         File::open(&self.directory)?.sync_all()
     }
 
-    fn lock(&self, name: &str) -> io::Result<Option<Box<dyn Any + Send + Sync>>> {
-        let file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(self.at(name))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(Box::new(file))),
+    fn lock(&self, access: Access) -> io::Result<Option<Box<dyn Any + Send + Sync>>> {
+        let directory = File::open(&self.directory)?;
+        let locked = match access {
+            Access::Alone => directory.try_lock(),
+            Access::AmongReaders => directory.try_lock_shared(),
+        };
+        match locked {
+            Ok(()) => Ok(Some(Box::new(directory))),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(error),
         }

@@ -12,9 +12,9 @@
 //! and then again for each of them, with a crash there: the operation fails, and so does everything after it until
 //! [`SimulatedDisk::restart`]. All chance comes from the seed.
 
-use super::{Storage, StorageFile};
+use super::{Access, Storage, StorageFile};
 use std::any::Any;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -45,7 +45,7 @@ struct State {
     names: BTreeMap<String, usize>,
     names_on_platter: BTreeMap<String, usize>,
     renamings: Vec<Renaming>,
-    locked: BTreeSet<String>,
+    locked: Vec<Access>,
     /// The file with the newest write, unless that is synced.
     last_write: Option<usize>,
     capacity: u64,
@@ -87,7 +87,7 @@ impl SimulatedDisk {
             names: BTreeMap::new(),
             names_on_platter: BTreeMap::new(),
             renamings: Vec::new(),
-            locked: BTreeSet::new(),
+            locked: Vec::new(),
             last_write: None,
             capacity: u64::MAX,
             points: 0,
@@ -402,13 +402,14 @@ impl Storage for SimulatedDisk {
         Ok(())
     }
 
-    fn lock(&self, name: &str) -> io::Result<Option<Box<dyn Any + Send + Sync>>> {
+    fn lock(&self, access: Access) -> io::Result<Option<Box<dyn Any + Send + Sync>>> {
         let mut state = self.lock_state();
         state.alive()?;
-        if !state.locked.insert(name.into()) {
+        if state.locked.iter().any(|other| [*other, access].contains(&Access::Alone)) {
             return Ok(None);
         }
-        Ok(Some(Box::new(Lock { disk: self.clone(), name: name.into(), life: state.life })))
+        state.locked.push(access);
+        Ok(Some(Box::new(Lock { disk: self.clone(), life: state.life })))
     }
 
     fn unique(&self) -> io::Result<u128> {
@@ -423,7 +424,6 @@ impl Storage for SimulatedDisk {
 
 struct Lock {
     disk: SimulatedDisk,
-    name: String,
     life: u64,
 }
 
@@ -431,7 +431,7 @@ impl Drop for Lock {
     fn drop(&mut self) {
         let mut state = self.disk.lock_state();
         if state.life == self.life {
-            state.locked.remove(&self.name);
+            state.locked.pop(); // those who share it are alike
         }
     }
 }

@@ -69,7 +69,27 @@ fn another_format_is_refused() {
 fn a_directory_without_its_identity_is_refused() {
     let (disk, _) = recorded(1, 3);
     disk.take("identity.journal");
-    assert!(error_of(&disk, options()).contains("identity.journal is damaged at byte 0: it is missing"));
+    let names = disk.list().unwrap();
+    let error = error_of(&disk, options());
+    assert!(
+        error.contains("has no identity.journal, and segment-0000000000000001.journal is there"),
+        "{error}"
+    );
+    assert_eq!(disk.list().unwrap(), names, "nothing was made");
+}
+
+/// What is left of a journal is no place for a new one, also when it looks as if one was being made there.
+#[test]
+fn a_directory_with_nothing_but_snapshots_is_refused() {
+    for beside in [None, Some("identity.journal.new")] {
+        let disk = SimulatedDisk::new(1);
+        disk.put("snapshot-0000000000000007.state", vec![1, 2, 3]);
+        beside.into_iter().for_each(|name| disk.put(name, vec![]));
+        let names = disk.list().unwrap();
+        let error = error_of(&disk, options());
+        assert!(error.contains("has no identity.journal, and snapshot-0000000000000007.state is"), "{error}");
+        assert_eq!(disk.list().unwrap(), names, "nothing was made");
+    }
 }
 
 #[test]
@@ -107,8 +127,10 @@ fn a_snapshot_from_the_future_is_refused() {
     let mut recovery = open(&disk, options()).unwrap();
     recovery.begin_at(&ahead).unwrap();
     let error = read_all(&mut recovery).unwrap_err().to_string();
-    assert!(error.starts_with("matcher 0 is asked for from entry"), "{error}");
-    assert!(error.ends_with("its end is lost"), "{error}");
+    let end = truth.durable.matchers[0];
+    let expected =
+        format!("goes on with entry {} of matcher 0, and the journal ends before entry {end}", end + 1);
+    assert!(error.contains(&expected) && error.contains("in segment-00000000000000"), "{error}");
 }
 
 /// Files that are none of the journal's are left alone.
@@ -127,6 +149,12 @@ fn the_disk_itself() {
     let disk = || Arc::new(storage::Disk::new(directory.join("deep")).unwrap());
     let journal = Recovery::open(disk(), options()).unwrap().start(Box::new(|_| ())).unwrap();
     assert!(matches!(Recovery::open(disk(), options()), Err(JournalError::InUse { .. })));
+    // Whatever is taken out of the directory: the directory itself is locked.
+    std::fs::rename(directory.join("deep/identity.journal"), directory.join("deep/taken")).unwrap();
+    assert!(matches!(Recovery::open(disk(), options()), Err(JournalError::InUse { .. })));
+    std::fs::rename(directory.join("deep/taken"), directory.join("deep/identity.journal")).unwrap();
+    let to_read = || Arc::new(storage::Disk::to_read(directory.join("deep")));
+    assert!(matches!(Recovery::open_existing(to_read()), Err(JournalError::InUse { .. })));
     let mut log = journal.matcher_log(0);
     let entries = [crate::log::Entry::Received { from: 1, count: 7 }; 300];
     for batch in entries.chunks(10) {
@@ -135,6 +163,14 @@ fn the_disk_itself() {
     journal.close().unwrap();
     let back = read_all(&mut Recovery::open(disk(), options()).unwrap()).unwrap();
     let expected = (ShardId::Matcher(0), "Received { from: 1, count: 7 }".to_owned());
-    assert_eq!(back, vec![expected; 300]);
+    assert_eq!(back, vec![expected.clone(); 300]);
+    // Many may read at once; nobody writes meanwhile, and nothing but the journal is in the directory.
+    let mut readers = [to_read(), to_read()].map(|disk| Recovery::open_existing(disk).unwrap());
+    assert!(matches!(Recovery::open(disk(), options()), Err(JournalError::InUse { .. })));
+    for reader in &mut readers {
+        assert_eq!(read_all(reader).unwrap(), vec![expected.clone(); 300]);
+    }
+    let names = disk().list().unwrap();
+    assert!(names.iter().all(|name| name.ends_with(".journal")), "{names:?}");
     std::fs::remove_dir_all(directory).unwrap();
 }
