@@ -22,8 +22,10 @@ pub enum Heard<'a> {
 }
 
 impl Recording {
+    /// Room for all is taken at once: it costs nothing until it is written to, and growing would copy it all in the
+    /// middle of the run.
     pub fn new(bytes_max: usize) -> Self {
-        Recording { bytes: Vec::new(), bytes_max, reads: Vec::new(), bytes_lost: 0 }
+        Recording { bytes: Vec::with_capacity(bytes_max), bytes_max, reads: Vec::new(), bytes_lost: 0 }
     }
 
     /// All of a read or none: once something is lost, what comes after it could not be understood.

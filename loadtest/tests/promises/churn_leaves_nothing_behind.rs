@@ -4,15 +4,20 @@ use crate::scripted::{Scripted, ack, right_feed};
 use indicatif::ProgressBar;
 use loadtest::report::Outcome;
 use loadtest::scenario::churn::{self, Options, Results};
-use std::process::{Child, Command};
+use std::io::{Read, Write};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 /// A process that holds the same all the time, in place of the server's: the script runs in ours, beside other tests.
 struct Still(Child);
 
 impl Still {
+    /// Once it answers it has closed what it had of ours.
     fn start() -> Self {
-        Still(Command::new("sleep").arg("600").spawn().unwrap())
+        let mut cat = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        cat.stdin.as_mut().unwrap().write_all(b"ready?").unwrap();
+        cat.stdout.as_mut().unwrap().read_exact(&mut [0; 6]).unwrap();
+        Still(cat)
     }
 }
 

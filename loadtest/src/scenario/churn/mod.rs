@@ -5,10 +5,12 @@
 //! another: it would be a message of another channel, or one that continues nothing, and is a violation.
 //!
 //! ```text
-//! at rest ─▶ stayers and flows ─▶ first visitors ─▶ memory ─▶ visitors for the run ─▶ memory ─▶ all leave ─▶ descriptors
+//! at rest ─▶ stayers and flows ─▶ first visitors ─▶ memory ─▶ visitors for the run ─▶ memory ─▶ flows alone ─▶ memory
+//!         ─▶ all leave ─▶ descriptors
 //! ```
 //! Memory is compared between two moments with the same connections, the first of them after enough visits to have grown
-//! what grows once. Descriptors must come back to what they were before anybody came.
+//! what grows once. An exchange remembers orders for a day, so what flows alone make it grow by is measured too, and not
+//! blamed on the visitors. Descriptors must come back to what they were before anybody came.
 
 mod visit;
 
@@ -34,6 +36,9 @@ use visit::{Stay, Visit};
 /// A handshake that is never finished is the server's for five seconds, and a socket that was left, a little longer.
 const LEAVING_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The flows then have this part of the visitors' time for themselves.
+const ALONE: u32 = 5;
+
 /// Between looks at what the server still holds.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -50,7 +55,7 @@ pub struct Options {
     pub warm_up: Duration,
     pub duration: Duration,
     pub pid: u32,
-    /// How much more memory the server may hold in the end: its flow's orders are remembered for a day.
+    /// How much more memory the server may hold in the end, beside what the flows account for.
     pub growth_bytes_max: u64,
     pub flows: Vec<flow::Options>,
     pub seed: u64,
@@ -72,6 +77,8 @@ pub struct Results {
     pub descriptors_after: usize,
     pub memory_before_bytes: u64,
     pub memory_after_bytes: u64,
+    /// Of the growth in between: by the rate at which the flows alone took memory afterwards.
+    pub memory_of_flows_bytes: f64,
     pub memory_bytes_per_connect: f64,
     pub flow: flow::Counts,
     pub samples: Vec<Sample>,
@@ -94,8 +101,13 @@ pub async fn run(options: &Options, progress: &ProgressBar) -> Result<Outcome<Re
     fleet.enter(Phase::Steady);
     visitors.come(options.duration, &fleet, progress).await?;
     results.memory_after_bytes = memory(options.pid)?;
-    let grown = results.memory_after_bytes as f64 - results.memory_before_bytes as f64;
-    results.memory_bytes_per_connect = grown / (visitors.connects - counted_before).max(1) as f64;
+    if !flows.is_empty() {
+        fleet.pass(options.duration / ALONE, progress).await;
+        let grown = memory(options.pid)?.saturating_sub(results.memory_after_bytes);
+        results.memory_of_flows_bytes = grown as f64 * f64::from(ALONE);
+    }
+    let visits = (visitors.connects - counted_before).max(1);
+    results.memory_bytes_per_connect = results.grown_bytes() / visits as f64;
     for flow in flows {
         results.flow.add(flow.stop().await?);
     }
@@ -188,8 +200,14 @@ impl Results {
     fn judge(&self, options: &Options, verdict: &mut Verdict) {
         let (before, after) = (self.descriptors_before, self.descriptors_after);
         verdict.expect(after <= before, || format!("{after} descriptors in the end, {before} before"));
-        let grown = self.memory_after_bytes.saturating_sub(self.memory_before_bytes);
-        verdict.expect(grown <= options.growth_bytes_max, || format!("memory grew by {grown} bytes"));
+        let grown = self.grown_bytes();
+        let is_bounded = grown <= options.growth_bytes_max as f64;
+        verdict.expect(is_bounded, || format!("memory grew by {grown:.0} bytes beside what the flows took"));
+    }
+
+    /// By the visitors.
+    fn grown_bytes(&self) -> f64 {
+        self.memory_after_bytes as f64 - self.memory_before_bytes as f64 - self.memory_of_flows_bytes
     }
 }
 
@@ -231,13 +249,12 @@ impl fmt::Display for Results {
             "  descriptors of the server: {} before, {} after",
             self.descriptors_before, self.descriptors_after
         )?;
+        let mib = |bytes: f64| bytes / 1_048_576.0;
         let [before, after] =
-            [self.memory_before_bytes, self.memory_after_bytes].map(|bytes| bytes as f64 / 1_048_576.0);
-        let each = self.memory_bytes_per_connect;
-        writeln!(
-            f,
-            "  memory of the server: {before:.1} MiB before, {after:.1} MiB after, {each:.0} B a visit"
-        )?;
+            [self.memory_before_bytes, self.memory_after_bytes].map(|bytes| mib(bytes as f64));
+        writeln!(f, "  memory of the server: {before:.1} MiB before, {after:.1} MiB after")?;
+        let (flows, each) = (mib(self.memory_of_flows_bytes), self.memory_bytes_per_connect);
+        writeln!(f, "  of that the flows account for {flows:.1} MiB, and each visit for {each:.0} B")?;
         write!(f, "  flow: {}", self.flow)
     }
 }
