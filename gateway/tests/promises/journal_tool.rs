@@ -127,6 +127,7 @@ fn start(data: &Path) -> Exchange {
     #[rustfmt::skip]
     let arguments = [
         "serve", "--no-demo-flow", "--sequencers", "2", "--matchers", "1", "--data-dir", data, "--snapshot-bytes", "8192",
+        "--history", "off", // which would have more snapshots kept where it is slow
     ];
     Exchange::start_with(&arguments)
 }
