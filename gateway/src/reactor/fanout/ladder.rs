@@ -58,13 +58,24 @@ impl Reactor {
         }
     }
 
-    /// Sends what its rooms have from its positions on. Returns whether the socket took all of it.
+    /// Sends what its rooms have from its positions on, up to where the crowd is that it can join. Returns whether the socket took
+    /// all of it.
     fn catch_up(&mut self, at: usize) -> bool {
-        for m in 0.. {
+        let Standing::Apart(memberships) = &self.connections[at].standing else { return true };
+        let rooms: Vec<u32> = memberships.iter().map(|membership| membership.room).collect();
+        let crowd = self.crowds.open_to(&rooms);
+        let crowd: Option<Vec<u64>> =
+            crowd.map(|crowd| crowd.stands.iter().map(|stand| stand.cursor).collect());
+        for (m, room) in rooms.iter().enumerate() {
+            let to = match &crowd {
+                Some(cursors) => cursors[m],
+                None => local_mut(&mut self.rooms, *room).reader.refresh(),
+            };
+            // It has no rooms any more if its connection was found to be broken.
             let Standing::Apart(memberships) = &self.connections[at].standing else { break };
             let Some(membership) = memberships.get(m) else { break };
             if let Place::At(position) = membership.place
-                && !self.catch_up_with(at, m, position)
+                && !self.catch_up_with(at, m, (position, to))
             {
                 return false;
             }
@@ -72,7 +83,7 @@ impl Reactor {
         true
     }
 
-    fn catch_up_with(&mut self, at: usize, m: usize, mut position: u64) -> bool {
+    fn catch_up_with(&mut self, at: usize, m: usize, (mut position, to): (u64, u64)) -> bool {
         let Self { rooms, connections, counters, net, now, .. } = self;
         let connection = &mut connections[at];
         debug_assert!(!connection.torn, "the caller has sent the rest of a torn frame");
@@ -89,8 +100,8 @@ impl Reactor {
             // Whether a snapshot was at hand or comes later: what follows is in the outbox or not our turn yet.
             return true;
         }
-        while position < local.cursor {
-            let span = local.reader.span(position, local.cursor);
+        while position < to {
+            let span = local.reader.span(position, to);
             let sent = match net.send(connection.socket, span) {
                 Ok(sent) => sent,
                 Err(_) => {
@@ -131,11 +142,9 @@ impl Reactor {
     pub(super) fn serve_waiting(&mut self, room: u32) {
         let Some(local) = self.rooms.get_mut(&room).filter(|local| !local.waiting.is_empty()) else { return };
         if let Some(snapshot) = local.room.snapshot() {
-            // One cut beyond the cursor is for the next turn: who gets it steps in where the room is.
-            if snapshot.position <= local.cursor {
-                for at in std::mem::take(&mut local.waiting) {
-                    self.offer_snapshot(at, room, &snapshot);
-                }
+            local.reader.refresh(); // it may be newer than what we have seen of the room
+            for at in std::mem::take(&mut local.waiting) {
+                self.offer_snapshot(at, room, &snapshot);
             }
         }
         let local = &self.rooms[&room];

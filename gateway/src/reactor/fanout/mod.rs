@@ -1,7 +1,7 @@
 //! Market data to the subscribers of this reactor.
 //!
-//! Most connections are in step: they stand where their rooms are, in the [`crowd`] of those who are in the same rooms, and all
-//! of a crowd get the same bytes in one blast ([`push`](self::push)). A connection whose socket did not take all of it is apart:
+//! Most connections are in step: they stand in a [`crowd`] of those who are at the same places in the same rooms, and all of a
+//! crowd get the same bytes in one blast ([`push`](self::push)). A connection whose socket did not take all of it is apart:
 //! it has a position of its own in each room, catches up from the rings when its socket has room again, and steps in again
 //! ([`ladder`](self::ladder)). The rest of a torn frame goes to the front of its outbox, so a position is always a frame
 //! boundary, and whatever else is in the outbox comes after it. Who has a torn frame gets nothing from a room until the rest of
@@ -16,11 +16,10 @@ mod tests;
 pub(super) use crowd::Crowds;
 pub(super) use push::Piece;
 
-use crowd::Spot;
+use crowd::{Spot, Stand};
 
 use super::Reactor;
 use crate::rooms::Room;
-use crate::rooms::frames;
 use crate::rooms::ring::Reader;
 use crate::wire::name::Stream;
 use memchr::memmem;
@@ -28,9 +27,9 @@ use std::sync::Arc;
 
 /// Where a connection is in its rooms.
 pub(super) enum Standing {
-    /// Where they are.
+    /// Where its crowd is.
     InStep(Spot),
-    /// At places of its own; in no room if there are none.
+    /// At places of its own, in order of the rooms; in no room if there are none.
     Apart(Vec<Membership>),
 }
 
@@ -55,63 +54,22 @@ enum Place {
 pub(super) struct LocalRoom {
     room: Arc<Room>,
     reader: Reader,
-    /// Where all that are in step stand.
-    cursor: u64,
-    /// The next trade at the cursor, while anybody is in step.
-    next_trade: Option<u64>,
-    /// What there is beyond the cursor.
-    news: News,
+    /// Where its news ended when a turn looked for them: nobody who is in step is before that when the turn is over.
+    looked: u64,
     /// Members that wait for a snapshot.
     waiting: Vec<usize>,
     /// All members.
     count: usize,
 }
 
-/// What a room has beyond its cursor.
-#[derive(Clone, Copy, Default)]
-struct News {
-    /// Where they end.
-    head: u64,
-    frames: u64,
-    /// The next trade after them, if they have any.
-    next_trade: Option<u64>,
-}
-
 impl LocalRoom {
     fn join(room: Arc<Room>, window_bytes: u64) -> Self {
         let reader = Reader::join(&room.ring, window_bytes);
-        let cursor = reader.head();
-        let news = News { head: cursor, ..News::default() };
-        Self { room, reader, cursor, next_trade: None, news, waiting: Vec::new(), count: 0 }
+        Self { room, looked: reader.head(), reader, waiting: Vec::new(), count: 0 }
     }
 
     fn has_trades(&self) -> bool {
         self.room.view.has(Stream::Trade)
-    }
-
-    /// Looks for news. True if there are and there were none.
-    fn look(&mut self) -> bool {
-        let (before, head) = (self.news.head, self.reader.refresh());
-        let mut at = before;
-        while at < head {
-            let span = self.reader.span(at, head);
-            self.news.frames += frames::frames(span).count() as u64;
-            if self.has_trades() {
-                self.news.next_trade = trade_after(span).or(self.news.next_trade);
-            }
-            at += span.len() as u64;
-        }
-        self.news.head = head;
-        before == self.cursor && head > before
-    }
-
-    /// All that were in step have the news, or are in step no more.
-    fn move_on(&mut self) {
-        let News { head, next_trade, .. } = self.news;
-        self.cursor = head;
-        self.next_trade = next_trade.or(self.next_trade);
-        self.news = News { head, ..News::default() };
-        self.reader.forget_before(head);
     }
 }
 
@@ -126,8 +84,10 @@ impl Reactor {
         });
         local.count += 1;
         self.counters.memberships.add(1);
-        let place = Place::Waiting { from: None };
-        self.step_out(at).push(Membership { room: index, place, next_trade: None });
+        let membership = Membership { room: index, place: Place::Waiting { from: None }, next_trade: None };
+        let memberships = self.step_out(at);
+        let after = memberships.partition_point(|membership| membership.room < index);
+        memberships.insert(after, membership);
         local_mut(&mut self.rooms, index).waiting.push(at);
         self.unsettled.push(at);
         self.serve_waiting(index);
@@ -147,7 +107,7 @@ impl Reactor {
     pub(super) fn leave_room(&mut self, at: usize, room: u32) {
         let memberships = self.step_out(at);
         let Some(m) = memberships.iter().position(|membership| membership.room == room) else { return };
-        memberships.swap_remove(m);
+        memberships.remove(m);
         self.unsettled.push(at);
         self.forget_member(at, room);
     }
@@ -172,14 +132,15 @@ impl Reactor {
 
     /// The connection stands by itself from now on. Returns its places.
     fn step_out(&mut self, at: usize) -> &mut Vec<Membership> {
-        let Self { rooms, crowds, connections, .. } = self;
+        let Self { crowds, connections, .. } = self;
         if let Standing::InStep(spot) = connections[at].standing {
             let crowd = crowds.get(spot.crowd).expect("who is in step is in a crowd");
-            let membership = |room: &u32| {
-                let LocalRoom { cursor, next_trade, .. } = rooms[room];
-                Membership { room: *room, place: Place::At(cursor), next_trade }
+            let membership = |&Stand { room, cursor, next_trade }: &Stand| Membership {
+                room,
+                place: Place::At(cursor),
+                next_trade,
             };
-            let memberships = crowd.rooms.iter().map(membership).collect();
+            let memberships = crowd.stands.iter().map(membership).collect();
             if let Some(moved) = crowds.leave(spot) {
                 connections[moved as usize].standing = Standing::InStep(spot);
             }
@@ -191,27 +152,37 @@ impl Reactor {
         }
     }
 
-    /// If it is where its rooms are, the connection joins the crowd of those who are there, too; else it is looked after in each
-    /// turn.
+    /// If it is where a crowd in its rooms is, or where its rooms are if there is none, the connection is in step from now on;
+    /// else it is looked after in each turn.
     fn step_in(&mut self, at: usize) {
-        let Self { rooms, crowds, connections, unsettled, .. } = self;
+        let Self { rooms: local, crowds, connections, unsettled, pump_wanted, .. } = self;
         let connection = &mut connections[at];
         let Standing::Apart(memberships) = &mut connection.standing else { return };
-        let is_there = |membership: &Membership| matches!(membership.place, Place::At(position) if position == rooms[&membership.room].cursor);
         if memberships.is_empty() {
             return;
         }
+        let stands: Option<Vec<Stand>> = memberships.iter().map(Membership::stand).collect();
         // What is in the outbox comes first: it may be the snapshot that the news go on from.
-        if !connection.outbox.is_empty() || !memberships.iter().all(is_there) {
+        let Some(stands) = stands.filter(|_| connection.outbox.is_empty()) else { return unsettled.push(at) };
+        let rooms: Vec<u32> = stands.iter().map(|stand| stand.room).collect();
+        let is_there = match crowds.open_to(&rooms) {
+            Some(crowd) => crowd.stands.iter().zip(&stands).all(|(its, ours)| its.cursor == ours.cursor),
+            None => stands.iter().all(|ours| local[&ours.room].reader.head() == ours.cursor),
+        };
+        if !is_there {
+            *pump_wanted = true; // nothing else may happen for a while
             return unsettled.push(at);
         }
         debug_assert!(!connection.torn, "who has a torn frame has the rest of it to send");
-        memberships.sort_unstable_by_key(|membership| membership.room);
-        for membership in memberships.iter().filter(|membership| membership.next_trade.is_some()) {
-            local_mut(rooms, membership.room).next_trade = membership.next_trade;
-        }
-        let list: Vec<u32> = memberships.iter().map(|membership| membership.room).collect();
-        connection.standing = Standing::InStep(crowds.enter(&list, at as u32, connection.socket));
+        connection.standing = Standing::InStep(crowds.enter(stands, at as u32, connection.socket));
+    }
+}
+
+impl Membership {
+    /// Where it stands, unless it waits for a snapshot.
+    fn stand(&self) -> Option<Stand> {
+        let Place::At(cursor) = self.place else { return None };
+        Some(Stand { room: self.room, cursor, next_trade: self.next_trade })
     }
 }
 

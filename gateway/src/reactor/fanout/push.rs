@@ -1,6 +1,6 @@
 //! What rooms have new, to everybody who is in step.
 
-use super::{Membership, Place, local_mut, trade_after};
+use super::{LocalRoom, Membership, Place, local_mut, trade_after};
 use crate::reactor::Reactor;
 use crate::reactor::blaster::Behind;
 use crate::rooms::frames;
@@ -25,16 +25,15 @@ impl Reactor {
         let mut news = std::mem::take(&mut self.news);
         door.dirty.take(|room| {
             if let Some(local) = self.rooms.get_mut(&room) {
-                if local.look() {
-                    self.crowds.has_news(room);
-                }
+                local.looked = local.reader.refresh();
+                self.crowds.has_news(room);
                 news.push(room);
             }
         });
         self.send_news();
         for room in &news {
-            if let Some(local) = self.rooms.get_mut(room) {
-                local.move_on();
+            if let Some(LocalRoom { reader, looked, .. }) = self.rooms.get_mut(room) {
+                reader.forget_before(*looked);
             }
         }
         for room in news.drain(..) {
@@ -48,27 +47,28 @@ impl Reactor {
         let mut rooms = std::mem::take(&mut self.rooms_with_news);
         let mut pieces = std::mem::take(&mut self.pieces);
         while let Some(crowd) = self.crowds.take_news(&mut rooms) {
-            self.cut(&rooms, &mut pieces);
-            self.send_to_crowd(crowd, &rooms, &pieces);
+            self.cut(crowd, &rooms, &mut pieces);
+            self.send_to_crowd(crowd, &pieces);
         }
         (self.rooms_with_news, self.pieces) = (rooms, pieces);
     }
 
-    /// The rooms' news in pieces.
-    fn cut(&self, rooms: &[u32], pieces: &mut Vec<Piece>) {
+    /// What the rooms have for the crowd now, in pieces. It may be more than when the turn began.
+    fn cut(&mut self, crowd: u32, rooms: &[u32], pieces: &mut Vec<Piece>) {
         pieces.clear();
+        let crowd = self.crowds.get_mut(crowd).expect("it has news");
         for room in rooms {
-            let local = &self.rooms[room];
-            let mut from = local.cursor;
-            while from < local.news.head {
-                let to = from + local.reader.span(from, local.news.head).len() as u64;
+            let local = local_mut(&mut self.rooms, *room);
+            let (mut from, head) = (crowd.stand_mut(*room).cursor, local.reader.refresh());
+            while from < head {
+                let to = from + local.reader.span(from, head).len() as u64;
                 pieces.push(Piece { room: *room, from, to });
                 from = to;
             }
         }
     }
 
-    fn send_to_crowd(&mut self, crowd: u32, rooms: &[u32], pieces: &[Piece]) {
+    fn send_to_crowd(&mut self, crowd: u32, pieces: &[Piece]) {
         let mut behind = std::mem::take(&mut self.behind);
         let mut broken = Vec::new();
         for (batch, now) in pieces.chunks(PIECES_MAX).enumerate() {
@@ -89,13 +89,26 @@ impl Reactor {
             }
         }
         self.behind = behind;
-        if let Some(crowd) = self.crowds.get(crowd) {
-            let frames: u64 = rooms.iter().map(|room| self.rooms[room].news.frames).sum();
-            let bytes: u64 = pieces.iter().map(|piece| piece.to - piece.from).sum();
-            self.counters.frames_out.add(crowd.members.len() as u64 * frames);
-            self.counters.bytes_out.add(crowd.members.len() as u64 * bytes);
-        }
+        self.move_on(crowd, pieces);
         broken.into_iter().for_each(|at| self.drop_connection(at));
+    }
+
+    /// All that are still in the crowd have the pieces.
+    fn move_on(&mut self, crowd: u32, pieces: &[Piece]) {
+        let Self { rooms, crowds, counters, .. } = self;
+        let Some(crowd) = crowds.get_mut(crowd) else { return };
+        let members = crowd.members.len() as u64;
+        for Piece { room, from, to } in pieces {
+            let local = &rooms[room];
+            let span = local.reader.span(*from, *to);
+            counters.frames_out.add(members * frames::frames(span).count() as u64);
+            counters.bytes_out.add(members * span.len() as u64);
+            let stand = crowd.stand_mut(*room);
+            stand.cursor = *to;
+            if local.has_trades() {
+                stand.next_trade = trade_after(span).or(stand.next_trade);
+            }
+        }
     }
 
     /// The same pieces to all of the crowd. False if there is nobody.

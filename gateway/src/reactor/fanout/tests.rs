@@ -7,6 +7,7 @@ use crate::feed::feed;
 use crate::reactor::net::Sockets;
 use crate::reactor::{ReactorCounters, Shared, blaster};
 use crate::rooms::dirty::DirtySet;
+use crate::rooms::frames;
 use crate::rooms::ring::{Writer, ring};
 use crate::rooms::view::View;
 use crate::rooms::wake::wake;
