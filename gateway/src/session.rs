@@ -153,7 +153,7 @@ impl Session {
                 host.say(|out, _| control::subscriptions(out, id, channels));
                 Ok(())
             }
-            Action::Resync { channel } => self.resync(channel, host),
+            Action::Resync { channel } => self.resync(channel, limits, host),
             Action::Ping => {
                 let now = host.now();
                 host.say(|out, _| control::pong(out, id, now));

@@ -95,7 +95,13 @@ impl Reactor {
         }
         let generation = self.generations[at];
         if let Err(error) = self.net.open(socket, key(at, generation)) {
-            tracing::debug!(%error, "a connection ended before it began");
+            self.counters.refused.add(1);
+            match error.raw_os_error() {
+                Some(libc::ENOSPC | libc::ENOMEM) => {
+                    tracing::warn!(%error, "a connection cannot be waited for")
+                }
+                _ => tracing::debug!(%error, "a connection ended before it began"),
+            }
             return self.net.close(socket);
         }
         *self.shared.addresses.entry(address).or_default() += 1;
@@ -391,6 +397,7 @@ impl Reactor {
             if connection.outbox.len() > self.shared.limits.outbox_bytes_max {
                 self.counters.closed_slow.add(1);
                 self.drop_connection(at);
+                return true;
             }
             return false;
         }

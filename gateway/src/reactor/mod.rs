@@ -208,8 +208,8 @@ pub fn run(parts: Parts, started: impl FnOnce(String)) -> anyhow::Result<()> {
         // A task like the others: monoio polls the future of `block_on` itself before all of them, for as long as
         // it wakes itself.
         let pumped = monoio::spawn(pump(shell.clone(), ready)).await;
-        // The tasks that still wait hold the shell, and nobody will run them again: the port is closed by hand.
-        shell.borrow_mut().port.close();
+        // The tasks that still wait hold the shell, and nobody will run them again: what it has is closed by hand.
+        shell.borrow_mut().close_everything();
         pumped
     })
 }
@@ -276,7 +276,11 @@ async fn pump(shell: Shell, ready: OwnedFd) -> anyhow::Result<()> {
             if shell.borrow_mut().has_said_all() || since.elapsed() > DRAIN_MAX {
                 return Ok(());
             }
-            monoio::time::sleep(Duration::from_millis(5)).await;
+            if more {
+                yield_now().await;
+            } else {
+                monoio::time::sleep(Duration::from_millis(5)).await;
+            }
             continue;
         }
         if more {
@@ -362,6 +366,14 @@ impl Reactor {
             now,
             pump_wanted: false,
             pump: None,
+        }
+    }
+
+    /// Nothing comes in or goes out any more.
+    fn close_everything(&mut self) {
+        self.port.close();
+        for connection in self.connections.drain() {
+            self.net.close(connection.socket);
         }
     }
 

@@ -17,7 +17,7 @@ const READY_MAX: usize = 128;
 /// What is told of the socket that wakes the reactor.
 const WAKE: u64 = u64::MAX;
 
-/// What a socket is waited for. That it has ended is told in any case.
+/// What a socket is waited for. That it is broken is told in any case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Interest {
     pub read: bool,

@@ -21,7 +21,7 @@ use dirty::DirtySet;
 use engine_core::bell::Bell;
 use engine_core::units::{Sequence, SymbolId, TradeId};
 use ring::Ring;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 use std::sync::{Arc, Mutex, OnceLock};
 use view::View;
 use wake::Wake;
@@ -78,6 +78,8 @@ impl Room {
 
     pub fn add_reader(&self, reactor: usize) {
         self.readers.fetch_or(1 << reactor, Ordering::Relaxed);
+        // With the one in `announce`: either the feed sees the reader, or the reader sees what was published before.
+        fence(Ordering::SeqCst);
     }
 
     pub fn remove_reader(&self, reactor: usize) {
@@ -86,6 +88,7 @@ impl Room {
 
     /// Tells every reactor with subscribers that there is news. Called by the feed after publishing.
     pub fn announce(&self, doors: &[Arc<ReactorDoor>]) {
+        fence(Ordering::SeqCst);
         let mut readers = self.readers.load(Ordering::Relaxed);
         while readers != 0 {
             let reactor = readers.trailing_zeros() as usize;

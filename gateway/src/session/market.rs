@@ -107,13 +107,20 @@ impl Session {
         Ok(())
     }
 
-    pub(super) fn resync(&mut self, channel: &str, host: &mut impl Host) -> Result<(), Refusal> {
+    pub(super) fn resync(
+        &mut self,
+        channel: &str,
+        limits: &SessionLimits,
+        host: &mut impl Host,
+    ) -> Result<(), Refusal> {
         let at = self.find(channel)?;
         match self.subscriptions[at].market {
             Some((symbol, streams)) => View::covering(streams).try_for_each(|view| host.resync(symbol, view)),
             None => {
-                let account = self.account().expect("the private channel has an account");
-                self.trader().look(account, host)
+                // A login that was refused since has left the connection without one.
+                let trader = self.trader();
+                let account = trader.require_account(limits, host)?;
+                trader.look(account, host)
             }
         }
     }

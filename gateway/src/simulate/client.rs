@@ -183,12 +183,13 @@ impl Client {
         })
     }
 
-    /// Whether what was published since it came is what it had, what it was told to have missed, and what still waits for it.
+    /// Whether all that was published since it came is what it had and what it was told to have missed. Nothing waits for anybody
+    /// any more, so who is not at the end was forgotten, and nobody may still wait to begin.
     pub fn adds_up(&self, head: u32, next_trade: u32) -> bool {
-        let depth = self.updates + self.skipped + head.wrapping_sub(self.seq);
-        let trades = self.trades + self.trades_skipped + next_trade.wrapping_sub(self.next_trade);
-        self.stage != Stage::Live
-            || (head.wrapping_sub(self.base) == depth && next_trade.wrapping_sub(self.trade_base) == trades)
+        let has_all = (self.seq, self.next_trade) == (head, next_trade)
+            && head.wrapping_sub(self.base) == self.updates + self.skipped
+            && next_trade.wrapping_sub(self.trade_base) == self.trades + self.trades_skipped;
+        self.stage == Stage::Closed || (self.stage == Stage::Live && has_all)
     }
 }
 

@@ -75,10 +75,12 @@ pub struct Results {
     pub connect_seconds: f64,
     /// All ticks together, and what was delivered in them.
     pub ticks_seconds: f64,
+    pub pushed: u64,
+    pub pushes_per_second: f64,
+    /// With what the slow ones got afterwards.
     pub frames: u64,
     pub writes: u64,
     pub bytes: u64,
-    pub pushes_per_second: f64,
     /// Of one reactor's turn, in microseconds: median, 99 of 100, longest.
     pub turn_us: [u64; 3],
     /// Of the process beyond what it had before the first connection, for each connection; of it, the simulation's own.
@@ -236,7 +238,7 @@ fn direct(
     let mut results = common.results.lock().expect("no holder panics").clone();
     results.connections = options.connections;
     (results.connect_seconds, results.ticks_seconds) = (connect_seconds, ticks_seconds);
-    results.pushes_per_second = results.frames as f64 / ticks_seconds;
+    results.pushes_per_second = results.pushed as f64 / ticks_seconds;
     let mut turns = std::mem::take(&mut *common.turns_us.lock().expect("no holder panics"));
     turns.sort_unstable();
     let at = |share: f64| turns.get(((turns.len().max(1) - 1) as f64 * share) as usize).copied().unwrap_or(0);
@@ -289,6 +291,8 @@ struct Sim {
     /// Clients that have still to come.
     to_come: u64,
     ticks: u64,
+    /// Frames delivered when the ticks were over.
+    pushed: Option<u64>,
     resets: u64,
     quiet: u32,
 }
@@ -314,6 +318,7 @@ impl Sim {
             zipf: Zipf::new(options.symbols),
             to_come: share + ((index as u64) < rest) as u64,
             ticks: 0,
+            pushed: None,
             resets: 0,
             quiet: 0,
         }
@@ -382,6 +387,7 @@ impl Sim {
 
     fn settle(&mut self) -> bool {
         let mut world = self.world.borrow_mut();
+        self.pushed.get_or_insert(world.totals.frames);
         world.hurry();
         world.drain();
         drop(world);
@@ -395,6 +401,7 @@ impl Sim {
         let (world, heads) = (self.world.borrow(), common.heads.read().expect("no holder panics"));
         let mut results = common.results.lock().expect("no holder panics");
         let Totals { frames, writes, bytes, violations } = world.totals;
+        results.pushed += self.pushed.unwrap_or(0);
         results.frames += frames;
         results.writes += writes;
         results.bytes += bytes;

@@ -266,3 +266,18 @@ fn a_number_ahead_of_the_account_is_a_bad_value_and_logs_nobody_in() {
     other.send(&order(r#""order_id":"o1","side":"buy","price":"30000","quantity":"0.1""#));
     assert_eq!(next_entry(&mut other).0, last + 1);
 }
+
+/// The private channel was the anonymous account's, which the login left; refused, it left the connection without any.
+#[test]
+fn a_login_that_is_refused_ends_nothing_but_itself() {
+    let exchange = Exchange::start_with(&["serve", "--no-demo-flow"]);
+    let mut client = Client::connect(&exchange.ws);
+    client.send(r#"{"action":"subscribe","channel":"user"}"#);
+    client.until("account_snapshot");
+    client.send(r#"{"action":"auth","account":"ann","resume_from":1000000000}"#);
+    assert_eq!(client.until("error")["code"], "BAD_VALUE");
+    client.send(r#"{"action":"resync","channel":"user"}"#);
+    client.until("account_snapshot");
+    client.send(r#"{"action":"ping"}"#);
+    client.until("pong");
+}

@@ -74,8 +74,11 @@ fn self_test(blaster: &mut impl Blaster) -> io::Result<()> {
 
     // Larger than any socket buffer: the first is short, from then on nothing fits.
     let mut short = 0;
-    for _ in 0..64 {
-        blaster.blast(&[full.as_raw_fd()], &[IoSlice::new(&chunk)], &mut behind);
+    let (first, second) = chunk.split_at(100_000);
+    let pieces = [IoSlice::new(first), IoSlice::new(second)];
+    for round in 0..128 {
+        // Sent as one piece, and as two: these are two ways into the kernel.
+        blaster.blast(&[full.as_raw_fd()], if round % 2 == 0 { &pieces } else { &pieces[..1] }, &mut behind);
         match behind.pop() {
             None => {}
             Some(Behind { sent: Ok(0), .. }) => break,

@@ -85,6 +85,6 @@ pub fn shutdown(socket: RawFd, how: Shutdown) {
         Shutdown::Write => libc::SHUT_WR,
         Shutdown::Both => libc::SHUT_RDWR,
     };
-    // SAFETY: shutdown takes no memory of ours; a stale descriptor cannot be here, the stream owns it.
+    // SAFETY: shutdown takes no memory of ours; a stale descriptor cannot be here, whoever asks owns it.
     unsafe { libc::shutdown(socket, how) };
 }

@@ -13,8 +13,9 @@ use crate::wire::encode::market;
 use crate::wire::name::{GapReason, Stream};
 use crate::ws::{self, Opcode};
 
-/// A snapshot this far behind the head is still handed out: catching up from it costs less than cutting another.
-const SNAPSHOT_REUSE_BYTES: u64 = 64 << 10;
+/// A snapshot this far behind the head is still handed out: catching up from it costs less than cutting another. It is more than a
+/// busy room moves on while a snapshot is cut, or nobody would ever get one.
+const SNAPSHOT_REUSE_BYTES: u64 = 512 << 10;
 
 impl Reactor {
     /// The connection's socket is full: it stands by itself until it has caught up.
@@ -161,8 +162,8 @@ impl Reactor {
         let Standing::Apart(memberships) = &mut connection.standing else {
             unreachable!("who waits is apart")
         };
-        let membership = memberships.iter_mut().find(|membership| membership.room == room);
-        let membership = membership.expect("who waits is a member");
+        let m = memberships.binary_search_by_key(&room, |membership| membership.room);
+        let membership = &mut memberships[m.expect("who waits is a member")];
         let Place::Waiting { from } = membership.place else { return };
         let fresh = local.reader.head() - snapshot.position.min(local.reader.head()) <= SNAPSHOT_REUSE_BYTES;
         let in_window = snapshot.position >= local.reader.oldest();

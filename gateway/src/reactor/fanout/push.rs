@@ -7,8 +7,8 @@ use crate::rooms::frames;
 use std::cmp::Reverse;
 use std::io::IoSlice;
 
-/// Pieces of one write. More go out in another: what a socket takes at once is less than that.
-const PIECES_MAX: usize = 16;
+/// Pieces of one write: news of that many rooms. More go out in another.
+const PIECES_MAX: usize = 64;
 
 /// A piece of a room's news, within one segment of its ring.
 #[derive(Clone, Copy)]
@@ -156,7 +156,8 @@ impl Reactor {
 
     /// Who is apart and could take something gets in this turn what the others have had.
     fn look_after_unsettled(&mut self) {
-        for at in std::mem::take(&mut self.unsettled) {
+        let mut unsettled = std::mem::take(&mut self.unsettled);
+        for at in unsettled.drain(..) {
             if let Some(connection) = self.connections.get_mut(at)
                 && connection.full_since.is_none()
                 && !std::mem::replace(&mut connection.touched, true)
@@ -164,6 +165,7 @@ impl Reactor {
                 self.touched.push(at);
             }
         }
+        self.unsettled = unsettled;
     }
 }
 
@@ -172,7 +174,8 @@ impl crate::reactor::connection::Connection {
     pub(super) fn membership_mut(&mut self, room: u32) -> Option<&mut Membership> {
         match &mut self.standing {
             super::Standing::Apart(memberships) => {
-                memberships.iter_mut().find(|membership| membership.room == room)
+                let m = memberships.binary_search_by_key(&room, |membership| membership.room).ok()?;
+                Some(&mut memberships[m])
             }
             super::Standing::InStep(_) => None,
         }
