@@ -26,7 +26,29 @@ impl Known {
     fn new(account: AccountId, presence: Presence) -> Self {
         Self { account, presence, waiting: Vec::new() }
     }
+
+    /// As [`Accounts::login`].
+    fn login<E>(
+        &mut self,
+        guards: bool,
+        enter: impl FnOnce(Login, &[u32]) -> Result<(), E>,
+    ) -> Result<Entered, E> {
+        let called_off = self.waiting.len().min(CALLED_OFF_MAX);
+        enter(Login::Known(self.account), &self.waiting[..called_off])?;
+        self.waiting.drain(..called_off);
+        Ok(self.count(guards))
+    }
+
+    fn count(&mut self, guards: bool) -> Entered {
+        self.presence.logins += 1;
+        self.presence.guards += guards as u32;
+        Entered { account: self.account, guards: self.presence.guards }
+    }
 }
+
+/// Guards of connections that are gone which one login ends in the log. While the exchange runs, one waits for an account at
+/// most; after a crash as many as connections guarded it. What is left is called off in memory, and ended by the next logins.
+pub const CALLED_OFF_MAX: usize = 64;
 
 /// Who has been at an account, ever: what `cancel_on_disconnect` is decided by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,10 +58,10 @@ pub struct Presence {
     pub guards: u32,
 }
 
-/// Who gave the name its number.
+/// Whose account it is that somebody logs in to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Login {
-    /// This call: the account is new and has nothing yet.
+    /// Nobody's before: it is new and has nothing yet.
     Created(AccountId),
     Known(AccountId),
 }
@@ -50,6 +72,14 @@ impl Login {
             Login::Created(account) | Login::Known(account) => account,
         }
     }
+}
+
+/// A login that the engine has taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entered {
+    pub account: AccountId,
+    /// Logins so far that guard the account, this one among them if it does.
+    pub guards: u32,
 }
 
 /// How the names begin that [`anonymous_name`] gives. No client may log in by such a name: one who knew the number of a
@@ -97,35 +127,35 @@ impl Accounts {
         numbers.max().map_or(0, |last| last.saturating_add(1))
     }
 
-    /// The account of that name, made if there is none. `None` when the engine can have no more accounts.
-    pub fn login(&self, name: &str) -> Option<Login> {
+    /// A login to the account of that name, made if there is none: `enter` has the engine take it, and is told which guards
+    /// the login calls off. What is refused counts for nothing, and no other login to that name comes between. `None` when the
+    /// engine can have no more accounts.
+    pub fn login<E>(
+        &self,
+        name: &str,
+        guards: bool,
+        enter: impl FnOnce(Login, &[u32]) -> Result<(), E>,
+    ) -> Option<Result<Entered, E>> {
         if let Some(mut known) = self.by_name.get_mut(name) {
-            known.presence.logins += 1;
-            return Some(Login::Known(known.account));
+            return Some(known.login(guards, enter));
         }
         match self.by_name.entry(name.into()) {
-            Entry::Occupied(mut known) => {
-                known.get_mut().presence.logins += 1;
-                Some(Login::Known(known.get().account))
-            }
+            Entry::Occupied(mut known) => Some(known.get_mut().login(guards, enter)),
             Entry::Vacant(vacant) => {
                 let next = self.next.fetch_add(1, Ordering::Relaxed);
                 if next >= ACCOUNTS_MAX {
                     self.next.store(ACCOUNTS_MAX, Ordering::Relaxed);
                     return None;
                 }
-                let (account, presence) = (AccountId(next), Presence { logins: 1, guards: 0 });
-                vacant.insert(Known::new(account, presence));
-                Some(Login::Created(account))
+                let mut known = Known::new(AccountId(next), Presence::default());
+                let entered = enter(Login::Created(known.account), &[]);
+                Some(entered.map(|()| {
+                    let entered = known.count(guards);
+                    vacant.insert(known);
+                    entered
+                }))
             }
         }
-    }
-
-    /// Counts a login, already counted as such, that guards the account. Returns how many there have been.
-    pub fn guard(&self, name: &str) -> u32 {
-        let mut known = self.by_name.get_mut(name).expect("who guards has logged in");
-        known.presence.guards += 1;
-        known.presence.guards
     }
 
     /// Who has been at the account of that name.
@@ -158,21 +188,9 @@ impl Accounts {
         }
     }
 
-    /// Takes guards that wait for a login, so many at most.
-    pub fn take_waiting(&self, name: &str, most: usize) -> Vec<u32> {
-        let Some(mut known) = self.by_name.get_mut(name) else { return Vec::new() };
-        let most = most.min(known.waiting.len());
-        known.waiting.drain(..most).collect()
-    }
-
     /// The account of that name, if there is one.
     pub fn find(&self, name: &str) -> Option<AccountId> {
         self.by_name.get(name).map(|known| known.account)
-    }
-
-    /// Takes back a name that was just made: its account could not be opened, so the next login makes another.
-    pub fn forget(&self, name: &str) {
-        self.by_name.remove(name);
     }
 }
 
@@ -180,40 +198,73 @@ impl Accounts {
 mod tests {
     use super::*;
 
+    fn login(accounts: &Accounts, name: &str, guards: bool) -> (Login, Entered) {
+        let mut login = None;
+        let entered = accounts.login(name, guards, |as_what, _| Ok::<_, ()>(login = Some(as_what)));
+        (login.unwrap(), entered.unwrap().unwrap())
+    }
+
+    fn called_off(accounts: &Accounts, name: &str) -> Vec<u32> {
+        let mut all = Vec::new();
+        let entered = accounts.login(name, false, |_, called_off| Ok::<_, ()>(all.extend(called_off)));
+        assert!(entered.unwrap().is_ok());
+        all
+    }
+
+    fn refuse(accounts: &Accounts, name: &str) {
+        assert_eq!(accounts.login(name, true, |_, _| Err("full")), Some(Err("full")));
+    }
+
     #[test]
     fn a_name_has_one_account() {
         let accounts = Accounts::starting_at(7);
-        assert_eq!(accounts.login("alice"), Some(Login::Created(AccountId(7))));
-        assert_eq!(accounts.login("bob"), Some(Login::Created(AccountId(8))));
-        assert_eq!(accounts.login("alice"), Some(Login::Known(AccountId(7))));
+        assert_eq!(login(&accounts, "alice", false).0, Login::Created(AccountId(7)));
+        assert_eq!(login(&accounts, "bob", false).0, Login::Created(AccountId(8)));
+        assert_eq!(login(&accounts, "alice", false).0, Login::Known(AccountId(7)));
         assert_eq!((accounts.find("bob"), accounts.find("cat")), (Some(AccountId(8)), None));
-        accounts.forget("bob");
-        assert_eq!(accounts.login("bob"), Some(Login::Created(AccountId(9))));
     }
 
     #[test]
     fn logins_and_guards_are_counted() {
         let accounts = Accounts::default();
         assert_eq!(accounts.presence("alice"), Presence::default());
-        accounts.login("alice");
-        accounts.login("alice");
-        assert_eq!(accounts.guard("alice"), 1);
+        login(&accounts, "alice", false);
+        assert_eq!(login(&accounts, "alice", true).1, Entered { account: AccountId(0), guards: 1 });
         assert_eq!(accounts.presence("alice"), Presence { logins: 2, guards: 1 });
+    }
+
+    #[test]
+    fn a_refused_login_counts_for_nothing() {
+        let accounts = Accounts::default();
+        refuse(&accounts, "alice");
+        assert_eq!(accounts.find("alice"), None, "it was not opened");
+        assert_eq!(login(&accounts, "alice", true).0, Login::Created(AccountId(1)));
+        assert_eq!(accounts.leave("alice", 1, 71), Some(1));
+        refuse(&accounts, "alice");
+        assert_eq!(accounts.presence("alice"), Presence { logins: 1, guards: 1 });
+        assert_eq!(called_off(&accounts, "alice"), [71], "it still waited");
     }
 
     #[test]
     fn guards_wait_for_a_login_unless_a_later_one_has_taken_them_over() {
         let accounts = Accounts::default();
-        accounts.login("alice");
-        accounts.guard("alice");
-        accounts.login("alice");
-        accounts.guard("alice");
+        login(&accounts, "alice", true);
+        login(&accounts, "alice", true);
         assert_eq!(accounts.leave("alice", 1, 71), None, "the second looks after the orders");
         assert_eq!(accounts.leave("alice", 2, 72), Some(2));
         accounts.wait("alice", &[73, 74]);
         accounts.stop_waiting("alice", 73);
-        assert_eq!(accounts.take_waiting("alice", 1), [72]);
-        assert_eq!(accounts.take_waiting("alice", 9), [74]);
-        assert!(accounts.take_waiting("alice", 9).is_empty() && accounts.take_waiting("bob", 9).is_empty());
+        assert_eq!(called_off(&accounts, "alice"), [72, 74]);
+        assert!(called_off(&accounts, "alice").is_empty());
+    }
+
+    #[test]
+    fn no_login_calls_off_more_than_fit() {
+        let accounts = Accounts::default();
+        login(&accounts, "alice", false);
+        let many: Vec<u32> = (0..CALLED_OFF_MAX as u32 + 1).collect();
+        accounts.wait("alice", &many);
+        assert_eq!(called_off(&accounts, "alice"), many[..CALLED_OFF_MAX]);
+        assert_eq!(called_off(&accounts, "alice"), many[CALLED_OFF_MAX..]);
     }
 }

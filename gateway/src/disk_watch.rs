@@ -7,6 +7,7 @@
 use crate::recovery::give_up;
 use engine_core::journal::{Condition, IDENTITY, Watch};
 use std::convert::Infallible;
+use std::fs::{File, Metadata};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -23,6 +24,8 @@ pub struct DiskWatch {
     /// A file that stays as long as the journal does, and which one it is.
     identity: PathBuf,
     inode: (u64, u64),
+    /// Held open, so that no other file gets its number while somebody looks for it.
+    _open: File,
 }
 
 impl DiskWatch {
@@ -32,8 +35,9 @@ impl DiskWatch {
     /// If it is not there.
     pub fn new(journal: Watch, data_dir: &Path) -> io::Result<Self> {
         let identity = data_dir.join("journal").join(IDENTITY);
-        let inode = inode(&identity)?;
-        Ok(Self { journal, condition: Condition::Good, identity, inode })
+        let open = File::open(&identity)?;
+        let inode = inode_of(&open.metadata()?);
+        Ok(Self { journal, condition: Condition::Good, identity, inode, _open: open })
     }
 
     /// Looks again and again.
@@ -76,8 +80,11 @@ impl DiskWatch {
 
 /// Device and number.
 fn inode(file: &Path) -> io::Result<(u64, u64)> {
-    let metadata = std::fs::metadata(file)?;
-    Ok((metadata.dev(), metadata.ino()))
+    Ok(inode_of(&std::fs::metadata(file)?))
+}
+
+fn inode_of(metadata: &Metadata) -> (u64, u64) {
+    (metadata.dev(), metadata.ino())
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@
 //! If what it reads is not what was written, the disk is losing the journal while the exchange still adds to it: nothing more
 //! can be promised, and the process stops as it does after a failed sync.
 
-use crate::history::recorder::{Recorder, passes};
+use crate::history::recorder::Recorder;
 use crate::history::writer::Writer;
 use crate::recovery::give_up;
 use engine_core::bell::{Bell, ThreadBell};
@@ -277,7 +277,7 @@ impl Keeping {
     ) -> Result<Option<T>, RecoveryError> {
         loop {
             match attempt(&mut self.recorder) {
-                Err(RecoveryError::Journal(error)) if passes(&error) => {
+                Err(RecoveryError::Journal(error)) if error.is_passing() => {
                     tracing::warn!("the keeper waits until it can go on: {:#}", anyhow::Error::from(error));
                     std::thread::park_timeout(RETRY);
                     if self.stopping.load(Ordering::Acquire) {
@@ -334,6 +334,8 @@ impl Keeping {
 /// Where the newest snapshot is. Of one that cannot be read nothing is known; the next one then says so.
 fn newest(watch: &Watch) -> Result<Option<Positions>, JournalError> {
     let snapshots = watch.snapshots();
-    let number = snapshots.numbers()?.first().copied();
-    Ok(number.and_then(|number| snapshots.positions(number).ok()))
+    match snapshots.numbers()?.first() {
+        Some(newest) => snapshots.readable(*newest),
+        None => Ok(None),
+    }
 }

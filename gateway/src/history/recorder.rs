@@ -9,7 +9,6 @@
 use super::writer::{Saved, Writer};
 use engine_core::executor::AtRest;
 use engine_core::executor::follower::{Followed, Follower, RecoveryError};
-use engine_core::journal::storage::is_passing;
 use engine_core::journal::{JournalError, Positions, Watch};
 use engine_core::message::Report;
 use engine_core::units::AccountId;
@@ -71,7 +70,7 @@ impl Recorder {
             return Ok(Follower::begin(watch, fresh(), None)?);
         };
         let follower = match begin_with(writer, watch, fresh()) {
-            Err(error) if !passes(&error) => {
+            Err(error) if !error.is_passing() => {
                 let error = anyhow::Error::from(error);
                 tracing::error!(
                     "the journal does not give the history what it lacks, which is a hole: {error:#}"
@@ -125,8 +124,10 @@ impl Recorder {
 
     /// Writes if enough was noted. How long there is to wait before more can be noted, if as much was as may be.
     pub fn keep_up(&mut self, follower: &Follower) -> Option<Duration> {
+        let is_time = self.placed.elapsed() >= PLACE_EVERY;
         let writer = self.noting()?;
-        let (is_worth_it, is_full) = (writer.is_worth_saving(), writer.is_full());
+        // Also where there is little to note, as on the way back through journal of accounts without names.
+        let (is_worth_it, is_full) = (writer.is_worth_saving() || is_time, writer.is_full());
         if is_worth_it && !self.save(follower) && is_full { self.retry_in() } else { None }
     }
 
@@ -211,9 +212,4 @@ fn begin_with(writer: &mut Writer, watch: &Watch, fresh: AtRest) -> Result<Follo
     let follower = Follower::begin(watch, fresh, Some(&oldest))?;
     writer.skip_to(follower.positions());
     Ok(follower)
-}
-
-/// Whether it is worth another attempt: the process has too much open, or too little memory.
-pub fn passes(error: &JournalError) -> bool {
-    matches!(error, JournalError::Io { source, .. } if is_passing(source))
 }

@@ -19,8 +19,9 @@ pub(super) enum Store {
     Postgres(PgConnection),
 }
 
-/// SQLite's word for it: SQLITE_FULL, and SQLITE_IOERR_SHMSIZE for the file that its connections share.
-const NO_SPACE: [&str; 2] = ["13", "4874"];
+/// SQLite's words for it: SQLITE_FULL, SQLITE_IOERR_WRITE where a file has its largest size, and SQLITE_IOERR_SHMSIZE for the
+/// file that its connections share.
+const NO_SPACE: [&str; 3] = ["13", "778", "4874"];
 
 /// Whether our own file could not be opened because its disk is full.
 pub(super) fn has_no_space(error: &anyhow::Error) -> bool {

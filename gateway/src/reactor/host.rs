@@ -2,7 +2,7 @@
 
 use super::Reactor;
 use super::connection::PAUSE_BYTES;
-use crate::accounts::{Login, anonymous_name};
+use crate::accounts::{Entered, Login, anonymous_name};
 use crate::history::desk::Question;
 use crate::rooms::view::View;
 use crate::session::{Host, LoggedIn};
@@ -167,24 +167,14 @@ impl Host for Client<'_> {
             self.reactor.check_guards()?;
         }
         let shared = self.reactor.shared.clone();
-        let login = shared.accounts.login(name);
-        let login =
-            login.ok_or_else(|| Refusal::new(ErrorCode::Overloaded, "no more accounts can be opened"))?;
-        let called_off = shared.accounts.take_waiting(name, CALLED_OFF_MAX);
-        if let Err(why) = self.enter(name, login, request, guard, &called_off) {
-            shared.accounts.wait(name, &called_off);
-            if let Login::Created(_) = login {
-                shared.accounts.forget(name); // nothing of it was opened
-            }
-            return Err(overloaded(why));
-        }
-        let account = login.account();
+        let guards_account = guard.is_some_and(|guard| guard.scope == GuardScope::Account);
+        let enter = |login, called_off: &[u32]| self.enter(name, login, request, guard, called_off);
+        let Entered { account, guards } = match shared.accounts.login(name, guards_account, enter) {
+            Some(entered) => entered.map_err(overloaded)?,
+            None => return Err(Refusal::new(ErrorCode::Overloaded, "no more accounts can be opened")),
+        };
         self.reactor.watchers.entry(account).or_default().push(self.at);
         self.reactor.guards += guard.is_some() as usize;
-        let guards = match guard {
-            Some(Guard { scope: GuardScope::Account, .. }) => shared.accounts.guard(name),
-            _ => 0,
-        };
         Ok(LoggedIn { account, guards })
     }
 
@@ -221,10 +211,6 @@ impl Host for Client<'_> {
         anonymous_name(self.reactor.shared.anonymous.fetch_add(1, Ordering::Relaxed))
     }
 }
-
-/// Guards of connections that are gone which one login ends in the log. While the exchange runs, one waits for an account at
-/// most; after a crash as many as connections guarded it. What is left is called off in memory, and ended by the next logins.
-const CALLED_OFF_MAX: usize = 64;
 
 /// What entering an account pushes besides its money: that it is opened, a watch, a guard and a look.
 const OPENING: usize = 4;

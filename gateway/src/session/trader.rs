@@ -100,7 +100,8 @@ impl Trader {
     }
 
     fn log_out(&mut self, host: &mut impl Host) {
-        (self.resume, self.lacks_view) = (None, false);
+        // The next login has a number of its own: that this one's guard ends may be said after the next has begun.
+        (self.resume, self.lacks_view, self.group) = (None, false, None);
         if let Some(login) = self.account.take() {
             host.logout(login.id, self.guarding.take().map(|guarding| guarding.guard));
         }

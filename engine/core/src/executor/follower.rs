@@ -53,8 +53,8 @@ impl Beginning {
     /// there is none.
     ///
     /// # Errors
-    /// If the directory cannot be read, or a later version of the program wrote a snapshot: to begin with an older one
-    /// would be to do again, and differently, what was done since.
+    /// If the directory cannot be read, or too much is open to read a snapshot now, or a later version of the program wrote
+    /// one: to begin with an older one would be to do again, and differently, what was done since.
     pub fn find(
         snapshots: &Snapshots,
         fresh: AtRest,
@@ -75,6 +75,7 @@ impl Beginning {
                 }
                 Ok(None) => {}
                 Err(error @ JournalError::Newer { .. }) => return Err(error),
+                Err(error) if error.is_passing() => return Err(error),
                 Err(error) => unreadable.push((number, error)),
             }
         }

@@ -1,6 +1,7 @@
 //! What can go wrong with a journal. Each text names the file; the doc says what can be done.
 
 use super::positions::{ShardId, Shards};
+use super::storage::is_passing;
 use crate::log::Position;
 use std::io;
 
@@ -132,6 +133,11 @@ pub enum JournalError {
 }
 
 impl JournalError {
+    /// Whether it is worth another attempt: see [`is_passing`].
+    pub fn is_passing(&self) -> bool {
+        matches!(self, JournalError::Io { source, .. } if is_passing(source))
+    }
+
     /// For `map_err`.
     pub(super) fn io(doing: &'static str, file: &str) -> impl FnOnce(io::Error) -> JournalError {
         move |source| JournalError::Io { doing, file: file.into(), source }

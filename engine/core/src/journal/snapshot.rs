@@ -132,12 +132,24 @@ impl Snapshots {
         Ok(snapshot)
     }
 
+    /// Where a snapshot stands, if its header can be read.
+    ///
+    /// # Errors
+    /// If that can only not be known now: it says nothing of the snapshot.
+    pub fn readable(&self, number: u64) -> Result<Option<Positions>, JournalError> {
+        match self.positions(number) {
+            Err(error) if error.is_passing() => Err(error),
+            positions => Ok(positions.ok()),
+        }
+    }
+
     /// Where the oldest one stands that can be read.
     ///
     /// # Errors
-    /// If the directory cannot be read.
+    /// If the directory cannot be read, or too much is open to read a snapshot now.
     pub fn oldest(&self) -> Result<Option<Positions>, JournalError> {
-        Ok(self.numbers()?.into_iter().rev().find_map(|number| self.positions(number).ok()))
+        let readable = self.numbers()?.into_iter().rev().map(|number| self.readable(number));
+        readable.filter_map(Result::transpose).next().transpose()
     }
 
     /// Takes away those that are older than the second newest that is not beyond `needed`, which is anywhere if there is
