@@ -200,13 +200,19 @@ mod tests {
 
     fn login(accounts: &Accounts, name: &str, guards: bool) -> (Login, Entered) {
         let mut login = None;
-        let entered = accounts.login(name, guards, |as_what, _| Ok::<_, ()>(login = Some(as_what)));
+        let entered = accounts.login(name, guards, |as_what, _| {
+            login = Some(as_what);
+            Ok::<_, ()>(())
+        });
         (login.unwrap(), entered.unwrap().unwrap())
     }
 
     fn called_off(accounts: &Accounts, name: &str) -> Vec<u32> {
         let mut all = Vec::new();
-        let entered = accounts.login(name, false, |_, called_off| Ok::<_, ()>(all.extend(called_off)));
+        let entered = accounts.login(name, false, |_, called_off| {
+            all.extend(called_off);
+            Ok::<_, ()>(())
+        });
         assert!(entered.unwrap().is_ok());
         all
     }
