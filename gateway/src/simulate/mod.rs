@@ -38,9 +38,6 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Barrier, Mutex, RwLock, mpsc};
 use std::time::Instant;
 
-/// Connections of a reactor: it can tell so many apart.
-const OF_A_REACTOR: u64 = 1_000_000;
-
 /// When it begins, as clients are told: far from now, so that nobody takes it for a real time.
 const BEGIN_US: u64 = 4_000_000_000_000_000;
 
@@ -51,6 +48,8 @@ const CONNECTS_A_STEP: u64 = 10_000;
 #[derive(Clone, Debug, Serialize)]
 pub struct Options {
     pub connections: u64,
+    /// Connections of a reactor; it can tell a million apart.
+    pub of_a_reactor: u64,
     pub symbols: usize,
     pub ticks: u32,
     /// Between two ticks, in simulated microseconds.
@@ -137,7 +136,7 @@ struct Outside {
 /// # Errors
 /// If the system refuses a thread or a socket pair.
 pub fn run(options: &Options, mut progress: impl FnMut(&str, u64, u64)) -> anyhow::Result<Results> {
-    let reactors = options.connections.div_ceil(OF_A_REACTOR).max(1) as usize;
+    let reactors = options.connections.div_ceil(options.of_a_reactor).max(1) as usize;
     let (outside, engine, feed) = outside(options, reactors)?;
     let trades = Trades::default();
     let mut market = SimulatedMarket::new(feed, trades.clone(), options.symbols, BEGIN_US);
@@ -504,7 +503,8 @@ mod tests {
 
     fn options(threads: usize) -> Options {
         Options {
-            connections: std::env::var("SIMULATED").map_or(20_000, |count| count.parse().expect("a number")),
+            connections: 20_000,
+            of_a_reactor: 5_000,
             symbols: 100,
             ticks: 120,
             tick_us: 100_000,
@@ -527,5 +527,6 @@ mod tests {
         assert!(results.lapped > 0 && results.gaps > 0 && results.closed_slow > 0 && results.resets > 0);
         assert!(results.live_at_the_end > results.connections * 99 / 100);
         assert_eq!(run(&options(1), |_, _, _| {}).unwrap().checksum, results.checksum);
+        assert_eq!(run(&options(3), |_, _, _| {}).unwrap().checksum, results.checksum, "on three threads");
     }
 }

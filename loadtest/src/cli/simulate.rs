@@ -29,11 +29,13 @@ pub struct Simulate {
 }
 
 const TICK_US: u64 = 100_000;
+const OF_A_REACTOR: u64 = 1_000_000;
 
 impl Simulate {
     pub fn options(&self, seed: u64, threads: u64) -> Options {
         Options {
             connections: self.connections,
+            of_a_reactor: OF_A_REACTOR,
             symbols: self.symbols as usize,
             ticks: self.ticks,
             tick_us: TICK_US,

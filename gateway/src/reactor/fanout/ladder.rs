@@ -6,7 +6,7 @@
 //!    snapshot of the book;
 //! 3. its socket has taken nothing for the write timeout: it is closed with 4001.
 
-use super::{Place, Standing, local_mut, trade_after};
+use super::{Place, Standing, local_mut, place_of, trade_after};
 use crate::reactor::Reactor;
 use crate::rooms::{Snapshot, frames};
 use crate::wire::encode::market;
@@ -162,8 +162,8 @@ impl Reactor {
         let Standing::Apart(memberships) = &mut connection.standing else {
             unreachable!("who waits is apart")
         };
-        let m = memberships.binary_search_by_key(&room, |membership| membership.room);
-        let membership = &mut memberships[m.expect("who waits is a member")];
+        let m = place_of(memberships, room).expect("who waits is a member");
+        let membership = &mut memberships[m];
         let Place::Waiting { from } = membership.place else { return };
         let fresh = local.reader.head() - snapshot.position.min(local.reader.head()) <= SNAPSHOT_REUSE_BYTES;
         let in_window = snapshot.position >= local.reader.oldest();

@@ -95,20 +95,20 @@ impl Reactor {
 
     /// Has a snapshot sent to a member that may have lost the thread.
     pub(super) fn resync_room(&mut self, at: usize, room: u32) {
+        self.unsettled.push(at);
         let memberships = self.step_out(at);
-        let Some(m) = memberships.iter().position(|membership| membership.room == room) else { return };
+        let Some(m) = place_of(memberships, room) else { return };
         if let Place::At(position) = memberships[m].place {
-            self.unsettled.push(at);
             self.wait_for_snapshot(at, m, Some(position));
             self.serve_waiting(room);
         }
     }
 
     pub(super) fn leave_room(&mut self, at: usize, room: u32) {
-        let memberships = self.step_out(at);
-        let Some(m) = memberships.iter().position(|membership| membership.room == room) else { return };
-        memberships.remove(m);
         self.unsettled.push(at);
+        let memberships = self.step_out(at);
+        let Some(m) = place_of(memberships, room) else { return };
+        memberships.remove(m);
         self.forget_member(at, room);
     }
 
@@ -184,6 +184,11 @@ impl Membership {
         let Place::At(cursor) = self.place else { return None };
         Some(Stand { room: self.room, cursor, next_trade: self.next_trade })
     }
+}
+
+/// Where a room is among the places of one who is apart, which are in order of the rooms.
+fn place_of(memberships: &[Membership], room: u32) -> Option<usize> {
+    memberships.binary_search_by_key(&room, |membership| membership.room).ok()
 }
 
 fn local_mut(rooms: &mut std::collections::HashMap<u32, LocalRoom>, room: u32) -> &mut LocalRoom {

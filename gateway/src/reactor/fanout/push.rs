@@ -1,6 +1,6 @@
 //! What rooms have new, to everybody who is in step.
 
-use super::{LocalRoom, Membership, Place, local_mut, trade_after};
+use super::{LocalRoom, Place, Standing, local_mut, place_of, trade_after};
 use crate::reactor::Reactor;
 use crate::reactor::blaster::Behind;
 use crate::rooms::frames;
@@ -137,7 +137,11 @@ impl Reactor {
             let boundary = frames::frame_end_at_or_after(span, taken).expect("a piece is whole frames");
             let connection = &mut self.connections[at];
             connection.put_first(&span[taken..boundary]);
-            let membership = connection.membership_mut(piece.room).expect("it has just stepped out of it");
+            let Standing::Apart(memberships) = &mut connection.standing else {
+                unreachable!("it has just stepped out")
+            };
+            let m = place_of(memberships, piece.room).expect("the crowd was in the room");
+            let membership = &mut memberships[m];
             membership.place = Place::At(piece.from + boundary as u64);
             if local.has_trades() {
                 membership.next_trade = trade_after(&span[..boundary]).or(membership.next_trade);
@@ -166,18 +170,5 @@ impl Reactor {
             }
         }
         self.unsettled = unsettled;
-    }
-}
-
-impl crate::reactor::connection::Connection {
-    /// Its place in a room, if it is apart.
-    pub(super) fn membership_mut(&mut self, room: u32) -> Option<&mut Membership> {
-        match &mut self.standing {
-            super::Standing::Apart(memberships) => {
-                let m = memberships.binary_search_by_key(&room, |membership| membership.room).ok()?;
-                Some(&mut memberships[m])
-            }
-            super::Standing::InStep(_) => None,
-        }
     }
 }
