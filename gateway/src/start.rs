@@ -17,7 +17,7 @@ use crate::accounts::Accounts;
 use crate::config::Config;
 use crate::control::operator::{Operator, OperatorBell, operator};
 use crate::control::{self, Control, Info};
-use crate::cores::Cores;
+use crate::cores::{Cores, take_short_turns};
 use crate::disk_watch::DiskWatch;
 use crate::feed::{self, FeedCounters};
 use crate::history;
@@ -203,7 +203,10 @@ fn start_engine(
     let of_shards = cores.clone();
     let manner = Manner {
         spins: config.spins,
-        begin: Arc::new(move |thread| of_shards.take(thread)),
+        begin: Arc::new(move |thread| {
+            of_shards.take(thread);
+            take_short_turns();
+        }),
         journal: journal.map(Journal::watch),
     };
     let (engine, ports) = pipeline::run_threads(shards, wakers.bells(), sinks, manner);

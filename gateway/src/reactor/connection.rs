@@ -465,6 +465,7 @@ impl Reactor {
     /// Once a second: who is too slow, too quiet or has not finished.
     pub fn sweep(&mut self) {
         self.now = self.net.now();
+        self.audit();
         let limits = self.shared.limits.clone();
         let due =
             |since: Timestamp, seconds: u32| self.now.0.saturating_sub(since.0) >= seconds as u64 * 1_000_000;

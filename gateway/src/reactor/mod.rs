@@ -112,6 +112,11 @@ pub struct ReactorCounters {
     pub lapped: Counter,
     pub gaps: Counter,
     pub closed_slow: Counter,
+    /// Bytes of rooms that members who were lapped will never get, and those they were not handed yet, as of the last look.
+    pub skipped_bytes: Counter,
+    pub waiting_bytes: Counter,
+    /// Times a room's members were found to have been given other than what there was: never, unless we are wrong.
+    pub accounts_wrong: Counter,
     /// Connections that are behind now.
     pub behind: Counter,
     pub turns: Counter,

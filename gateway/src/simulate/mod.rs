@@ -187,6 +187,7 @@ pub fn run(options: &Options, mut progress: impl FnMut(&str, u64, u64)) -> anyho
     results.lapped = sum(|counters| counters.lapped.get());
     results.gaps = sum(|counters| counters.gaps.get());
     results.closed_slow = sum(|counters| counters.closed_slow.get());
+    results.accounts_wrong += sum(|counters| counters.accounts_wrong.get());
     results.frames_lost_with_their_clients =
         sum(|counters| counters.frames_out.get()) as i64 - results.frames as i64;
     results.resident_peak_bytes = of_status("VmHWM:");

@@ -105,6 +105,10 @@ impl Crowds {
         moved
     }
 
+    pub fn iter(&self) -> impl Iterator<Item = &Crowd> {
+        self.crowds.iter().map(|(_, crowd)| crowd)
+    }
+
     pub fn get(&self, crowd: u32) -> Option<&Crowd> {
         self.crowds.get(crowd as usize)
     }

@@ -122,6 +122,7 @@ impl Reactor {
             }
             position += boundary as u64;
             membership.place = Place::At(position);
+            local.account.delivers(boundary as u64);
             if sent < span.len() {
                 connection.put_first(&span[sent..boundary]);
                 return false;
@@ -174,6 +175,14 @@ impl Reactor {
             return;
         }
         let next_trade = snapshot.next_trade.0;
+        match from {
+            Some(from) if from >= local.reader.oldest() => local.account.delivers(snapshot.position - from),
+            Some(from) => {
+                counters.skipped_bytes.add(snapshot.position - from);
+                local.account.skips(snapshot.position - from);
+            }
+            None => local.account.begins(snapshot.position),
+        }
         if let Some(from) = from {
             if from >= local.reader.oldest() {
                 let mut position = from;

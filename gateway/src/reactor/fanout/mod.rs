@@ -7,6 +7,7 @@
 //! boundary, and whatever else is in the outbox comes after it. Who has a torn frame gets nothing from a room until the rest of
 //! it is sent.
 
+mod account;
 mod crowd;
 mod ladder;
 mod push;
@@ -16,6 +17,7 @@ mod tests;
 pub(super) use crowd::Crowds;
 pub(super) use push::Piece;
 
+use account::Account;
 use crowd::{Spot, Stand};
 
 use super::Reactor;
@@ -60,12 +62,20 @@ pub(super) struct LocalRoom {
     waiting: Vec<usize>,
     /// All members.
     count: usize,
+    account: Account,
 }
 
 impl LocalRoom {
     fn join(room: Arc<Room>, window_bytes: u64) -> Self {
         let reader = Reader::join(&room.ring, window_bytes);
-        Self { room, looked: reader.head(), reader, waiting: Vec::new(), count: 0 }
+        Self {
+            room,
+            looked: reader.head(),
+            reader,
+            waiting: Vec::new(),
+            count: 0,
+            account: Account::default(),
+        }
     }
 
     fn has_trades(&self) -> bool {
@@ -108,19 +118,23 @@ impl Reactor {
         self.unsettled.push(at);
         let memberships = self.step_out(at);
         let Some(m) = place_of(memberships, room) else { return };
-        memberships.remove(m);
-        self.forget_member(at, room);
+        let membership = memberships.remove(m);
+        self.forget_member(at, &membership);
     }
 
     pub(super) fn leave_all_rooms(&mut self, at: usize) {
         for membership in std::mem::take(self.step_out(at)) {
-            self.forget_member(at, membership.room);
+            self.forget_member(at, &membership);
         }
         self.is_full_no_more(at);
     }
 
-    fn forget_member(&mut self, at: usize, room: u32) {
+    fn forget_member(&mut self, at: usize, membership: &Membership) {
+        let room = membership.room;
         let local = local_mut(&mut self.rooms, room);
+        if let Some(position) = membership.place.position() {
+            local.account.leaves(position);
+        }
         local.waiting.retain(|waiting| *waiting != at);
         local.count -= 1;
         self.counters.memberships.set(self.counters.memberships.get() - 1);

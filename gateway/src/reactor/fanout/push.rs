@@ -99,7 +99,8 @@ impl Reactor {
         let Some(crowd) = crowds.get_mut(crowd) else { return };
         let members = crowd.members.len() as u64;
         for Piece { room, from, to } in pieces {
-            let local = &rooms[room];
+            let local = local_mut(rooms, *room);
+            local.account.delivers(members * (to - from));
             let span = local.reader.span(*from, *to);
             counters.frames_out.add(members * frames::frames(span).count() as u64);
             counters.bytes_out.add(members * span.len() as u64);
@@ -143,6 +144,7 @@ impl Reactor {
             let m = place_of(memberships, piece.room).expect("the crowd was in the room");
             let membership = &mut memberships[m];
             membership.place = Place::At(piece.from + boundary as u64);
+            local.account.delivers(boundary as u64);
             if local.has_trades() {
                 membership.next_trade = trade_after(&span[..boundary]).or(membership.next_trade);
             }

@@ -66,6 +66,32 @@ fn what_is_told_while_a_frame_is_torn_comes_after_the_rest_of_it() {
     engine.join();
 }
 
+#[test]
+fn one_who_is_moved_on_without_being_sent_anything_is_noticed() {
+    let (mut reactor, engine) = reactor();
+    let (at, _peer) = connect(&mut reactor);
+    let mut ring = subscribe(&mut reactor, at);
+    let mut publish = |reactor: &mut Reactor| {
+        ring.append(&[&frame("news".into())]);
+        reactor.shared.doors[0].dirty.mark(0);
+        ring.publish()
+    };
+    publish(&mut reactor);
+    reactor.fan_out();
+    reactor.audit();
+    assert_eq!((reactor.counters.accounts_wrong.get(), reactor.counters.waiting_bytes.get()), (0, 0));
+
+    let head = publish(&mut reactor);
+    reactor.audit(); // what has not been looked for is not waited for
+    assert_eq!((reactor.counters.accounts_wrong.get(), reactor.counters.waiting_bytes.get()), (0, 0));
+    let Standing::InStep(spot) = reactor.connections[at].standing else { panic!("it took all of it") };
+    reactor.crowds.get_mut(spot.crowd).expect("it is in it").stand_mut(0).cursor = head;
+    reactor.audit();
+    assert_eq!(reactor.counters.accounts_wrong.get(), 1);
+    reactor.port.close();
+    engine.join();
+}
+
 /// With an engine to which nothing is said.
 fn reactor() -> (Reactor, Threads) {
     let config = Config::load(None, &json!({}), &json!({})).expect("the sample works");
