@@ -87,6 +87,9 @@ pub struct LimitKeys {
     pub message_bytes_max: usize,
     pub connections_max: usize,
     pub connections_max_per_address: u32,
+    pub connects_per_second: u32,
+    pub connects_burst: u32,
+    pub memory_reserve_bytes: u64,
     pub channels_max: usize,
     pub rooms_max: u32,
     pub control_per_second: u32,
@@ -100,6 +103,7 @@ pub struct LimitKeys {
     pub outbox_bytes_max: usize,
     pub send_buffer_bytes: usize,
     pub window_bytes: u64,
+    pub drain_s: u32,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -172,6 +176,8 @@ impl Config {
             ("limits.message_bytes_max", limits.message_bytes_max as u64),
             ("limits.connections_max", limits.connections_max as u64),
             ("limits.connections_max_per_address", limits.connections_max_per_address as u64),
+            ("limits.connects_per_second", limits.connects_per_second as u64),
+            ("limits.connects_burst", limits.connects_burst as u64),
             ("limits.channels_max", limits.channels_max as u64),
             ("limits.rooms_max", limits.rooms_max as u64),
             ("limits.control_per_second", limits.control_per_second as u64),
@@ -183,6 +189,7 @@ impl Config {
             ("limits.write_timeout_s", limits.write_timeout_s as u64),
             ("limits.send_buffer_bytes", limits.send_buffer_bytes as u64),
             ("limits.window_bytes", limits.window_bytes),
+            ("limits.drain_s", limits.drain_s as u64),
         ];
         for (key, value) in positive {
             ensure!(value > 0, "{key} must be at least 1");
@@ -320,6 +327,8 @@ impl Config {
                 .div_ceil(reactors)
                 .min(crate::reactor::CONNECTIONS_MAX),
             connections_max_per_address: keys.connections_max_per_address,
+            connects_per_second: keys.connects_per_second,
+            connects_burst: keys.connects_burst,
             handshake_timeout_s: keys.handshake_timeout_s,
             ping_interval_s: keys.ping_interval_s,
             idle_timeout_s: keys.idle_timeout_s,
@@ -327,6 +336,7 @@ impl Config {
             outbox_bytes_max: keys.outbox_bytes_max,
             send_buffer_bytes: keys.send_buffer_bytes,
             window_bytes: keys.window_bytes,
+            drain_s: keys.drain_s,
             allowed_origins: self.allowed_origins.clone(),
         }
     }

@@ -12,7 +12,8 @@
 //! - [`simulate`]: reactors with millions of simulated sockets.
 //! - [`control`]: HTTP. [`demo`]: the flow that a new exchange shows. [`replay`]: recorded order flow, and its judge.
 //!   [`journal`]: what an operator asks of a journal.
-//! - [`log`]: what the process says of itself. [`disk_watch`]: whether its disk is as it was.
+//! - [`log`]: what the process says of itself. [`disk_watch`]: whether its disk is as it was. [`memory_watch`]: whether there is
+//!   memory for more clients.
 
 pub mod accounts;
 pub mod cli;
@@ -27,6 +28,7 @@ pub mod journal;
 pub mod keeper;
 pub mod listen;
 pub mod log;
+pub mod memory_watch;
 pub mod reactor;
 pub mod recovery;
 pub mod replay;

@@ -10,7 +10,7 @@
 
 mod market;
 pub mod order;
-mod rate;
+pub(crate) mod rate;
 mod resume;
 mod trader;
 mod trading;

@@ -21,18 +21,19 @@ use crate::cores::{Cores, take_short_turns};
 use crate::disk_watch::DiskWatch;
 use crate::feed::{self, FeedCounters};
 use crate::history;
-use crate::history::desk::{Clerk, Mail, desk};
+use crate::history::desk::{Clerk, desk};
 use crate::history::reader::Reader;
 use crate::history::writer::Writer;
 use crate::keeper::Keeper;
 use crate::listen::{self, Addresses, Listeners};
-use crate::reactor::{self, ReactorCounters, Shared};
+use crate::memory_watch;
+use crate::reactor::admission::Admission;
+use crate::reactor::{self, Mail, ReactorCounters, Shared};
 use crate::recovery::{self, Bereft, Recovered};
 use crate::rooms::wake::{Sleeper, wake};
 use crate::rooms::{ReactorDoor, Registry, dirty::DirtySet};
 use crate::venue::Venue;
 use anyhow::{Context, anyhow};
-use dashmap::DashMap;
 use engine_core::bell::{Bell, ThreadBell};
 use engine_core::executor::AtRest;
 use engine_core::executor::threads::{Manner, Port, Threads};
@@ -108,7 +109,8 @@ pub fn run<Stop: Future<Output = ()>>(
 
     let Started { engine, ports, registry, feeds } =
         start_engine(config, shards, journal.as_ref(), &venue, &wakers, &cores);
-    let (mail, mailboxes) = wakers.doors.iter().map(|_| mpsc::channel()).unzip();
+    let (mail, mailboxes): (Vec<_>, _) = wakers.doors.iter().map(|_| mpsc::channel()).unzip();
+    let admission = Arc::new(Admission::new(mail.clone()));
     let (desk, clerk) = reader.clone().map(|reader| desk(reader, wakers.doors.clone(), mail)).unzip();
     let past = Past { writer, reader, clerk };
     let shared = Arc::new(Shared {
@@ -119,7 +121,7 @@ pub fn run<Stop: Future<Output = ()>>(
         registry,
         doors: wakers.doors.clone(),
         limits: config.reactor_limits(shape.reactors),
-        addresses: DashMap::new(),
+        admission,
         groups: AtomicU32::new(next_group),
         stopping: AtomicBool::new(false),
     });
@@ -287,6 +289,7 @@ impl Running {
         let control = Arc::new(self.control(config, &addresses, operator, feeds, reader));
         let disk = self.journal.as_ref().map(|journal| DiskWatch::new(journal.watch(), &config.data_dir));
         let disk = disk.transpose().context("the journal")?;
+        let (memory_reserve, admission) = (config.limits.memory_reserve_bytes, self.shared.admission.clone());
         // On this thread.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
@@ -303,6 +306,7 @@ impl Running {
                 never = operator_task.run() => match never {},
                 never = answer_reactors(clerk) => match never {},
                 never = look_after(disk) => match never {},
+                never = memory_watch::run(memory_reserve, admission) => match never {},
                 () = stop => {}
             }
             control.ready.store(false, Ordering::Relaxed);

@@ -40,6 +40,7 @@ fn text(control: &Control) -> String {
         gauge "ringside_connections_behind" behind "Connections whose socket is full."
         counter "ringside_connections_accepted_total" accepted "Connections accepted."
         counter "ringside_connections_refused_total" refused "Connections refused."
+        counter "ringside_connections_handed_over_total" handed_over "Connections that a reactor with fewer has taken over."
         counter "ringside_messages_in_total" messages_in "Messages of clients."
         counter "ringside_bytes_in_total" bytes_in "Bytes of clients."
         counter "ringside_frames_out_total" frames_out "Market data frames taken by sockets."

@@ -7,6 +7,7 @@
 //! ```
 
 use super::reader::{CONNECTIONS, Entry, Page, Reader};
+use crate::reactor::Mail;
 use crate::rooms::ReactorDoor;
 use engine_core::bell::Bell;
 use engine_core::units::AccountId;
@@ -47,7 +48,7 @@ pub struct Question {
 
 /// The answer: the first of these entries, without a hole, maybe not all; nothing if the history has them not, or not in time.
 #[derive(Debug)]
-pub struct Mail {
+pub struct Answer {
     /// As in the question.
     pub session: u32,
     pub request: u32,
@@ -99,7 +100,7 @@ impl Clerk {
                 let Question { session, request, .. } = question;
                 let page = answer(&reader, &turns, question).await;
                 drop(place);
-                let _ = mail.send(Mail { session, request, page }); // or the reactor has ended
+                let _ = mail.send(Mail::History(Answer { session, request, page })); // or the reactor has ended
                 door.ring();
             });
         }

@@ -7,8 +7,9 @@ use crate::ws::{self, CloseCode, Decoder, Event, Opcode, handshake};
 use engine_core::units::Timestamp;
 use std::io;
 use std::net::{IpAddr, Shutdown};
-use std::os::fd::RawFd;
+use std::os::fd::{IntoRawFd, RawFd};
 
+use super::admission::Arrival;
 use super::fanout::Standing;
 use super::host::Client;
 
@@ -27,7 +28,7 @@ pub(super) struct Connection {
     pub socket: RawFd,
     pub generation: u16,
     address: IpAddr,
-    phase: Phase,
+    pub phase: Phase,
     /// Bytes the socket has not taken: whole frames, or the rest of a torn one first.
     pub outbox: Vec<u8>,
     /// Whether the socket may have taken the beginning of the outbox's first frame: nothing may come before the rest of it.
@@ -63,7 +64,7 @@ impl Connection {
     }
 }
 
-enum Phase {
+pub(super) enum Phase {
     /// The bytes of the request so far.
     Handshake(Vec<u8>),
     Native(Decoder, Session),
@@ -85,8 +86,22 @@ enum Next {
 }
 
 impl Reactor {
-    /// Takes a new connection in. Its socket is ours from now on.
+    /// Takes a new connection in, whatever the limits are. Its socket is ours from now on.
     pub fn admit(&mut self, socket: RawFd, address: IpAddr) {
+        self.shared.admission.note(self.index, address);
+        self.take_in_place(socket, address);
+    }
+
+    /// Takes in who was handed over.
+    pub(super) fn take_in(&mut self, Arrival { socket, address }: Arrival) {
+        if self.drain.is_some() {
+            return self.shared.admission.give_back(self.index, address); // and it is closed
+        }
+        self.take_in_place(socket.into_raw_fd(), address);
+    }
+
+    /// Takes in who has its place.
+    pub(super) fn take_in_place(&mut self, socket: RawFd, address: IpAddr) {
         self.now = self.net.now();
         let entry = self.connections.vacant_entry();
         let at = entry.key();
@@ -102,9 +117,9 @@ impl Reactor {
                 }
                 _ => tracing::debug!(%error, "a connection ended before it began"),
             }
+            self.shared.admission.give_back(self.index, address);
             return self.net.close(socket);
         }
-        *self.shared.addresses.entry(address).or_default() += 1;
         self.counters.accepted.add(1);
         entry.insert(Connection {
             socket,
@@ -124,22 +139,6 @@ impl Reactor {
         self.counters.connections.set(self.connections.len() as u64);
     }
 
-    /// Why a connection from there may not come in.
-    pub fn refusal_of(&self, address: IpAddr) -> Option<handshake::Refusal> {
-        use handshake::{Refusal, Status};
-        let limits = &self.shared.limits;
-        let here = self.shared.addresses.get(&address).map_or(0, |count| *count);
-        if self.shared.stopping.load(std::sync::atomic::Ordering::Relaxed) {
-            Some(Refusal::new(Status::Unavailable, "the server is shutting down"))
-        } else if self.connections.len() >= limits.connections_max_per_reactor {
-            Some(Refusal::new(Status::Unavailable, "the server has as many connections as it may have"))
-        } else if here >= limits.connections_max_per_address {
-            Some(Refusal::new(Status::TooManyRequests, "this address has as many connections as it may have"))
-        } else {
-            None
-        }
-    }
-
     /// Forgets a connection: it leaves every room before its descriptor can be closed.
     pub fn remove(&mut self, at: usize, generation: u16) {
         if self.generations.get(at) != Some(&generation) || !self.connections.contains(at) {
@@ -152,10 +151,7 @@ impl Reactor {
             self.end_session(at, session);
         }
         self.net.close(connection.socket);
-        if let Some(mut count) = self.shared.addresses.get_mut(&connection.address) {
-            *count -= 1;
-        }
-        self.shared.addresses.remove_if(&connection.address, |_, count| *count == 0);
+        self.shared.admission.give_back(self.index, connection.address);
         self.counters.connections.set(self.connections.len() as u64);
     }
 
@@ -466,6 +462,9 @@ impl Reactor {
     pub fn sweep(&mut self) {
         self.now = self.net.now();
         self.audit();
+        if self.index == 0 {
+            self.shared.admission.forget_quiet_addresses(&self.shared.limits, self.now);
+        }
         let limits = self.shared.limits.clone();
         let due =
             |since: Timestamp, seconds: u32| self.now.0.saturating_sub(since.0) >= seconds as u64 * 1_000_000;
@@ -511,31 +510,7 @@ impl Reactor {
             }
         }
     }
-
-    /// Tells every client that we are going, and when to come back.
-    pub fn say_goodbye(&mut self) {
-        self.now = self.net.now();
-        let now = self.now;
-        let open: Vec<usize> = self.connections.iter().map(|(at, _)| at).collect();
-        for at in open {
-            match self.connections[at].phase {
-                Phase::Native(..) => {
-                    let outbox = &mut self.connections[at].outbox;
-                    ws::frame::append_frame(outbox, Opcode::Text, 100, |out| {
-                        crate::wire::encode::control::server_shutdown(out, now, RECONNECT_AFTER_MS)
-                    });
-                    self.close(at, Some(CloseCode::GOING_AWAY), "shutting down");
-                }
-                Phase::Echo(_) => self.close(at, Some(CloseCode::GOING_AWAY), "shutting down"),
-                Phase::Handshake(_) => self.drop_connection(at),
-                Phase::Closing(_) => {}
-            }
-        }
-    }
 }
-
-/// What a stopping server tells its clients to wait. Picked by eye: a restart takes less.
-const RECONNECT_AFTER_MS: u64 = 500;
 
 /// Whether a browser's page may connect: from loopback, from our own host, or from a listed origin.
 fn origin_is_allowed(origin: &str, host: &str, allowed: &[String]) -> bool {

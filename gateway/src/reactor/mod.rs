@@ -8,8 +8,10 @@
 //! has none of its own: that would be half of its memory. `refuse.rs` is what happens to those who may not come in, `farewell.rs` what is
 //! done for those who have gone.
 
+pub mod admission;
 pub mod blaster;
 mod connection;
+mod drain;
 mod fanout;
 mod farewell;
 mod host;
@@ -20,16 +22,18 @@ mod turn;
 pub use host::CONNECTIONS_MAX;
 
 use crate::accounts::Accounts;
-use crate::history::desk::{Desk, Mail};
+use crate::history::desk::{Answer, Desk};
 use crate::recovery::Bereft;
 use crate::rooms::wake::Sleeper;
 use crate::rooms::{ReactorDoor, Registry};
 use crate::session::SessionLimits;
 use crate::venue::Venue;
 use crate::wire::request::Buffers;
+use crate::ws::handshake::{Refusal, Status};
+use admission::{Admission, Arrival};
 use blaster::Behind;
 use connection::Connection;
-use dashmap::DashMap;
+use drain::Drain;
 use engine_core::bell::Bell;
 use engine_core::counters::{Counter, Histogram};
 use engine_core::executor::threads::Port;
@@ -44,7 +48,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::future::{Future, poll_fn};
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::{IntoRawFd, OwnedFd};
+use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -59,8 +63,7 @@ pub struct Shared {
     pub registry: Arc<Registry>,
     pub doors: Vec<Arc<ReactorDoor>>,
     pub limits: Limits,
-    /// Connections by peer address.
-    pub addresses: DashMap<IpAddr, u32>,
+    pub admission: Arc<Admission>,
     /// Where the history is asked, if there is one.
     pub history: Option<Desk>,
     /// Numbers anonymous accounts.
@@ -71,6 +74,13 @@ pub struct Shared {
     pub stopping: AtomicBool,
 }
 
+/// What a reactor gets from others that are not its clients.
+#[derive(Debug)]
+pub enum Mail {
+    History(Answer),
+    Arrival(Arrival),
+}
+
 /// Limits of the gateway, from the configuration.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -79,6 +89,9 @@ pub struct Limits {
     pub message_bytes_max: usize,
     pub connections_max_per_reactor: usize,
     pub connections_max_per_address: u32,
+    /// New connections of one address, a second and at once.
+    pub connects_per_second: u32,
+    pub connects_burst: u32,
     pub handshake_timeout_s: u32,
     pub ping_interval_s: u32,
     pub idle_timeout_s: u32,
@@ -86,6 +99,8 @@ pub struct Limits {
     pub outbox_bytes_max: usize,
     pub send_buffer_bytes: usize,
     pub window_bytes: u64,
+    /// How long a stopping server may take to close all of its connections.
+    pub drain_s: u32,
     /// Origins that may connect besides loopback and our own host; `*` for all.
     pub allowed_origins: Vec<String>,
 }
@@ -99,6 +114,8 @@ pub struct ReactorCounters {
     pub memberships: Counter,
     pub accepted: Counter,
     pub refused: Counter,
+    /// Connections that another reactor has taken over.
+    pub handed_over: Counter,
     pub messages_in: Counter,
     pub bytes_in: Counter,
     /// Market data frames and bytes handed to sockets, and the sends it took.
@@ -129,7 +146,7 @@ pub(crate) struct Reactor {
     index: usize,
     shared: Arc<Shared>,
     port: Port,
-    /// The history's answers, and the one that was looked at to see whether there is any.
+    /// Its mail, and the letter that was looked at to see whether there is any.
     mail: mpsc::Receiver<Mail>,
     letter: Option<Mail>,
     counters: Arc<ReactorCounters>,
@@ -154,6 +171,8 @@ pub(crate) struct Reactor {
     guards: usize,
     /// Refused connections that are being waited for.
     refused: usize,
+    /// Once it stops.
+    drain: Option<Drain>,
     /// Connections with something private to send.
     touched: Vec<usize>,
     /// Empty buffers for outboxes.
@@ -176,9 +195,6 @@ pub(crate) struct Reactor {
 
 /// Bytes one read may take: what a turn may read from one connection before the others have theirs.
 const READ_BYTES_MAX: usize = 64 << 10;
-
-/// How long a stopping reactor waits for its clients to take their last bytes.
-const DRAIN_MAX: Duration = Duration::from_secs(2);
 
 type Shell = Rc<RefCell<Reactor>>;
 
@@ -239,12 +255,20 @@ async fn accept(shell: Shell, listener: TcpListener) {
 
 fn open(shell: &Shell, stream: TcpStream, address: SocketAddr) {
     let mut reactor = shell.borrow_mut();
-    match reactor.refusal_of(address.ip()) {
-        Some(refusal) => {
+    let address = address.ip();
+    match reactor.place_for(address) {
+        Ok(here) if here == reactor.index => reactor.take_in_place(stream.into_raw_fd(), address),
+        Ok(there) => {
+            // SAFETY: monoio has just given it up.
+            let socket = unsafe { OwnedFd::from_raw_fd(stream.into_raw_fd()) };
+            reactor.counters.handed_over.add(1);
+            reactor.shared.admission.send(there, Arrival { socket, address });
+            reactor.shared.doors[there].wake.ring();
+        }
+        Err(refusal) => {
             reactor.counters.refused.add(1);
             monoio::spawn(refuse::refuse(shell.clone(), stream, refusal));
         }
-        None => reactor.admit(stream.into_raw_fd(), address.ip()),
     }
 }
 
@@ -265,7 +289,6 @@ async fn pump(shell: Shell, ready: OwnedFd) -> anyhow::Result<()> {
     // It is no socket. That is nothing to monoio, which waits for it and does nothing else.
     let ready = Rc::new(UnixStream::from_std(ready.into())?);
     let mut signal = signalled(&ready);
-    let mut stopping_since = None;
     loop {
         let (more, stop) = {
             let mut reactor = shell.borrow_mut();
@@ -274,11 +297,7 @@ async fn pump(shell: Shell, ready: OwnedFd) -> anyhow::Result<()> {
             (more, reactor.shared.stopping.load(Ordering::Relaxed))
         };
         if stop {
-            let since = *stopping_since.get_or_insert_with(|| {
-                shell.borrow_mut().say_goodbye();
-                std::time::Instant::now()
-            });
-            if shell.borrow_mut().has_said_all() || since.elapsed() > DRAIN_MAX {
+            if shell.borrow_mut().drains() {
                 return Ok(());
             }
             if more {
@@ -360,6 +379,7 @@ impl Reactor {
             new_farewells: Vec::new(),
             guards: 0,
             refused: 0,
+            drain: None,
             touched: Vec::new(),
             spare_outboxes: Vec::new(),
             reports: Vec::new(),
@@ -399,9 +419,20 @@ impl Reactor {
             || self.shared.stopping.load(Ordering::Relaxed)
     }
 
-    /// Whether nobody waits for a word of this reactor, which stops: no client, and no farewell that need not wait.
-    fn has_said_all(&mut self) -> bool {
-        self.hurry_farewells() && self.connections.is_empty()
+    /// A step of its end. True when there is no more to do.
+    fn drains(&mut self) -> bool {
+        if self.drain.is_none() {
+            self.begin_drain();
+        }
+        self.go_on_draining()
+    }
+
+    /// Where one from that address may come in, or why it may not.
+    fn place_for(&self, address: IpAddr) -> Result<usize, Refusal> {
+        if self.drain.is_some() || self.shared.stopping.load(Ordering::Relaxed) {
+            return Err(Refusal::new(Status::Unavailable, "the server is shutting down"));
+        }
+        self.shared.admission.take_place(self.index, address, &self.shared.limits, self.net.now())
     }
 }
 

@@ -1,7 +1,8 @@
 //! A turn: what has come together since the last one goes out.
 
+use super::Mail;
 use super::Reactor;
-use crate::history::desk::Mail;
+use crate::history::desk::Answer;
 use crate::reports;
 use crate::ws::{self, Opcode};
 use engine_core::message::{Recipient, Report, ReportBody};
@@ -56,13 +57,16 @@ impl Reactor {
         more
     }
 
-    /// Hands the history's answers to those who asked.
+    /// Hands the history's answers to those who asked, and takes in who was handed over.
     fn take_mail(&mut self) {
-        while let Some(Mail { session, request, page }) =
-            self.letter.take().or_else(|| self.mail.try_recv().ok())
-        {
-            if let Some(at) = self.connection_of(session) {
-                self.with_session(at, |session, client| session.history(request, page, client));
+        while let Some(mail) = self.letter.take().or_else(|| self.mail.try_recv().ok()) {
+            match mail {
+                Mail::History(Answer { session, request, page }) => {
+                    if let Some(at) = self.connection_of(session) {
+                        self.with_session(at, |session, client| session.history(request, page, client));
+                    }
+                }
+                Mail::Arrival(arrival) => self.take_in(arrival),
             }
         }
     }

@@ -14,13 +14,13 @@ mod net;
 
 use crate::accounts::Accounts;
 use crate::feed::{self, FeedCounters};
+use crate::reactor::admission::Admission;
 use crate::reactor::{Limits, Reactor, ReactorCounters, Shared};
 use crate::rooms::wake::wake;
 use crate::rooms::{ReactorDoor, Registry, dirty::DirtySet, view::View};
 use crate::session::SessionLimits;
 use crate::venue::Venue;
 use client::{Client, Stage};
-use dashmap::DashMap;
 use engine_core::bell::{Bell, ThreadBell};
 use engine_core::executor::threads::{Manner, Port, Threads};
 use engine_core::instrument::{InstrumentSpec, Market};
@@ -451,7 +451,8 @@ fn outside(options: &Options, reactors: usize) -> anyhow::Result<(Outside, Threa
         registry,
         doors,
         limits: limits(),
-        addresses: DashMap::new(),
+        // Nobody is handed over: they come to the reactor that they are counted for.
+        admission: Arc::new(Admission::new((0..reactors).map(|_| mpsc::channel().0).collect())),
         history: None,
         anonymous: AtomicU32::new(0),
         groups: AtomicU32::new(1),
@@ -477,6 +478,8 @@ fn limits() -> Limits {
         message_bytes_max: 64 << 10,
         connections_max_per_reactor: usize::MAX,
         connections_max_per_address: u32::MAX,
+        connects_per_second: per_second,
+        connects_burst: per_second,
         handshake_timeout_s: 5,
         ping_interval_s: 1 << 20,
         idle_timeout_s: 1 << 21,
@@ -484,6 +487,7 @@ fn limits() -> Limits {
         outbox_bytes_max: 4 << 20,
         send_buffer_bytes: BUFFER_BYTES,
         window_bytes: 64 << 10,
+        drain_s: 1,
         allowed_origins: Vec::new(),
     }
 }

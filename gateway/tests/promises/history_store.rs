@@ -13,9 +13,10 @@ use engine_core::journal::{Journal, Positions};
 use engine_core::units::*;
 use gateway::history::desk::{Question, desk};
 use gateway::history::place::{Place, Wish};
-use gateway::history::reader::{Entry, Orders};
+use gateway::history::reader::Orders;
 use gateway::history::writer::{BATCH_ENTRIES, Saved};
 use gateway::history::{self, Source};
+use gateway::reactor::Mail;
 use gateway::rooms::ReactorDoor;
 use gateway::rooms::dirty::DirtySet;
 use gateway::rooms::wake::wake;
@@ -246,16 +247,17 @@ fn who_asks_gets_what_is_there_at_once_and_the_rest_when_it_is_written() {
     let runtime = runtime.expect("a runtime");
     let there = runtime.block_on(reader.last(account)).expect("it can be read");
     runtime.spawn(async move { match clerk.run().await {} });
-    let heard = |page: Option<Vec<Entry>>| -> Vec<u64> {
-        page.expect("it is in the history").iter().map(|entry| entry.exec_seq).collect()
+    let heard = || -> Vec<u64> {
+        let Ok(Mail::History(answer)) = mail.recv() else { panic!("an answer is due") };
+        answer.page.expect("it is in the history").iter().map(|entry| entry.exec_seq).collect()
     };
     let first = there.saturating_sub(10).max(1);
     ask(first);
-    assert_eq!(heard(mail.recv().expect("an answer").page), (first..=there).collect::<Vec<_>>());
+    assert_eq!(heard(), (first..=there).collect::<Vec<_>>());
     ask(there + 1);
     let positions = story.note(&mut writer, story.chapters.len() / 2..story.chapters.len());
     writer.commit(positions).expect("the store is there");
-    assert_eq!(heard(mail.recv().expect("an answer").page)[0], there + 1);
+    assert_eq!(heard()[0], there + 1);
 }
 
 /// The journal of a story in a directory of its own, in small pieces so that it forgets.

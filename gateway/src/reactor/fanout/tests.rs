@@ -4,6 +4,7 @@
 use super::*;
 use crate::config::Config;
 use crate::feed::feed;
+use crate::reactor::admission::Admission;
 use crate::reactor::net::Sockets;
 use crate::reactor::{ReactorCounters, Shared, blaster};
 use crate::rooms::dirty::DirtySet;
@@ -112,7 +113,7 @@ fn reactor() -> (Reactor, Threads) {
         registry,
         doors: vec![door],
         limits: config.reactor_limits(1),
-        addresses: Default::default(),
+        admission: Arc::new(Admission::new(vec![std::sync::mpsc::channel().0])),
         history: None,
         anonymous: Default::default(),
         groups: Default::default(),

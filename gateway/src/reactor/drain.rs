@@ -1,0 +1,89 @@
+//! The end of a reactor: everybody is told at once, and then they are closed one after another, so that they do not all come
+//! back, to us or to another gateway, in the same moment. Until its turn a client goes on as before.
+
+use super::Reactor;
+use super::connection::Phase;
+use crate::wire::encode::control;
+use crate::ws::{self, CloseCode, Opcode};
+use engine_core::units::Timestamp;
+use std::time::Duration;
+
+/// What a stopping server tells its clients to wait, beyond the time until their turn. Picked by eye: a restart takes less.
+const RECONNECT_AFTER: Duration = Duration::from_millis(500);
+
+/// Connections that are closed at once, and a second, unless that would take longer than it may. A gateway that somebody else
+/// takes the clients of gets them no faster than it can shake hands. Picked by eye.
+const CLOSED_AT_ONCE: usize = 256;
+const CLOSED_PER_SECOND: usize = 10_000;
+
+/// How long clients may take for their last bytes once they are closed.
+const LAST_BYTES_MAX: Duration = Duration::from_secs(2);
+
+/// A reactor that stops.
+pub(super) struct Drain {
+    since: Timestamp,
+    per_second: usize,
+    /// Place and generation of those that are to be closed; the last is the next.
+    open: Vec<(usize, u16)>,
+    closed: usize,
+    /// When the last was closed.
+    over_since: Option<Timestamp>,
+}
+
+impl Reactor {
+    /// Tells every client that we are going, and when to come back.
+    pub fn begin_drain(&mut self) {
+        self.now = self.net.now();
+        let (now, longest) = (self.now, self.shared.limits.drain_s as usize);
+        let mut open: Vec<_> = self.connections.iter().map(|(at, it)| (at, it.generation)).collect();
+        open.reverse();
+        let per_second = CLOSED_PER_SECOND.max(open.len() / longest.max(1));
+        for (after, (at, _)) in open.iter().rev().enumerate() {
+            if let Phase::Native(..) = self.connections[*at].phase {
+                let its_turn = after.saturating_sub(CLOSED_AT_ONCE) * 1000 / per_second;
+                let wait_ms = RECONNECT_AFTER.as_millis() as u64 + its_turn as u64;
+                let outbox = &mut self.connections[*at].outbox;
+                ws::frame::append_frame(outbox, Opcode::Text, 100, |out| {
+                    control::server_shutdown(out, now, wait_ms)
+                });
+                self.touch(*at);
+            }
+        }
+        self.drain = Some(Drain { since: now, per_second, open, closed: 0, over_since: None });
+    }
+
+    /// Closes those whose turn it is. True when nobody waits for a word of this reactor, or it has waited long enough.
+    pub fn go_on_draining(&mut self) -> bool {
+        self.now = self.net.now();
+        let now = self.now;
+        let Some(drain) = &mut self.drain else { return true };
+        let elapsed = Duration::from_micros(now.0.saturating_sub(drain.since.0));
+        let due = CLOSED_AT_ONCE + (drain.per_second as f64 * elapsed.as_secs_f64()) as usize;
+        let left = drain.open.len() - (due.saturating_sub(drain.closed)).min(drain.open.len());
+        let leaving = drain.open.split_off(left);
+        drain.closed += leaving.len();
+        if drain.open.is_empty() {
+            drain.over_since.get_or_insert(now);
+        }
+        let over_since = drain.over_since;
+        for (at, generation) in leaving.into_iter().rev() {
+            if self.connections.get(at).is_some_and(|connection| connection.generation == generation) {
+                self.part_with(at);
+            }
+        }
+        let is_too_late = over_since.is_some_and(|since| now.0 - since.0 > LAST_BYTES_MAX.as_micros() as u64);
+        // Farewells that need not wait are said while there is an engine to say them to.
+        let has_said_all = self.hurry_farewells() && self.connections.is_empty();
+        has_said_all || is_too_late
+    }
+
+    fn part_with(&mut self, at: usize) {
+        match self.connections[at].phase {
+            Phase::Native(..) | Phase::Echo(_) => {
+                self.close(at, Some(CloseCode::GOING_AWAY), "shutting down")
+            }
+            Phase::Handshake(_) => self.drop_connection(at),
+            Phase::Closing(_) => {}
+        }
+    }
+}
