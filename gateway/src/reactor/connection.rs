@@ -20,9 +20,6 @@ pub(super) const PAUSE_BYTES: usize = 256 << 10;
 const SPARE_OUTBOXES_MAX: usize = 1024;
 const SPARE_BYTES_MAX: usize = 16 << 10;
 
-/// How long a closing connection may take to say its own goodbye.
-const CLOSE_TIMEOUT_S: u32 = 2;
-
 /// One client's socket and everything this reactor knows of it.
 pub(super) struct Connection {
     pub socket: RawFd,
@@ -40,9 +37,9 @@ pub(super) struct Connection {
     pub full_since: Option<Timestamp>,
     /// Whether it is not read from.
     paused: bool,
-    opened: Timestamp,
-    heard: Timestamp,
-    pinged: Timestamp,
+    pub opened: Timestamp,
+    pub heard: Timestamp,
+    pub pinged: Timestamp,
 }
 
 impl Connection {
@@ -323,7 +320,7 @@ impl Reactor {
         }
     }
 
-    fn send_frame(
+    pub(super) fn send_frame(
         &mut self,
         at: usize,
         opcode: Opcode,
@@ -456,59 +453,6 @@ impl Reactor {
         let result = work(&mut session, &mut Client { reactor: self, at });
         *self.session_mut(at).expect("handling a report does not close") = session;
         Some(result)
-    }
-
-    /// Once a second: who is too slow, too quiet or has not finished.
-    pub fn sweep(&mut self) {
-        self.now = self.net.now();
-        self.audit();
-        if self.index == 0 {
-            self.shared.admission.forget_quiet_addresses(&self.shared.limits, self.now);
-        }
-        let limits = self.shared.limits.clone();
-        let due =
-            |since: Timestamp, seconds: u32| self.now.0.saturating_sub(since.0) >= seconds as u64 * 1_000_000;
-        let mut pings = Vec::new();
-        let mut ends = Vec::new();
-        let mut returning = Vec::new();
-        for (at, connection) in &self.connections {
-            if let Phase::Native(_, session) = &connection.phase
-                && session.is_coming_back()
-            {
-                returning.push(at);
-            }
-            let end = match &connection.phase {
-                Phase::Handshake(_) => due(connection.opened, limits.handshake_timeout_s).then_some(None),
-                Phase::Closing(since) => due(*since, CLOSE_TIMEOUT_S).then_some(None),
-                _ if connection.full_since.is_some_and(|since| due(since, limits.write_timeout_s)) => {
-                    Some(Some((CloseCode::SLOW_CONSUMER, "not reading")))
-                }
-                _ if due(connection.heard, limits.idle_timeout_s) => {
-                    Some(Some((CloseCode::IDLE, "no sign of life")))
-                }
-                _ => {
-                    if due(connection.heard.max(connection.pinged), limits.ping_interval_s) {
-                        pings.push(at);
-                    }
-                    None
-                }
-            };
-            ends.extend(end.map(|close| (at, close)));
-        }
-        returning.into_iter().for_each(|at| self.go_on(at)); // who could not ask for a view asks again
-        for at in pings {
-            self.connections[at].pinged = self.now;
-            self.send_frame(at, Opcode::Ping, b"");
-        }
-        for (at, close) in ends {
-            match close {
-                Some((code, reason)) => {
-                    self.counters.closed_slow.add((code == CloseCode::SLOW_CONSUMER) as u64);
-                    self.close(at, Some(code), reason);
-                }
-                None => self.drop_connection(at),
-            }
-        }
     }
 }
 

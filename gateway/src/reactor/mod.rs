@@ -5,9 +5,12 @@
 //! that are behind. Reading (`connection.rs`) happens between turns, one bounded read for each of a bounded number of sockets
 //! that are ready (`net.rs`), so what gathers while a turn sends goes out as one write in the next. Nothing waits inside a
 //! turn; waiting is here, in the small tasks that monoio runs: accept, graces, and the pump that runs the turns. A connection
-//! has none of its own: that would be half of its memory. `refuse.rs` is what happens to those who may not come in, `farewell.rs` what is
-//! done for those who have gone.
+//! has none of its own: that would be half of its memory.
+//!
+//! `accept.rs` is the door and [`admission`] who may come in by it, `refuse.rs` what happens to those who may not, `sweep.rs` who is to go,
+//! `farewell.rs` what is done for those who have gone, and `drain.rs` the end.
 
+mod accept;
 pub mod admission;
 pub mod blaster;
 mod connection;
@@ -17,6 +20,7 @@ mod farewell;
 mod host;
 pub(crate) mod net;
 mod refuse;
+mod sweep;
 mod turn;
 
 pub use host::CONNECTIONS_MAX;
@@ -29,7 +33,6 @@ use crate::rooms::{ReactorDoor, Registry};
 use crate::session::SessionLimits;
 use crate::venue::Venue;
 use crate::wire::request::Buffers;
-use crate::ws::handshake::{Refusal, Status};
 use admission::{Admission, Arrival};
 use blaster::Behind;
 use connection::Connection;
@@ -41,14 +44,13 @@ use engine_core::message::Report;
 use engine_core::units::{AccountId, Timestamp};
 use fanout::{Crowds, LocalRoom, Piece};
 use farewell::Farewell;
-use monoio::net::{TcpListener, TcpStream, UnixStream};
+use monoio::net::{TcpListener, UnixStream};
 use net::{Net, Ready, Sockets};
 use slab::Slab;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::future::{Future, poll_fn};
-use std::net::{IpAddr, SocketAddr};
-use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -224,8 +226,8 @@ pub fn run(parts: Parts, started: impl FnOnce(String)) -> anyhow::Result<()> {
     started(why);
     runtime.block_on(async move {
         let shell = Rc::new(RefCell::new(reactor));
-        monoio::spawn(accept(shell.clone(), TcpListener::from_std(listener)?));
-        monoio::spawn(sweep(shell.clone()));
+        monoio::spawn(accept::accept(shell.clone(), TcpListener::from_std(listener)?));
+        monoio::spawn(sweep::sweep(shell.clone()));
         // A task like the others: monoio polls the future of `block_on` itself before all of them, for as long as
         // it wakes itself.
         let pumped = monoio::spawn(pump(shell.clone(), ready)).await;
@@ -238,46 +240,6 @@ pub fn run(parts: Parts, started: impl FnOnce(String)) -> anyhow::Result<()> {
 /// Microseconds since the Unix epoch.
 pub fn clock() -> Timestamp {
     Timestamp(SystemTime::now().duration_since(UNIX_EPOCH).expect("it is past 1970").as_micros() as u64)
-}
-
-async fn accept(shell: Shell, listener: TcpListener) {
-    loop {
-        match listener.accept().await {
-            Ok((stream, address)) => open(&shell, stream, address),
-            Err(error) => {
-                // Out of descriptors, most likely: they come back when connections close.
-                tracing::warn!(%error, "accept failed");
-                monoio::time::sleep(Duration::from_millis(100)).await;
-            }
-        }
-    }
-}
-
-fn open(shell: &Shell, stream: TcpStream, address: SocketAddr) {
-    let mut reactor = shell.borrow_mut();
-    let address = address.ip();
-    match reactor.place_for(address) {
-        Ok(here) if here == reactor.index => reactor.take_in_place(stream.into_raw_fd(), address),
-        Ok(there) => {
-            // SAFETY: monoio has just given it up.
-            let socket = unsafe { OwnedFd::from_raw_fd(stream.into_raw_fd()) };
-            reactor.counters.handed_over.add(1);
-            reactor.shared.admission.send(there, Arrival { socket, address });
-            reactor.shared.doors[there].wake.ring();
-        }
-        Err(refusal) => {
-            reactor.counters.refused.add(1);
-            monoio::spawn(refuse::refuse(shell.clone(), stream, refusal));
-        }
-    }
-}
-
-/// Once a second: timeouts, pings.
-async fn sweep(shell: Shell) {
-    loop {
-        monoio::time::sleep(Duration::from_secs(1)).await;
-        shell.borrow_mut().sweep();
-    }
 }
 
 /// Runs the turns, and sleeps when there is nothing to do.
@@ -425,14 +387,6 @@ impl Reactor {
             self.begin_drain();
         }
         self.go_on_draining()
-    }
-
-    /// Where one from that address may come in, or why it may not.
-    fn place_for(&self, address: IpAddr) -> Result<usize, Refusal> {
-        if self.drain.is_some() || self.shared.stopping.load(Ordering::Relaxed) {
-            return Err(Refusal::new(Status::Unavailable, "the server is shutting down"));
-        }
-        self.shared.admission.take_place(self.index, address, &self.shared.limits, self.net.now())
     }
 }
 
