@@ -14,6 +14,10 @@ pub fn steps() -> Vec<Step> {
         Step::command("documentation", documentation()),
         Step::command("tests", cargo(["test", "--workspace", "--no-fail-fast"])),
         Step::command("loom: engine-core", loom("engine-core")),
+        Step::command(
+            "loom: gateway",
+            cargo(["test", "-p", "gateway", "--lib", "--features", "loom", "loom_"]),
+        ),
         Step::command("benches, tiny", tiny_benches()),
     ]
 }

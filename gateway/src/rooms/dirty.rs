@@ -3,7 +3,7 @@
 //! Marking is one atomic operation when the room is marked already and three when it is not; taking costs nothing
 //! for rooms without news. Nothing is ever lost: the reader clears a summary bit before it takes the words below.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use super::sync::{AtomicU64, Ordering};
 
 /// A set of room indices below a bound fixed at the start.
 pub struct DirtySet {

@@ -9,7 +9,10 @@
 
 pub mod dirty;
 pub mod frames;
+#[cfg(all(test, feature = "loom"))]
+mod loom_tests;
 pub mod ring;
+mod sync;
 pub mod view;
 pub mod wake;
 

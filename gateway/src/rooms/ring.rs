@@ -17,10 +17,10 @@
 //! The ring has one lock, around the newest segment. The writer takes it when it begins a segment and a reactor when
 //! it joins the room: never on the way of a frame.
 
+use super::sync::{AtomicUsize, Mutex, OnceLock, Ordering};
 use std::cell::UnsafeCell;
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::Arc;
 
 /// Sizes of a room's first segments and of all later ones: a room that carries little stays small, a busy one asks
 /// the allocator every few hundred frames.
@@ -34,6 +34,9 @@ struct Segment {
     published: AtomicUsize,
     /// Set when the writer has moved on; `published` is final before.
     next: OnceLock<Arc<Segment>>,
+    /// Loom does not see plain memory. It sees these, one for each KiB, which are touched with it.
+    #[cfg(feature = "loom")]
+    witness: Box<[loom::cell::UnsafeCell<()>]>,
 }
 
 // SAFETY: bytes below `published` are never written again, and readers look only there; the writer alone writes
@@ -48,11 +51,20 @@ impl Segment {
         let zeros = Box::into_raw(vec![0u8; capacity].into_boxed_slice());
         // SAFETY: the box was just given up, and `UnsafeCell<u8>` has the layout of `u8`.
         let buffer = unsafe { Box::from_raw(zeros as *mut [UnsafeCell<u8>]) };
-        Arc::new(Self { start, buffer, published: AtomicUsize::new(0), next: OnceLock::new() })
+        Arc::new(Self {
+            start,
+            buffer,
+            published: AtomicUsize::new(0),
+            next: OnceLock::new(),
+            #[cfg(feature = "loom")]
+            witness: (0..capacity / 1024).map(|_| loom::cell::UnsafeCell::new(())).collect(),
+        })
     }
 
     fn published(&self) -> &[u8] {
         let length = self.published.load(Ordering::Acquire);
+        #[cfg(feature = "loom")]
+        self.witness[..length / 1024].iter().for_each(|cell| cell.with(|_| ()));
         // SAFETY: bytes below `published` are initialised and immutable; `UnsafeCell<u8>` has the layout of `u8`.
         unsafe { std::slice::from_raw_parts(self.buffer.as_ptr().cast(), length) }
     }
@@ -97,6 +109,8 @@ impl Writer {
             unsafe {
                 std::ptr::copy_nonoverlapping(piece.as_ptr(), UnsafeCell::raw_get(free.as_ptr()), piece.len())
             };
+            #[cfg(feature = "loom")]
+            self.segment.witness[self.written / 1024].with_mut(|_| ());
             self.written += piece.len();
         }
     }

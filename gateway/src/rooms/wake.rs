@@ -3,10 +3,10 @@
 //! While the reactor works, waking it costs a fence and a load. Only when it has said that it is about to sleep does
 //! the waker write a byte to a socket the reactor waits on.
 
+use super::sync::{AtomicBool, Ordering, fence};
 use engine_core::bell::Bell;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicBool, Ordering, fence};
 
 /// The wakers' side, shared by all threads.
 pub struct Wake {
