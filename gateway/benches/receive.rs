@@ -173,14 +173,12 @@ fn slab_bytes() -> i64 {
 
 /// Nanoseconds for each message, sent and heard, when so many of the sockets have one.
 fn time(ear: &mut dyn Ear, peers: &mut [TcpStream], talking: usize, rounds: usize) -> u64 {
-    let mut first = 0;
     let begun = Instant::now();
-    for _ in 0..rounds {
+    for round in 0..rounds {
         for n in 0..talking {
-            let at = (first + n * 7) % peers.len();
+            let at = (round + n * 7) % peers.len();
             peers[at].write_all(&MESSAGE).expect("it is read");
         }
-        first += 1;
         let mut left = talking * MESSAGE.len();
         while left > 0 {
             left -= ear.hear();
