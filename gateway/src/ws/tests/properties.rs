@@ -1,5 +1,6 @@
 //! What holds for any bytes at all. The fuzz targets in `gateway/fuzz` include this file and run the same functions.
 
+use super::ws::deflate::Accepted;
 use super::ws::{Decoder, Limits, handshake};
 
 /// Small, so that random lengths land on both sides of it.
@@ -51,7 +52,8 @@ fn decided_once(bytes: &[u8], head_bytes_max: usize) {
         assert!(request.consumed <= bytes.len().min(head_bytes_max));
         assert!(request.path.starts_with('/') && !request.host.is_empty());
         let mut response = Vec::new();
-        request.write_accepted(&mut response, request.protocols.first().copied());
+        let deflate = Accepted::first_of(&request.extensions);
+        request.write_accepted(&mut response, request.protocols.first().copied(), deflate);
         assert!(response.ends_with(b"\r\n\r\n"));
     }
 }
