@@ -59,6 +59,12 @@ impl Inflater {
         (self.messages, self.bytes)
     }
 
+    /// Memory for messages that is held, without the window.
+    #[cfg(test)]
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.out.capacity()
+    }
+
     fn blocks(&mut self, mut payload: &[u8], bytes_max: usize) -> Result<(), Violation> {
         loop {
             self.stream.reset(false);
