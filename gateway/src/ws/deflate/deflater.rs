@@ -12,9 +12,12 @@ const LEVEL: u32 = 2;
 pub(super) const WINDOW_BITS: u8 = 9;
 
 /// What compression must save, or a message goes out as it is: an eighth. Below that a client, who inflates each for some 2 µs,
-/// gains nothing that it could notice. Updates and snapshots save twice as much and more; a quote alone is below it or
-/// not, by its digits.
+/// gains nothing that it could notice. A message becomes shorter by its length, as it repeats itself: updates of 140 bytes
+/// by an eighth, of 180 by a quarter, of 260 by two fifths; a list of klines or levels by more than half.
 const SAVED_PART_MIN: usize = 8;
+
+/// Shorter messages are not tried: few updates of less become shorter by an eighth.
+const MESSAGE_BYTES_MIN: usize = 128;
 
 /// Compresses messages, each by itself.
 #[derive(Debug)]
@@ -35,6 +38,9 @@ impl Default for Deflater {
 impl Deflater {
     /// The payload of a frame with RSV1, or `None` if it would not be shorter by enough.
     pub fn deflate(&mut self, message: &[u8]) -> Option<&[u8]> {
+        if message.len() < MESSAGE_BYTES_MIN {
+            return None;
+        }
         // One byte more than there may be: a compressor that has filled all of its room may not be done.
         let bytes_max = message.len() - message.len() / SAVED_PART_MIN;
         self.out.resize(bytes_max + EMPTY_BLOCK_LENGTH.len() + 1, 0);
