@@ -108,7 +108,8 @@ fn a_reader_of_compressed_frames_ends_with_the_book_of_a_plain_one() {
         counter(&exchange.http, "ringside_feed_deflate_bytes_out_total"),
     );
     eprintln!("{before} bytes were compressed to {after}");
-    assert!(after * 100 < before * 85, "{before} bytes were compressed to {after}");
+    // Each of them by an eighth at least, or it would not have been.
+    assert!(before > 0 && after * 10 < before * 9, "{before} bytes were compressed to {after}");
     let deflated = counter(&exchange.http, "ringside_feed_deflated_total");
     let distinct = results.distinct_frames;
     assert!(
