@@ -120,6 +120,10 @@ pub struct KeyFlags {
     #[arg(long)]
     #[serde(skip_serializing_if = "is_false")]
     echo: bool,
+    /// No message is compressed, whatever clients offer.
+    #[arg(long = "no-compression", action = clap::ArgAction::SetFalse)]
+    #[serde(skip_serializing_if = "is_true")]
+    compression: bool,
     /// Who may log in by name to a paper account.
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -46,6 +46,7 @@ pub struct Config {
     pub market_band_bps: u32,
     pub admin: bool,
     pub echo: bool,
+    pub compression: bool,
     pub allowed_origins: Vec<String>,
     pub limits: LimitKeys,
     pub assets: Vec<AssetKeys>,
@@ -321,6 +322,7 @@ impl Config {
                 orders_burst: keys.orders_burst,
             },
             echo: self.echo,
+            compression: self.compression,
             message_bytes_max: keys.message_bytes_max,
             connections_max_per_reactor: keys
                 .connections_max

@@ -170,19 +170,24 @@ def integer(value):
 class Subscription:
     """A follower and the socket it listens to."""
 
-    def __init__(self, arguments):
+    def __init__(self, arguments, compression):
         self.arguments = arguments
+        self.compression = None if compression == "none" else compression
         self.follower = Follower(arguments.channel)
         self.closed = False
 
     async def __aenter__(self):
-        compression = None if self.arguments.compression == "none" else "deflate"
         # The verdict is in when we close; a server that does not answer the close must not hold it up.
         self.socket = await websockets.connect(
-            self.arguments.url, max_size=64 << 20, compression=compression, close_timeout=1
+            self.arguments.url, max_size=64 << 20, compression=self.compression, close_timeout=1
         )
         await self.socket.send(json.dumps({"action": "subscribe", "channel": self.arguments.channel}))
         return self
+
+    def extensions(self):
+        """The names of what was negotiated; newer versions of the library keep it one step further in."""
+        protocol = self.socket if hasattr(self.socket, "extensions") else self.socket.protocol
+        return [extension.name for extension in protocol.extensions]
 
     async def __aexit__(self, *_):
         await self.socket.close()
@@ -221,17 +226,19 @@ async def meet(one, other):
 async def follow(arguments):
     start = time.monotonic()
     end = start + arguments.seconds
-    async with Subscription(arguments) as subscription:
-        follower, idle = subscription.follower, False
+    async with Subscription(arguments, arguments.compression) as subscription:
+        follower, idle, extensions = subscription.follower, False, subscription.extensions()
         while not idle and not subscription.closed and time.monotonic() < end:
             seconds = min(arguments.until_idle_ms / 1000, max(0.0, end - time.monotonic()))
             idle = not await subscription.step(seconds) and not subscription.closed
         follower.expect(follower.acked and follower.live, "the subscription never became live")
         if follower.has_book and not subscription.closed:
-            async with Subscription(arguments) as fresh:
+            # Compressed or not, it must be the same book.
+            async with Subscription(arguments, "none") as fresh:
                 await meet(subscription, fresh)
     return {
         "client": f"websockets {websockets.__version__}",
+        "extensions": extensions,
         "channel": arguments.channel,
         "ok": not follower.violations,
         "seconds": round(time.monotonic() - start, 3),

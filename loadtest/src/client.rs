@@ -4,8 +4,10 @@
 //! snapshot, a sequence, silence. Waiting always has a deadline.
 
 use crate::check::{Applied, Follower, Violation};
+use crate::lean::shake_hands;
 use crate::report::Latencies;
 use crate::target::Target;
+use crate::wire::Wire;
 use anyhow::{Context, Result, bail};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
@@ -25,8 +27,10 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Each way. tungstenite would take 128 KiB for each of thousands of connections; a burst of frames fits in this.
 const BUFFER_BYTES: usize = 16 << 10;
 
+pub type Socket = WebSocketStream<Wire>;
+
 pub struct Connection {
-    pub socket: WebSocketStream<TcpStream>,
+    pub socket: Socket,
 }
 
 /// How to open a socket; the default leaves all to the kernel.
@@ -36,6 +40,8 @@ pub struct Dial {
     pub source: Option<IpAddr>,
     /// A small receive buffer makes a stalled reader felt soon.
     pub receive_buffer_bytes: Option<u32>,
+    /// Has the server compress.
+    pub deflate: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -84,7 +90,12 @@ impl Connection {
     }
 
     pub async fn open_by(target: &Target, how: Dial) -> Result<Self> {
-        let stream = dial(target, how).await?;
+        let mut stream = dial(target, how).await?;
+        if how.deflate {
+            let read = shake_hands(&mut stream, target, true).await?;
+            return Ok(Self::resume(Wire::deflated(stream, &read), Vec::new()).await);
+        }
+        let stream = Wire::plain(stream);
         let config =
             WebSocketConfig::default().read_buffer_size(BUFFER_BYTES).write_buffer_size(BUFFER_BYTES);
         let shaken = tokio_tungstenite::client_async_with_config(target.url(), stream, Some(config));
@@ -94,7 +105,7 @@ impl Connection {
     }
 
     /// Goes on with a connection that was read by hand until now; `read` is the beginning of a frame without its end.
-    pub async fn resume(stream: TcpStream, read: Vec<u8>) -> Self {
+    pub async fn resume(stream: Wire, read: Vec<u8>) -> Self {
         Connection { socket: WebSocketStream::from_partially_read(stream, read, Role::Client, None).await }
     }
 

@@ -3,8 +3,8 @@
 //! ```text
 //! byte 0: FIN RSV RSV RSV opcode(4)   byte 1: MASK length(7)   length 126: +2 bytes, 127: +8 bytes   payload
 //! ```
-//! Written for [`crate::lean`], and strict: a server frame that is masked, compressed or fragmented is a fault, as
-//! nothing of that was negotiated.
+//! Written for [`crate::lean`], and strict: a server frame that is masked or fragmented is a fault, and one that is
+//! compressed where that was not negotiated.
 
 use std::fmt;
 
@@ -23,6 +23,8 @@ pub const PONG: u8 = 10;
 pub struct Frame<'a> {
     pub opcode: u8,
     pub payload: &'a [u8],
+    /// Then [`crate::inflate`] tells what the payload says.
+    pub is_deflated: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,25 +39,32 @@ pub enum FrameFault {
 #[derive(Default)]
 pub struct Walker {
     carry: Vec<u8>,
+    may_deflate: bool,
 }
 
 struct Header {
     opcode: u8,
+    is_deflated: bool,
     header_bytes: usize,
     frame_bytes: usize,
 }
 
 impl Walker {
+    /// Of a connection that has negotiated permessage-deflate.
+    pub fn inflating() -> Self {
+        Walker { may_deflate: true, ..Walker::default() }
+    }
+
     pub fn walk(&mut self, mut bytes: &[u8], mut each: impl FnMut(Frame)) -> Result<(), FrameFault> {
         if !self.carry.is_empty() {
             bytes = self.complete(bytes, &mut each)?;
         }
-        while let Some(header) = header(bytes)? {
+        while let Some(header) = header(bytes, self.may_deflate)? {
             if bytes.len() < header.frame_bytes {
                 break;
             }
             let (frame, rest) = bytes.split_at(header.frame_bytes);
-            each(Frame { opcode: header.opcode, payload: &frame[header.header_bytes..] });
+            each(header.frame(frame));
             bytes = rest;
         }
         self.carry.extend_from_slice(bytes);
@@ -74,10 +83,10 @@ impl Walker {
         each: &mut impl FnMut(Frame),
     ) -> Result<&'a [u8], FrameFault> {
         loop {
-            let header = header(&self.carry)?;
+            let header = header(&self.carry, self.may_deflate)?;
             let wanted = header.as_ref().map_or(self.carry.len() + 1, |header| header.frame_bytes);
             if let Some(header) = header.filter(|header| header.frame_bytes == self.carry.len()) {
-                each(Frame { opcode: header.opcode, payload: &self.carry[header.header_bytes..] });
+                each(header.frame(&self.carry));
                 self.carry.clear();
                 self.carry.shrink_to(CARRY_BYTES_KEPT);
                 return Ok(bytes);
@@ -92,11 +101,19 @@ impl Walker {
     }
 }
 
+impl Header {
+    fn frame<'a>(&self, bytes: &'a [u8]) -> Frame<'a> {
+        let Header { opcode, is_deflated, header_bytes, .. } = *self;
+        Frame { opcode, payload: &bytes[header_bytes..], is_deflated }
+    }
+}
+
 /// None: more bytes are needed to know.
-fn header(bytes: &[u8]) -> Result<Option<Header>, FrameFault> {
+fn header(bytes: &[u8], may_deflate: bool) -> Result<Option<Header>, FrameFault> {
     let [first, second, rest @ ..] = bytes else { return Ok(None) };
     let (first, length) = (*first, second & 0x7f);
-    if first & 0x70 != 0 {
+    let is_deflated = may_deflate && first & 0x78 == 0x40;
+    if first & 0x70 != 0 && !is_deflated {
         return Err(FrameFault::ReservedBits { first });
     }
     if first & 0x80 == 0 || first & 0x0f == 0 {
@@ -116,6 +133,7 @@ fn header(bytes: &[u8]) -> Result<Option<Header>, FrameFault> {
     }
     Ok(Some(Header {
         opcode: first & 0x0f,
+        is_deflated,
         header_bytes,
         frame_bytes: header_bytes + payload_bytes as usize,
     }))
@@ -146,6 +164,23 @@ pub fn put_client_frame(out: &mut Vec<u8>, opcode: u8, payload: &[u8]) {
     out.extend(payload.iter().zip(MASK.iter().cycle()).map(|(byte, mask)| byte ^ mask));
 }
 
+/// Appends a server's frame, plain.
+pub fn put_server_frame(out: &mut Vec<u8>, opcode: u8, payload: &[u8]) {
+    out.push(0x80 | opcode);
+    match payload.len() {
+        short @ 0..126 => out.push(short as u8),
+        medium @ 126..65536 => {
+            out.push(126);
+            out.extend((medium as u16).to_be_bytes());
+        }
+        long => {
+            out.push(127);
+            out.extend((long as u64).to_be_bytes());
+        }
+    }
+    out.extend(payload);
+}
+
 impl fmt::Display for FrameFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -164,19 +199,8 @@ mod tests {
     use super::*;
 
     fn server_frame(payload: &[u8]) -> Vec<u8> {
-        let mut frame = vec![0x80 | TEXT];
-        match payload.len() {
-            short @ 0..126 => frame.push(short as u8),
-            medium @ 126..65536 => {
-                frame.push(126);
-                frame.extend((medium as u16).to_be_bytes());
-            }
-            long => {
-                frame.push(127);
-                frame.extend((long as u64).to_be_bytes());
-            }
-        }
-        frame.extend(payload);
+        let mut frame = Vec::new();
+        put_server_frame(&mut frame, TEXT, payload);
         frame
     }
 
@@ -204,6 +228,17 @@ mod tests {
         assert_eq!(fault(&[0x81, 0x80]), FrameFault::Masked);
         let huge = [0x81, 127, 0, 0, 1, 0, 0, 0, 0, 0];
         assert_eq!(fault(&huge), FrameFault::Oversize { bytes: 1 << 40 });
+    }
+
+    #[test]
+    fn a_compressed_frame_is_told_from_others() {
+        let mut heard = Vec::new();
+        let frames = [0xc1, 1, b'x', 0x81, 1, b'y'];
+        Walker::inflating().walk(&frames, |frame| heard.push((frame.is_deflated, frame.payload[0]))).unwrap();
+        assert_eq!(heard, [(true, b'x'), (false, b'y')]);
+        let fault = |bytes: &[u8]| Walker::inflating().walk(bytes, |_| {}).unwrap_err();
+        assert_eq!(fault(&[0xc9, 0]), FrameFault::ReservedBits { first: 0xc9 }, "not of a ping");
+        assert_eq!(fault(&[0xd1, 0]), FrameFault::ReservedBits { first: 0xd1 }, "no other bit");
     }
 
     #[test]

@@ -23,7 +23,8 @@
 //! ```
 //!
 //! Modules, in reading order: [`message`] and [`book`] read the wire, [`check`] judges it; [`target`] decides whom we
-//! may reach, [`http`] and [`client`] reach it, [`frames`] and [`lean`] do so twenty thousand times; [`market`] and
+//! may reach, [`http`] and [`client`] reach it, [`frames`] and [`lean`] do so twenty thousand times, [`inflate`] and
+//! [`wire`] where the server compresses; [`market`] and
 //! [`trading`] send orders; [`schedule`] times open-loop load, [`meter`], [`counters`] and [`monitor`] tell what it does from
 //! second to second, [`report`] and [`html`] what came of it. [`scenario`] has one file or folder for each subcommand.
 //!
@@ -39,7 +40,9 @@ pub mod target;
 pub mod client;
 pub mod frames;
 pub mod http;
+pub mod inflate;
 pub mod lean;
+pub mod wire;
 
 pub mod market;
 pub mod trading;

@@ -13,8 +13,8 @@ use engine_core::pipeline::{self, Shape};
 use gateway::cores::Cores;
 use gateway::feed::{FeedDoor, feed};
 use gateway::keeper::Keeper;
-use gateway::rooms::Registry;
 use gateway::rooms::view::View;
+use gateway::rooms::{Packing, Registry};
 use gateway::venue::Venue;
 use hdrhistogram::Histogram;
 use std::path::Path;
@@ -241,7 +241,7 @@ fn with_feeds(shards: AtRest, bells: Vec<Arc<dyn Bell>>, manner: Manner) -> (Thr
     let doors = doors.into_iter().zip(&engine.matcher_bells);
     registry.open(doors.map(|(door, bell)| door(bell.clone())).collect::<Vec<FeedDoor>>());
     for instrument in &market.instruments {
-        registry.room(instrument.id, View::DepthTrade).expect("there is room for two rooms");
+        registry.room(instrument.id, View::DepthTrade, Packing::Plain).expect("there is room for two rooms");
     }
     (engine, ports)
 }

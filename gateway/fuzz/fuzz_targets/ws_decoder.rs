@@ -1,5 +1,5 @@
 #![no_main]
-#![allow(dead_code)] // the file of properties serves two targets
+#![allow(dead_code)] // the file of properties serves three targets
 
 use gateway::ws;
 

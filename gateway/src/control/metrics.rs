@@ -43,6 +43,8 @@ fn text(control: &Control) -> String {
         counter "ringside_connections_handed_over_total" handed_over "Connections that a reactor with fewer has taken over."
         counter "ringside_messages_in_total" messages_in "Messages of clients."
         counter "ringside_bytes_in_total" bytes_in "Bytes of clients."
+        counter "ringside_inflated_total" inflated "Messages of clients that came compressed."
+        counter "ringside_inflated_bytes_total" inflated_bytes "Bytes that these were inflated to."
         counter "ringside_frames_out_total" frames_out "Market data frames taken by sockets."
         counter "ringside_bytes_out_total" bytes_out "Market data bytes taken by sockets."
         counter "ringside_sends_total" sends "Sends of market data."
@@ -73,6 +75,11 @@ fn text(control: &Control) -> String {
         counter "ringside_feed_frames_total" frames "Frames written to rooms."
         counter "ringside_feed_bytes_total" bytes "Bytes written to rooms."
         counter "ringside_feed_snapshots_total" snapshots "Snapshots cut."
+        counter "ringside_feed_deflated_total" deflated "Frames compressed, once for all rooms and subscribers."
+        counter "ringside_feed_deflate_bytes_in_total" deflate_bytes_in "Bytes of these before compression."
+        counter "ringside_feed_deflate_bytes_out_total" deflate_bytes_out "Bytes of these after compression."
+        counter "ringside_feed_deflate_refused_total" deflate_refused "Frames written as they are, because compression saved too little."
+        counter "ringside_feed_deflate_nanoseconds_total" deflate_ns "Time spent compressing."
         counter "ringside_feed_conflated_total" conflated "Level changes replaced by a later one in the same batch."
     );
     out.family("ringside_rejects_total", "counter", "Refusals by the engine, by reason.");

@@ -2,7 +2,8 @@
 //!
 //! It runs on its matcher's thread, after each batch. Of each symbol it keeps the levels, so it can cut a snapshot at
 //! an exact sequence without asking the matcher. A frame is encoded once, into a scratch buffer, and appended to the
-//! rooms of its symbol that carry the stream; rooms nobody ever asked for do not exist and cost nothing.
+//! rooms of its symbol that carry the stream; rooms nobody ever asked for do not exist and cost nothing. It is compressed once,
+//! if a room wants it so and has somebody in it (`packing.rs`).
 //!
 //! Within a batch several changes of a level become one, and several commands one `depth_update` whose `prev_seq` →
 //! `seq` spans them: the chain never breaks, it takes longer steps. A change of what the symbol does is never put
@@ -11,13 +12,13 @@
 //! In an auction the best bid may be above the best ask. Nothing here minds.
 
 pub mod levels;
+mod packing;
 
 use crate::rooms::ring::Writer;
-use crate::rooms::{ReactorDoor, Room, Snapshot};
+use crate::rooms::{Packing, ReactorDoor, Room, Snapshot};
 use crate::venue::Venue;
 use crate::wire::encode::{SymbolFormat, market};
 use crate::wire::name::Stream;
-use crate::ws;
 use bytes::Bytes;
 use engine_core::bell::{Bell, ThreadBell};
 use engine_core::book::Book;
@@ -27,6 +28,7 @@ use engine_core::matcher::{MarketEvent, Matcher, TradePrint};
 use engine_core::message::SymbolState;
 use engine_core::units::*;
 use levels::Levels;
+use packing::{Frame, Scratch};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -98,6 +100,13 @@ pub struct FeedCounters {
     pub snapshots: Counter,
     /// Changes that a later change of the same level within a batch made unnecessary.
     pub conflated: Counter,
+    /// Frames compressed, for all rooms together; their payloads before and after; those that would have become too little
+    /// shorter; the time that all took.
+    pub deflated: Counter,
+    pub deflate_bytes_in: Counter,
+    pub deflate_bytes_out: Counter,
+    pub deflate_refused: Counter,
+    pub deflate_ns: Counter,
     /// From reading the order that changed a book to its update in the rooms.
     pub order_to_room: Histogram,
 }
@@ -273,7 +282,7 @@ impl Feed {
                 of(Side::Buy).rev(),
                 of(Side::Sell),
             );
-            append(rooms, Stream::Depth, &self.scratch.frame(), &self.counters);
+            append(rooms, Stream::Depth, &mut self.scratch.frame(), &self.counters);
             self.counters.order_to_room.record(crate::reactor::clock().0.saturating_sub(symbol.at.0));
             symbol.published = symbol.sequence;
         }
@@ -286,7 +295,7 @@ impl Feed {
             let [bid, ask] = best.map(|level| level.map(Into::into));
             let bbo = market::Bbo { seq: symbol.sequence, bid, ask, ts: symbol.at };
             market::bbo(self.scratch.payload(), &format, bbo);
-            append(rooms, Stream::Bbo, &self.scratch.frame(), &self.counters);
+            append(rooms, Stream::Bbo, &mut self.scratch.frame(), &self.counters);
         }
 
         announce(rooms, &self.doors);
@@ -298,8 +307,8 @@ impl Feed {
         let status = symbol.status.expect("it has a status");
         self.venue.set_state(id, status.state);
         market::status(self.scratch.payload(), &self.venue.format(id), status);
-        let frame = self.scratch.frame();
-        symbol.rooms.iter_mut().for_each(|open| open.append(&frame, &self.counters));
+        let mut frame = self.scratch.frame();
+        symbol.rooms.iter_mut().for_each(|open| open.append(&mut frame, open.packing(), &self.counters));
         announce(&mut symbol.rooms, &self.doors);
     }
 
@@ -337,25 +346,25 @@ impl Feed {
         let format = self.venue.format(id);
         let symbol = self.symbols.get_mut(&id).expect("a room's symbol is known");
         let open = symbol.rooms.iter_mut().find(|open| open.room.index == room).expect("it was opened");
-        let mut frames = Vec::new();
+        let (mut frames, packing) = (Vec::new(), open.room.packing);
         // Most symbols have always traded, and then there is nothing to say. Once they have not, everyone is told: who was
         // lapped may have missed any change. It comes first, so that a crossed book is no surprise.
         if let Some(status) = symbol.status {
             market::status(self.scratch.payload(), &format, status);
-            frames.extend_from_slice(&self.scratch.frame().concat());
+            frames.extend_from_slice(&self.scratch.frame().pieces(packing, &self.counters).concat());
         }
         if open.room.view.has(Stream::Depth) {
             let head =
                 market::DepthSnapshot { seq: symbol.published, ts: symbol.at, depth: None, checksum: None };
             let payload = self.scratch.payload();
             market::depth_snapshot(payload, &format, head, symbol.levels.bids(), symbol.levels.asks());
-            frames.extend_from_slice(&self.scratch.frame().concat());
+            frames.extend_from_slice(&self.scratch.frame().pieces(packing, &self.counters).concat());
         }
         if open.room.view.has(Stream::Bbo) && symbol.published.0 != 0 {
             let [bid, ask] = symbol.best.map(|level| level.map(Into::into));
             let bbo = market::Bbo { seq: symbol.published, bid, ask, ts: symbol.at };
             market::bbo(self.scratch.payload(), &format, bbo);
-            frames.extend_from_slice(&self.scratch.frame().concat());
+            frames.extend_from_slice(&self.scratch.frame().pieces(packing, &self.counters).concat());
         }
         open.room.put_snapshot(Snapshot {
             position: open.writer.publish(),
@@ -372,7 +381,7 @@ impl Symbol {
     fn publish_trades(&mut self, format: &SymbolFormat<'_>, scratch: &mut Scratch, counters: &FeedCounters) {
         for trade in self.trades.drain(..) {
             market::trade(scratch.payload(), format, trade_message(&trade));
-            append(&mut self.rooms, Stream::Trade, &scratch.frame(), counters);
+            append(&mut self.rooms, Stream::Trade, &mut scratch.frame(), counters);
             if self.kept.len() == TRADES_KEPT {
                 self.kept.pop_front();
             }
@@ -382,17 +391,27 @@ impl Symbol {
 }
 
 impl OpenRoom {
-    fn append(&mut self, frame: &[&[u8]], counters: &FeedCounters) {
-        self.writer.append(frame);
+    /// A room that nobody is in goes on, for those who come back to it, but no work is put into it.
+    fn packing(&self) -> Packing {
+        if self.room.has_readers() { self.room.packing } else { Packing::Plain }
+    }
+
+    fn append(&mut self, frame: &mut Frame<'_>, packing: Packing, counters: &FeedCounters) {
+        let pieces = frame.pieces(packing, counters);
+        self.writer.append(&pieces);
         counters.frames.add(1);
-        counters.bytes.add(frame.iter().map(|piece| piece.len() as u64).sum());
+        counters.bytes.add(pieces.iter().map(|piece| piece.len() as u64).sum());
     }
 }
 
 /// Appends a frame to the rooms that carry the stream.
-fn append(rooms: &mut [OpenRoom], stream: Stream, frame: &[&[u8]], counters: &FeedCounters) {
+///
+/// Trades are never compressed: the laggard ladder reads in the rooms' bytes which trade somebody got last. Compression would
+/// take 16 % off a trade, 145 bytes, in 6 µs.
+fn append(rooms: &mut [OpenRoom], stream: Stream, frame: &mut Frame<'_>, counters: &FeedCounters) {
     for open in rooms.iter_mut().filter(|open| open.room.view.has(stream)) {
-        open.append(frame, counters);
+        let packing = if stream == Stream::Trade { Packing::Plain } else { open.packing() };
+        open.append(frame, packing, counters);
     }
 }
 
@@ -415,25 +434,5 @@ fn trade_message(trade: &TradePrint) -> market::Trade {
         quantity: trade.quantity,
         side: trade.taker_side,
         ts: trade.at,
-    }
-}
-
-/// A buffer for one payload, and the header that makes it a frame.
-#[derive(Default)]
-struct Scratch {
-    payload: Vec<u8>,
-    header: Vec<u8>,
-}
-
-impl Scratch {
-    fn payload(&mut self) -> &mut Vec<u8> {
-        self.payload.clear();
-        &mut self.payload
-    }
-
-    fn frame(&mut self) -> [&[u8]; 2] {
-        self.header.clear();
-        ws::frame::write_frame_header(&mut self.header, ws::Opcode::Text, self.payload.len());
-        [&self.header, &self.payload]
     }
 }

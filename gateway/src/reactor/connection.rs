@@ -2,7 +2,9 @@
 
 use super::Reactor;
 use super::net::{Interest, Ready};
+use crate::rooms::Packing;
 use crate::session::{Session, TooFast};
+use crate::ws::deflate::{self, Inflater};
 use crate::ws::{self, CloseCode, Decoder, Event, Opcode, handshake};
 use engine_core::units::Timestamp;
 use std::io;
@@ -26,6 +28,8 @@ pub(super) struct Connection {
     pub generation: u16,
     address: IpAddr,
     pub phase: Phase,
+    /// What the handshake negotiated: with [`Packing::Deflate`] either side may compress.
+    pub packing: Packing,
     /// Bytes the socket has not taken: whole frames, or the rest of a torn one first.
     pub outbox: Vec<u8>,
     /// Whether the socket may have taken the beginning of the outbox's first frame: nothing may come before the rest of it.
@@ -123,6 +127,7 @@ impl Reactor {
             generation,
             address,
             phase: Phase::Handshake(Vec::new()),
+            packing: Packing::Plain,
             outbox: Vec::new(),
             torn: false,
             standing: Standing::Apart(Vec::new()),
@@ -216,15 +221,18 @@ impl Reactor {
                 return Next::Read;
             }
             Ok(Some(request)) => self.endpoint(&request).map(|phase| {
-                request.write_accepted(&mut response, None);
-                (phase, request.consumed)
+                let offers = if self.shared.limits.compression { &request.extensions[..] } else { &[] };
+                let deflate = deflate::Accepted::first_of(offers);
+                request.write_accepted(&mut response, None, deflate);
+                let packing = deflate.map_or(Packing::Plain, |_| Packing::Deflate);
+                (phase, packing, request.consumed)
             }),
             Err(refusal) => Err(refusal),
         };
         match accepted {
-            Ok((phase, consumed)) => {
-                self.connections[at].phase = phase;
-                self.connections[at].outbox = response;
+            Ok((phase, packing, consumed)) => {
+                let connection = &mut self.connections[at];
+                (connection.phase, connection.packing, connection.outbox) = (phase, packing, response);
                 self.touch(at);
                 if received.len() > consumed {
                     return self.on_frames(at, &mut received[consumed..]);
@@ -264,7 +272,11 @@ impl Reactor {
             Phase::Handshake(_) | Phase::Closing(_) => unreachable!("frames come between the two"),
         };
         let limits = ws::Limits { message_bytes_max: self.shared.limits.message_bytes_max };
+        let mut inflater = self.take_inflater(at);
         let mut reading = decoder.read(bytes, &limits);
+        if let Some(inflater) = &mut inflater {
+            reading = reading.inflating(inflater);
+        }
         let ended = loop {
             match reading.next_event() {
                 Ok(None) => break None,
@@ -276,6 +288,7 @@ impl Reactor {
                 Err(violation) => break Some((Some(violation.close_code()), violation.reason())),
             }
         };
+        self.put_inflater_back(inflater);
         self.connections[at].phase = match session {
             Some(session) => Phase::Native(decoder, session),
             None => Phase::Echo(decoder),
@@ -290,6 +303,22 @@ impl Reactor {
                 Next::Read
             }
         }
+    }
+
+    /// The thread's inflater, if the connection may send what needs it.
+    fn take_inflater(&mut self, at: usize) -> Option<Box<Inflater>> {
+        match self.connections[at].packing {
+            Packing::Plain => None,
+            Packing::Deflate => Some(self.inflater.take().unwrap_or_default()),
+        }
+    }
+
+    fn put_inflater_back(&mut self, inflater: Option<Box<Inflater>>) {
+        let Some(inflater) = inflater else { return };
+        let (messages, bytes) = inflater.counted();
+        self.counters.inflated.set(messages);
+        self.counters.inflated_bytes.set(bytes);
+        self.inflater = Some(inflater);
     }
 
     /// Handles one event; returns how to close, if that is what follows.

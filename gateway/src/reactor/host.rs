@@ -4,6 +4,7 @@ use super::Reactor;
 use super::connection::PAUSE_BYTES;
 use crate::accounts::{Entered, Login, anonymous_name};
 use crate::history::desk::Question;
+use crate::rooms::Room;
 use crate::rooms::view::View;
 use crate::session::{Host, LoggedIn};
 use crate::venue::Venue;
@@ -12,6 +13,7 @@ use crate::ws::{self, Opcode};
 use engine_core::executor::threads::Overloaded;
 use engine_core::message::{Command, Guard, GuardScope, Input, Origin};
 use engine_core::units::*;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// One connection with the reactor around it.
@@ -58,6 +60,12 @@ impl Reactor {
 }
 
 impl Client<'_> {
+    /// The one of a view's rooms whose messages are packed as the connection has negotiated: sessions know nothing of that.
+    fn room(&self, symbol: SymbolId, view: View) -> Option<Arc<Room>> {
+        let packing = self.reactor.connections[self.at].packing;
+        self.reactor.shared.registry.room(symbol, view, packing)
+    }
+
     fn origin(&self, request: u32) -> Origin {
         let generation = self.reactor.connections[self.at].generation;
         Origin { port: self.reactor.port.index(), session: session_number(self.at, generation), request }
@@ -136,23 +144,23 @@ impl Host for Client<'_> {
     }
 
     fn open(&mut self, symbol: SymbolId, view: View) -> Result<(), Refusal> {
-        let room = self.reactor.shared.registry.room(symbol, view);
+        let room = self.room(symbol, view);
         room.map(|_| ()).ok_or_else(|| Refusal::new(ErrorCode::Overloaded, "no more rooms can be opened now"))
     }
 
     fn join(&mut self, symbol: SymbolId, view: View) {
-        let room = self.reactor.shared.registry.room(symbol, view).expect("an open room stays");
+        let room = self.room(symbol, view).expect("an open room stays");
         self.reactor.join_room(self.at, room);
     }
 
     fn leave(&mut self, symbol: SymbolId, view: View) {
-        if let Some(room) = self.reactor.shared.registry.room(symbol, view) {
+        if let Some(room) = self.room(symbol, view) {
             self.reactor.leave_room(self.at, room.index);
         }
     }
 
     fn resync(&mut self, symbol: SymbolId, view: View) -> Result<(), Refusal> {
-        if let Some(room) = self.reactor.shared.registry.room(symbol, view) {
+        if let Some(room) = self.room(symbol, view) {
             self.reactor.resync_room(self.at, room.index);
         }
         Ok(())

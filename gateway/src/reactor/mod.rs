@@ -33,6 +33,7 @@ use crate::rooms::{ReactorDoor, Registry};
 use crate::session::SessionLimits;
 use crate::venue::Venue;
 use crate::wire::request::Buffers;
+use crate::ws::deflate::Inflater;
 use admission::{Admission, Arrival};
 use blaster::Behind;
 use connection::Connection;
@@ -88,6 +89,8 @@ pub enum Mail {
 pub struct Limits {
     pub session: SessionLimits,
     pub echo: bool,
+    /// Whether permessage-deflate is accepted.
+    pub compression: bool,
     pub message_bytes_max: usize,
     pub connections_max_per_reactor: usize,
     pub connections_max_per_address: u32,
@@ -120,6 +123,9 @@ pub struct ReactorCounters {
     pub handed_over: Counter,
     pub messages_in: Counter,
     pub bytes_in: Counter,
+    /// Messages that came compressed, and what they were inflated to.
+    pub inflated: Counter,
+    pub inflated_bytes: Counter,
     /// Market data frames and bytes handed to sockets, and the sends it took.
     pub frames_out: Counter,
     pub bytes_out: Counter,
@@ -188,6 +194,8 @@ pub(crate) struct Reactor {
     buffers: Buffers,
     /// Where every read of this thread lands.
     scratch: Vec<u8>,
+    /// For all connections that may compress; made for the first.
+    inflater: Option<Box<Inflater>>,
     /// Read once a turn and once a read.
     now: Timestamp,
     /// Whether the pump has something to do, and how to wake it.
@@ -350,6 +358,7 @@ impl Reactor {
             behind: Vec::new(),
             buffers: Buffers::default(),
             scratch: vec![0; READ_BYTES_MAX],
+            inflater: None,
             now,
             pump_wanted: false,
             pump: None,

@@ -4,7 +4,7 @@
 //! - [`ring`]: the room's bytes, written once, read in place by every reactor. [`frames`] walks over them.
 //! - [`dirty`] and [`wake`]: how the writer tells reactors that there is news.
 //!
-//! A room is a symbol and a [`View`]. It is made when somebody first asks for it, and its feed then appends to it.
+//! A room is a symbol, a [`View`] and a [`Packing`]. It is made when somebody first asks for it, and its feed then appends to it.
 //! Each reactor keeps the list of its own subscribers: the room has no list, so a hot symbol uses every reactor.
 
 pub mod dirty;
@@ -35,6 +35,7 @@ pub struct Room {
     pub index: u32,
     pub symbol: SymbolId,
     pub view: View,
+    pub packing: Packing,
     pub ring: Arc<Ring>,
     /// The reactors that have subscribers here, one bit each.
     readers: AtomicU64,
@@ -43,6 +44,17 @@ pub struct Room {
     /// Whether a snapshot has been asked for and not yet been cut.
     snapshot_wanted: AtomicBool,
 }
+
+/// Whether a room's messages are compressed. Who has negotiated permessage-deflate is in rooms of its own, with the same messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Packing {
+    #[default]
+    Plain,
+    Deflate,
+}
+
+/// What makes two rooms different.
+type Key = (SymbolId, View, Packing);
 
 /// The state of a room's stream at a position: what a newcomer needs before the frames from there on.
 pub struct Snapshot {
@@ -85,6 +97,11 @@ impl Room {
         fence(Ordering::SeqCst);
     }
 
+    /// Whether any reactor has subscribers here.
+    pub fn has_readers(&self) -> bool {
+        self.readers.load(Ordering::Relaxed) != 0
+    }
+
     pub fn remove_reader(&self, reactor: usize) {
         self.readers.fetch_and(!(1 << reactor), Ordering::Relaxed);
     }
@@ -104,9 +121,9 @@ impl Room {
 
 /// All rooms. Asked on subscribe, never on push.
 pub struct Registry {
-    rooms: DashMap<(SymbolId, View), Arc<Room>>,
+    rooms: DashMap<Key, Arc<Room>>,
     /// The same rooms in order, for listings.
-    ordered: SkipMap<(SymbolId, View), Arc<Room>>,
+    ordered: SkipMap<Key, Arc<Room>>,
     /// The next room's index; locked while a room is made.
     next: Mutex<u32>,
     rooms_max: u32,
@@ -130,14 +147,15 @@ impl Registry {
         assert!(self.feeds.set(feeds).is_ok(), "the registry is opened once");
     }
 
-    /// The room of a symbol and view, made if there is none. `None` when there are as many as there may be, or the
+    /// The room of a symbol, view and packing, made if there is none. `None` when there are as many as there may be, or the
     /// feed has no room in its queue: ask again.
-    pub fn room(&self, symbol: SymbolId, view: View) -> Option<Arc<Room>> {
-        if let Some(room) = self.rooms.get(&(symbol, view)) {
+    pub fn room(&self, symbol: SymbolId, view: View, packing: Packing) -> Option<Arc<Room>> {
+        let key = (symbol, view, packing);
+        if let Some(room) = self.rooms.get(&key) {
             return Some(room.clone());
         }
         let mut next = self.next.lock().expect("no holder of this lock can panic");
-        if let Some(room) = self.rooms.get(&(symbol, view)) {
+        if let Some(room) = self.rooms.get(&key) {
             return Some(room.clone()); // made while we waited
         }
         let (ring, writer) = ring::ring();
@@ -145,6 +163,7 @@ impl Registry {
             index: *next,
             symbol,
             view,
+            packing,
             ring,
             readers: AtomicU64::new(0),
             snapshot: Mutex::new(None),
@@ -154,8 +173,8 @@ impl Registry {
             return None;
         }
         *next += 1;
-        self.ordered.insert((symbol, view), room.clone());
-        self.rooms.insert((symbol, view), room.clone());
+        self.ordered.insert(key, room.clone());
+        self.rooms.insert(key, room.clone());
         Some(room)
     }
 
@@ -171,7 +190,7 @@ impl Registry {
         sent
     }
 
-    /// Rooms in order of symbol and view.
+    /// Rooms in order of symbol, view and packing.
     pub fn list(&self) -> Vec<Arc<Room>> {
         self.ordered.iter().map(|entry| entry.value().clone()).collect()
     }

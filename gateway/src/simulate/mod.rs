@@ -17,7 +17,7 @@ use crate::feed::{self, FeedCounters};
 use crate::reactor::admission::Admission;
 use crate::reactor::{Limits, Reactor, ReactorCounters, Shared};
 use crate::rooms::wake::wake;
-use crate::rooms::{ReactorDoor, Registry, dirty::DirtySet, view::View};
+use crate::rooms::{Packing, ReactorDoor, Registry, dirty::DirtySet, view::View};
 use crate::session::SessionLimits;
 use crate::venue::Venue;
 use client::{Client, Stage};
@@ -141,7 +141,7 @@ pub fn run(options: &Options, mut progress: impl FnMut(&str, u64, u64)) -> anyho
     let trades = Trades::default();
     let mut market = SimulatedMarket::new(feed, trades.clone(), options.symbols, BEGIN_US);
     for symbol in 0..options.symbols {
-        let room = outside.shared.registry.room(SymbolId(symbol as _), View::DepthTrade);
+        let room = outside.shared.registry.room(SymbolId(symbol as _), View::DepthTrade, Packing::Plain);
         anyhow::ensure!(room.is_some(), "a room for each symbol");
         market.publish();
     }
@@ -475,6 +475,7 @@ fn limits() -> Limits {
             orders_burst: per_second,
         },
         echo: false,
+        compression: false,
         message_bytes_max: 64 << 10,
         connections_max_per_reactor: usize::MAX,
         connections_max_per_address: u32::MAX,

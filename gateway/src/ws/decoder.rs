@@ -6,12 +6,16 @@
 //! └── torn tail, fragments ─ copied, unmasked ─▶ Partial (boxed) ─ completed later ─▶ Event borrowed from Reading
 //! ```
 //!
+//! A message that is compressed (RFC 7692) takes the same ways, as it came, and is then inflated into the memory of the
+//! thread's [`Inflater`]. Gathering it compressed is what lets all connections share one.
+//!
 //! Between two reads a connection with nothing torn is a null pointer and a flag. `Partial` comes with the first byte
 //! that cannot be delivered yet and goes with the last.
 //!
 //! Fragments without bytes make no event and take no memory, but they cost a header each: a rate limit should charge
 //! [`Reading::frames`], not events.
 
+use super::deflate::Inflater;
 use super::frame::{CLIENT_HEADER_BYTES_MAX, ClientHeader, unmask};
 use super::{CloseCode, Opcode, Violation};
 use std::ops::Range;
@@ -19,7 +23,7 @@ use std::ops::Range;
 /// What a client may send.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Payload bytes of one message, all its fragments together.
+    /// Payload bytes of one message, all its fragments together: as it comes, and as it is when inflated.
     pub message_bytes_max: usize,
 }
 
@@ -70,7 +74,7 @@ impl Decoder {
     /// Takes the bytes that arrived. Call [`Reading::next_event`] until it gives `None`: only then are all of them
     /// consumed and the scratch memory free for another connection.
     pub fn read<'a>(&'a mut self, bytes: &'a mut [u8], limits: &'a Limits) -> Reading<'a> {
-        Reading { decoder: self, bytes, at: 0, limits, held: Vec::new(), frames: 0 }
+        Reading { decoder: self, bytes, at: 0, limits, held: Vec::new(), inflater: None, frames: 0 }
     }
 
     /// Whether a close frame or a violation has been seen.
@@ -134,21 +138,29 @@ impl OpenFrame {
 #[derive(Debug)]
 struct Message {
     opcode: Opcode,
+    is_deflated: bool,
     bytes: Vec<u8>,
-    /// How many of `bytes` are whole, valid characters. At most three others follow, the head of a torn one.
+    /// How many of `bytes` are whole, valid characters. At most three others follow, the head of a torn one. Not used of
+    /// what is compressed.
     utf8_valid: usize,
 }
 
 impl Message {
-    fn new(opcode: Opcode) -> Message {
-        Message { opcode, bytes: Vec::new(), utf8_valid: 0 }
+    /// The message that begins with this frame.
+    fn new(header: &ClientHeader) -> Message {
+        let ClientHeader { opcode, is_deflated, .. } = *header;
+        Message { opcode, is_deflated, bytes: Vec::new(), utf8_valid: 0 }
+    }
+
+    fn is_plain_text(&self) -> bool {
+        self.opcode == Opcode::Text && !self.is_deflated
     }
 
     fn append(&mut self, masked: &[u8], mask: [u8; 4], offset: usize) -> Result<(), Violation> {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(masked);
         unmask(&mut self.bytes[start..], mask, offset);
-        if self.opcode == Opcode::Text { self.check_utf8() } else { Ok(()) }
+        if self.is_plain_text() { self.check_utf8() } else { Ok(()) }
     }
 
     /// Fails when no further bytes could make the text valid.
@@ -162,7 +174,7 @@ impl Message {
     }
 
     fn finish(self) -> Result<Ready, Violation> {
-        if self.opcode == Opcode::Text && self.utf8_valid != self.bytes.len() {
+        if self.is_plain_text() && self.utf8_valid != self.bytes.len() {
             return Err(Violation::InvalidUtf8);
         }
         Ok(Ready { opcode: self.opcode, payload: Payload::Assembled(self.bytes) })
@@ -178,6 +190,8 @@ struct Ready {
 enum Payload {
     InPlace(Range<usize>),
     Assembled(Vec<u8>),
+    /// In the inflater.
+    Inflated,
 }
 
 /// The events of one read, in order. Dropping it early drops the bytes not yet looked at.
@@ -190,10 +204,18 @@ pub struct Reading<'a> {
     limits: &'a Limits,
     /// What the last event borrows if it was assembled; goes with the next one.
     held: Vec<u8>,
+    /// There is one if the connection has negotiated compression.
+    inflater: Option<&'a mut Inflater>,
     frames: u32,
 }
 
-impl Reading<'_> {
+impl<'a> Reading<'a> {
+    /// The client may compress. From then on each read of the connection must be told so.
+    pub fn inflating(mut self, inflater: &'a mut Inflater) -> Reading<'a> {
+        self.inflater = Some(inflater);
+        self
+    }
+
     /// The next thing the client said, or `None` when the bytes are used up or the connection has ended.
     pub fn next_event(&mut self) -> Result<Option<Event<'_>>, Violation> {
         self.held = Vec::new();
@@ -206,6 +228,7 @@ impl Reading<'_> {
                 self.held = bytes;
                 &mut self.held[..]
             }
+            Payload::Inflated => self.inflater.as_mut().expect("it has inflated the message").message(),
         };
         Ok(Some(match opcode {
             Opcode::Text => Event::Text(payload),
@@ -259,14 +282,15 @@ impl Reading<'_> {
 
     /// The next header if it is complete; what is there of it is remembered otherwise.
     fn take_header(&mut self) -> Result<Option<ClientHeader>, Violation> {
+        let may_deflate = self.inflater.is_some();
         let rest = &self.bytes[self.at..];
         let mut torn = self.decoder.partial.as_ref().map_or(TornHeader::default(), |partial| partial.header);
         let parsed = if torn.len == 0 {
-            ClientHeader::parse(rest)?
+            ClientHeader::parse(rest, may_deflate)?
         } else {
             let added = rest.len().min(CLIENT_HEADER_BYTES_MAX - torn.len);
             torn.bytes[torn.len..torn.len + added].copy_from_slice(&rest[..added]);
-            ClientHeader::parse(&torn.bytes[..torn.len + added])?
+            ClientHeader::parse(&torn.bytes[..torn.len + added], may_deflate)?
         };
         let Some((header, header_bytes)) = parsed else {
             // An incomplete header is at most 13 bytes, so the rest fits.
@@ -311,6 +335,9 @@ impl Reading<'_> {
     fn deliver_in_place(&mut self, header: &ClientHeader, range: Range<usize>) -> Result<Ready, Violation> {
         let payload = &mut self.bytes[range.clone()];
         unmask(payload, header.mask, 0);
+        if header.is_deflated {
+            return inflate(&mut self.inflater, header.opcode, payload, self.limits);
+        }
         if header.opcode == Opcode::Text && str::from_utf8(payload).is_err() {
             return Err(Violation::InvalidUtf8);
         }
@@ -332,7 +359,7 @@ impl Reading<'_> {
             partial.control.extend_from_slice(piece);
             unmask(&mut partial.control[start..], header.mask, received);
         } else {
-            let message = partial.message.get_or_insert_with(|| Message::new(header.opcode));
+            let message = partial.message.get_or_insert_with(|| Message::new(&header));
             message.append(piece, header.mask, received)?;
         }
 
@@ -346,10 +373,27 @@ impl Reading<'_> {
             return Ok(Some(Ready { opcode: header.opcode, payload }));
         }
         match partial.message.take_if(|_| header.is_final) {
+            Some(message) if message.is_deflated => {
+                inflate(&mut self.inflater, message.opcode, &message.bytes, self.limits).map(Some)
+            }
             Some(message) => message.finish().map(Some),
             None => Ok(None),
         }
     }
+}
+
+fn inflate(
+    inflater: &mut Option<&mut Inflater>,
+    opcode: Opcode,
+    payload: &[u8],
+    limits: &Limits,
+) -> Result<Ready, Violation> {
+    let inflater = inflater.as_mut().expect("without one no header says that its message is compressed");
+    inflater.inflate(payload, limits.message_bytes_max)?;
+    if opcode == Opcode::Text && str::from_utf8(inflater.message()).is_err() {
+        return Err(Violation::InvalidUtf8);
+    }
+    Ok(Ready { opcode, payload: Payload::Inflated })
 }
 
 /// Whether the frame needs no other to become an event.

@@ -23,6 +23,8 @@ pub const CONTROL_PAYLOAD_BYTES_MAX: usize = 125;
 pub const CLOSE_REASON_BYTES_MAX: usize = CONTROL_PAYLOAD_BYTES_MAX - 2;
 
 const FIN: u8 = 0x80;
+/// RSV1, as RFC 7692 uses it.
+const DEFLATED: u8 = 0x40;
 const RESERVED: u8 = 0x70;
 const MASKED: u8 = 0x80;
 
@@ -33,6 +35,8 @@ pub struct ClientHeader {
     pub is_final: bool,
     /// What the frame is.
     pub opcode: Opcode,
+    /// Whether it is the first, or only, frame of a message that is compressed.
+    pub is_deflated: bool,
     /// What the payload is xored with, byte `i` with `mask[i % 4]`.
     pub mask: [u8; 4],
     /// As announced, not as received.
@@ -43,13 +47,17 @@ impl ClientHeader {
     /// Reads the header at the start of `bytes` and says how many bytes it took, or `None` if it is not there yet.
     ///
     /// Every check is made as soon as its byte is there, in the order of the bytes, so that a header fails alike
-    /// whether it comes whole or in pieces.
-    pub fn parse(bytes: &[u8]) -> Result<Option<(ClientHeader, usize)>, Violation> {
+    /// whether it comes whole or in pieces. `may_deflate`: permessage-deflate was negotiated.
+    pub fn parse(bytes: &[u8], may_deflate: bool) -> Result<Option<(ClientHeader, usize)>, Violation> {
         let Some(&first) = bytes.first() else { return Ok(None) };
-        if first & RESERVED != 0 {
+        let is_deflated = first & RESERVED == DEFLATED && may_deflate;
+        if first & RESERVED != 0 && !is_deflated {
             return Err(Violation::ReservedBits);
         }
         let opcode = Opcode::from_bits(first & 0x0F).ok_or(Violation::ReservedOpcode)?;
+        if is_deflated && !matches!(opcode, Opcode::Text | Opcode::Binary) {
+            return Err(Violation::ReservedBits);
+        }
         let is_final = first & FIN != 0;
         if opcode.is_control() && !is_final {
             return Err(Violation::FragmentedControl);
@@ -66,7 +74,7 @@ impl ClientHeader {
 
         let Some((payload_bytes, mask_at)) = parse_length(short_length, bytes)? else { return Ok(None) };
         let Some(&mask) = bytes[mask_at..].first_chunk() else { return Ok(None) };
-        Ok(Some((ClientHeader { is_final, opcode, mask, payload_bytes }, mask_at + mask.len())))
+        Ok(Some((ClientHeader { is_final, opcode, is_deflated, mask, payload_bytes }, mask_at + mask.len())))
     }
 }
 
@@ -158,6 +166,13 @@ pub fn frame_header(opcode: Opcode, payload_bytes: usize) -> ServerHeader {
 /// Appends the header of a frame whose payload the caller appends next.
 pub fn write_frame_header(out: &mut Vec<u8>, opcode: Opcode, payload_bytes: usize) {
     out.extend_from_slice(&frame_header(opcode, payload_bytes));
+}
+
+/// The same for a message that is compressed (RFC 7692), to a client that has agreed to that.
+pub fn write_deflated_frame_header(out: &mut Vec<u8>, opcode: Opcode, payload_bytes: usize) {
+    let frame_at = out.len();
+    write_frame_header(out, opcode, payload_bytes);
+    out[frame_at] |= DEFLATED;
 }
 
 /// Appends a whole frame: text, binary, ping or pong.

@@ -4,6 +4,7 @@
 //! more is the caller's to decide, with the [`Status`] for each ready here. After writing a refusal, shut the sending
 //! side down and read to the end, or a reset may overtake the answer.
 
+use super::deflate;
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
@@ -228,8 +229,13 @@ impl<'a> Request<'a> {
         self.protocols.iter().copied().find(|offer| supported.contains(offer))
     }
 
-    /// Appends the 101. A client ends the connection if `protocol` is not one that it offered.
-    pub fn write_accepted(&self, out: &mut Vec<u8>, protocol: Option<&str>) {
+    /// Appends the 101. A client ends the connection if `protocol` is not one that it offered, or `deflate` no offer of its.
+    pub fn write_accepted(
+        &self,
+        out: &mut Vec<u8>,
+        protocol: Option<&str>,
+        deflate: Option<deflate::Accepted>,
+    ) {
         assert!(
             protocol.is_none_or(|protocol| self.protocols.contains(&protocol)),
             "subprotocol was not offered"
@@ -240,6 +246,9 @@ impl<'a> Request<'a> {
         append(out, format_args!("Sec-WebSocket-Accept: {}\r\n", accept_key(self.key)));
         if let Some(protocol) = protocol {
             append(out, format_args!("Sec-WebSocket-Protocol: {protocol}\r\n"));
+        }
+        if let Some(deflate) = deflate {
+            append(out, format_args!("Sec-WebSocket-Extensions: {deflate}\r\n"));
         }
         out.extend_from_slice(b"\r\n");
     }

@@ -14,22 +14,24 @@
 //! - [`handshake`]: the upgrade request, the 101, and every answer that is not a 101.
 //! - [`frame`]: one frame's header in both directions, and the mask. Pure functions.
 //! - [`decoder`]: frames into messages, with everything that may be torn between two reads.
+//! - [`deflate`]: messages that are compressed, if the client offers it.
 //! - [`violation`]: what a peer can do wrong, and the close code each earns.
 //!
 //! What always holds:
 //! - How the bytes were cut into reads changes nothing: the same bytes give the same events and the same violation.
 //! - A violation is found with the first byte that proves it. Text that can no longer become valid UTF-8 fails while
-//!   its frame or its message is still arriving.
-//! - Memory follows bytes that arrived, at most twice as many, and never a length that was only announced.
+//!   its frame or its message is still arriving; what is compressed is looked at when it is whole.
+//! - Memory follows bytes that arrived, at most twice as many, and never a length that was only announced. What a
+//!   compressed message becomes is the inflater's, of which a thread has one.
 //! - Work is linear in the bytes, even when they come one at a time.
 //! - After a close frame or a violation nothing more is delivered.
 //!
 //! What it will not do: read a clock (handshake, idle and close timeouts are the reactor's), answer by itself (a pong
 //! is written by whoever sees the ping), count messages against a rate ([`decoder::Reading::frames`] says what to
-//! count), decode percent signs in the path, or negotiate extensions: offers are reported and not accepted, so every
-//! RSV bit is a violation. permessage-deflate will change exactly that.
+//! count), or decode percent signs in the path.
 
 pub mod decoder;
+pub mod deflate;
 pub mod frame;
 pub mod handshake;
 pub mod violation;

@@ -7,7 +7,7 @@ use std::fmt;
 /// [`Violation::reason`], then end the connection without reading on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Violation {
-    /// A bit is set that only a negotiated extension may use.
+    /// A bit is set that only a negotiated extension may use, or where that extension does not use it.
     ReservedBits,
     /// The opcode is one of the ten without a meaning.
     ReservedOpcode,
@@ -29,6 +29,8 @@ pub enum Violation {
     MessageTooBig,
     /// Text, or the reason of a close, is not UTF-8.
     InvalidUtf8,
+    /// A message that says it is compressed does not inflate, or ends within a block.
+    InvalidDeflate,
     /// A close frame with half a code.
     TruncatedCloseCode,
     /// A close frame with a number that may not stand in one.
@@ -36,10 +38,11 @@ pub enum Violation {
 }
 
 impl Violation {
-    /// The code our close frame carries.
+    /// The code our close frame carries. RFC 7692 names none for what does not inflate. It is content that is not of the kind that
+    /// its frame announced, as text that is not UTF-8: 1007.
     pub const fn close_code(self) -> CloseCode {
         match self {
-            Violation::InvalidUtf8 => CloseCode::INVALID_PAYLOAD,
+            Violation::InvalidUtf8 | Violation::InvalidDeflate => CloseCode::INVALID_PAYLOAD,
             Violation::MessageTooBig => CloseCode::TOO_BIG,
             _ => CloseCode::PROTOCOL_ERROR,
         }
@@ -48,7 +51,7 @@ impl Violation {
     /// The text our close frame carries: for the person who writes the client.
     pub const fn reason(self) -> &'static str {
         match self {
-            Violation::ReservedBits => "reserved bit set without an extension",
+            Violation::ReservedBits => "reserved bit set where no extension uses it",
             Violation::ReservedOpcode => "reserved opcode",
             Violation::FragmentedControl => "control frame is fragmented",
             Violation::OversizedControl => "control frame is longer than 125 bytes",
@@ -59,6 +62,7 @@ impl Violation {
             Violation::MessageInterrupted => "new message before the last fragment of the previous one",
             Violation::MessageTooBig => "message is too big",
             Violation::InvalidUtf8 => "text is not valid UTF-8",
+            Violation::InvalidDeflate => "compressed message does not inflate",
             Violation::TruncatedCloseCode => "close frame with a payload of one byte",
             Violation::InvalidCloseCode => "close code may not be sent",
         }

@@ -7,7 +7,7 @@
 //! [`driver`] starts chromedriver and a headless Chromium. Where they are not installed these tests say so and are
 //! skipped; `cargo xtask browser` installs them.
 
-mod driver;
+pub mod driver;
 
 use std::path::PathBuf;
 use std::{env, fs};

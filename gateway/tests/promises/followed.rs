@@ -11,7 +11,9 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-const PYTHON: &str = "/usr/bin/python3";
+pub const PYTHON: &str = "/usr/bin/python3";
+
+const FOLLOW: [&str; 6] = ["--channel", "BTC-USD", "--until-idle-ms", "3000", "--seconds", "120"];
 
 #[test]
 fn by_a_rust_and_a_python_client_at_full_speed() {
@@ -27,7 +29,7 @@ fn by_a_rust_and_a_python_client_at_full_speed() {
         "--wait-for-subscriptions",
         subscriptions,
     ]);
-    let python = python.then(|| start_python(&exchange.ws));
+    let python = python.then(|| start_python(&exchange.ws, &FOLLOW));
     let options = follow::Options {
         target: Target::websocket(&exchange.ws).expect("it is on loopback"),
         channel: "BTC-USD".into(),
@@ -54,25 +56,23 @@ fn by_a_rust_and_a_python_client_at_full_speed() {
     }
 }
 
-fn has_websockets() -> bool {
+pub fn has_websockets() -> bool {
     Command::new(PYTHON)
         .args(["-c", "import websockets"])
         .output()
         .is_ok_and(|output| output.status.success())
 }
 
-fn start_python(ws: &str) -> Child {
+/// Follows with these arguments to the end. Returns its summary.
+pub fn follow_in_python(ws: &str, arguments: &[&str]) -> serde_json::Value {
+    let output = start_python(ws, arguments).wait_with_output().unwrap();
+    serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)))
+}
+
+fn start_python(ws: &str, arguments: &[&str]) -> Child {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../loadtest/clients/follow.py");
     let mut command = Command::new(PYTHON);
-    command.arg(script).args([
-        "--url",
-        ws,
-        "--channel",
-        "BTC-USD",
-        "--until-idle-ms",
-        "3000",
-        "--seconds",
-        "120",
-    ]);
+    command.arg(script).args(["--url", ws]).args(arguments);
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it was there a moment ago")
 }

@@ -11,6 +11,7 @@ mod bad_input;
 mod bad_orders;
 mod browser;
 mod cancel_on_disconnect;
+mod compressed;
 mod crowd_at_the_door;
 mod dead_man_timer;
 mod echo;

@@ -44,6 +44,9 @@ pub struct Fanout {
     /// Room for the recording of each of them; what has no room is said to be unchecked
     #[arg(long, default_value_t = 512, value_parser = clap::value_parser!(u64).range(1..=8192))]
     record_mib: u64,
+    /// Offer permessage-deflate, so that the server compresses; checked books are compared with those of plain subscribers
+    #[arg(long, conflicts_with = "subscribe")]
+    deflate: bool,
     /// Process id of the server, to tell the processor time of a frame
     #[arg(long)]
     pid: Option<u32>,
@@ -118,6 +121,7 @@ impl Fanout {
             record_bytes_max: self.check_later.then_some((self.record_mib as usize) << 20),
             opening: self.subscribe.as_ref().map(foreign),
             pid: self.pid,
+            deflate: self.deflate,
         }
     }
 

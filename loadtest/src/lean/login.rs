@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 /// Returns the stream behind the answer, and where in its frames it stands.
 pub(crate) async fn log_in(target: &Target, account: &str) -> Result<(TcpStream, Walker)> {
     let mut stream = dial(target, Default::default()).await?;
-    let mut rest = shake_hands(&mut stream, target).await?;
+    let mut rest = shake_hands(&mut stream, target, false).await?;
     let login = serde_json::json!({"action": "auth", "id": 1, "account": account}).to_string();
     let mut request = Vec::new();
     put_client_frame(&mut request, TEXT, login.as_bytes());

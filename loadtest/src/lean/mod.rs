@@ -6,6 +6,8 @@
 //! subscriber can say how many frames must have been between them (see [`Span`]). It has no task: once it is live, one
 //! of the [`Readers`] reads it, with a buffer that all of a thread's sockets share.
 //!
+//! Compressed frames are inflated once for all of a thread's subscribers, see [`crate::inflate`].
+//!
 //! One that is to be checked later keeps the very bytes it got, see [`Recording`].
 
 mod epoll;
@@ -21,7 +23,7 @@ pub use readers::{Drain, Readers};
 pub use recording::{Heard, Recording};
 pub use tally::{Order, Span, Tally};
 
-pub(crate) use handshake::ACCEPT;
+pub(crate) use handshake::{ACCEPT, shake_hands};
 pub(crate) use login::log_in;
 
 use crate::client::{Dial, dial, now_us};
@@ -29,7 +31,6 @@ use crate::frames::{FrameFault, TEXT, Walker, put_client_frame};
 use crate::meter::Gain;
 use crate::target::Target;
 use anyhow::{Context, Result, bail, ensure};
-use handshake::shake_hands;
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -97,11 +98,14 @@ impl Lean {
         deadline: Instant,
     ) -> Result<Self> {
         let mut stream = dial(target, how).await?;
-        let rest = shake_hands(&mut stream, target).await?;
+        let rest = shake_hands(&mut stream, target, how.deflate).await?;
         let mut request = Vec::new();
         put_client_frame(&mut request, TEXT, opening.request.as_bytes());
         stream.write_all(&request).await?;
         let mut ear = Ear::new(opening.keys.clone(), recording);
+        if how.deflate {
+            ear.walker = Walker::inflating();
+        }
         if !rest.is_empty() {
             ear.take(&rest)?;
         }

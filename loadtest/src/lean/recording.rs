@@ -1,6 +1,7 @@
 //! The very bytes a subscriber got and when, to be checked when nothing has to be fast any more.
 
 use crate::frames::{CLOSE, FrameFault, TEXT, Walker};
+use crate::inflate;
 
 /// A subscriber at fifty thousand messages a second would need a core to check each as it comes, and then the machine
 /// has one less to be measured with.
@@ -19,6 +20,13 @@ pub struct Recording {
 pub enum Heard<'a> {
     Text { text: &'a str, received_us: u64 },
     Close,
+}
+
+impl Heard<'_> {
+    /// What is no text is no message: the checker will say so.
+    fn text(payload: &[u8], received_us: u64) -> Heard<'_> {
+        Heard::Text { text: std::str::from_utf8(payload).unwrap_or("\u{fffd}"), received_us }
+    }
 }
 
 impl Recording {
@@ -42,16 +50,18 @@ impl Recording {
         self.bytes_lost
     }
 
-    /// Plays it back. Returns the beginning of a message that had not come to its end.
-    pub fn play(&self, mut each: impl FnMut(Heard)) -> Result<Vec<u8>, FrameFault> {
-        let (mut walker, mut from) = (Walker::default(), 0);
+    /// Plays it back through a walker for such a connection. Returns the beginning of a message that had not come to its end.
+    pub fn play(&self, mut walker: Walker, mut each: impl FnMut(Heard)) -> Result<Vec<u8>, FrameFault> {
+        let mut from = 0;
         for (to, received_us) in &self.reads {
             walker.walk(&self.bytes[from..*to], |frame| match frame.opcode {
-                // Not a character, not a message: the checker will say so.
-                TEXT => each(Heard::Text {
-                    text: std::str::from_utf8(frame.payload).unwrap_or("\u{fffd}"),
-                    received_us: *received_us,
-                }),
+                TEXT if frame.is_deflated => {
+                    let hear = |text: &[u8]| each(Heard::text(text, *received_us));
+                    if inflate::with_message(frame.payload, hear).is_none() {
+                        each(Heard::text(b"\xff", *received_us));
+                    }
+                }
+                TEXT => each(Heard::text(frame.payload, *received_us)),
                 CLOSE => each(Heard::Close),
                 _ => {}
             })?;
@@ -71,7 +81,7 @@ mod tests {
         recording.keep(b"\x81\x02{}\x81\x05he", 1);
         recording.keep(b"llo\x89\x00\x81", 2);
         let mut heard = Vec::new();
-        let carry = recording.play(|message| {
+        let carry = recording.play(Walker::default(), |message| {
             let Heard::Text { text, received_us } = message else { panic!("nobody closed") };
             heard.push((text.to_owned(), received_us));
         });

@@ -4,6 +4,7 @@ use super::Until;
 use super::keys::Keys;
 use crate::check::Mark;
 use crate::frames::{CLOSE, Frame, FrameFault, PING, PONG, TEXT, Walker, short_client_frame};
+use crate::inflate;
 use std::sync::Arc;
 
 #[derive(Debug, Default)]
@@ -25,6 +26,7 @@ pub struct Tally {
     keys: Option<Arc<Keys>>,
     first: Vec<u8>,
     last: Vec<u8>,
+    last_is_deflated: bool,
     /// Where `"type":"` ended in the last message: the same place in the next, most likely.
     type_at: usize,
     /// The same for the sequence of another kind of server.
@@ -72,17 +74,20 @@ impl Tally {
             }
             if wants_stamp {
                 wants_stamp = false;
-                stamp_us = self.stamp_us(frame.payload);
+                stamp_us = match frame.is_deflated {
+                    true => inflate::with_message(frame.payload, |text| self.stamp_us(text)).flatten(),
+                    false => self.stamp_us(frame.payload),
+                };
             }
             // Copying each message for the sake of the last would cost more than all the rest.
             let at = (frame.payload.as_ptr() as usize).wrapping_sub(begin);
             match bytes.get(at..at.wrapping_add(frame.payload.len())) {
-                Some(payload) => last = Some(payload),
-                None => self.keep(frame.payload), // it came in pieces and is in the walker's carry
+                Some(payload) => last = Some(Frame { payload, ..frame }),
+                None => self.keep(frame), // it came in pieces and is in the walker's carry
             }
         })?;
-        if let Some(payload) = last {
-            self.keep(payload);
+        if let Some(frame) = last {
+            self.keep(frame);
         }
         Ok(stamp_us)
     }
@@ -90,6 +95,12 @@ impl Tally {
     /// Takes one frame and says whether it was data.
     fn frame(&mut self, frame: Frame) -> bool {
         match frame.opcode {
+            TEXT if frame.is_deflated => {
+                return inflate::with_message(frame.payload, |text| self.text(text)).unwrap_or_else(|| {
+                    self.close("a compressed message does not inflate");
+                    false
+                });
+            }
             TEXT if self.keys.is_none() => return self.text(frame.payload),
             TEXT => return self.foreign(frame.payload),
             PING => self.pong_due = Some(short_client_frame(PONG, frame.payload)),
@@ -124,9 +135,10 @@ impl Tally {
         true
     }
 
-    fn keep(&mut self, payload: &[u8]) {
+    fn keep(&mut self, frame: Frame) {
         self.last.clear();
-        self.last.extend_from_slice(payload);
+        self.last.extend_from_slice(frame.payload);
+        self.last_is_deflated = frame.is_deflated;
     }
 
     /// The payload from its type on. Keys may come in any order, but a server hardly changes it between messages.
@@ -187,7 +199,11 @@ impl Tally {
         let mark = |bytes: &[u8]| {
             Some(Mark::of(std::str::from_utf8(bytes).ok()?)).filter(|mark| *mark != Mark::Other)
         };
-        Some(Span { first: mark(&self.first)?, last: mark(&self.last)?, frames: self.frames })
+        let last = match self.last_is_deflated {
+            true => inflate::with_message(&self.last, mark)?,
+            false => mark(&self.last),
+        };
+        Some(Span { first: mark(&self.first)?, last: last?, frames: self.frames })
     }
 }
 
@@ -275,9 +291,9 @@ mod tests {
     #[test]
     fn a_ping_calls_for_a_pong_and_a_close_has_its_reason() {
         let mut tally = Tally::default();
-        tally.frame(Frame { opcode: PING, payload: b"x" });
+        tally.frame(Frame { opcode: PING, payload: b"x", is_deflated: false });
         assert_eq!(tally.pong_due, Some(short_client_frame(PONG, b"x")));
-        tally.frame(Frame { opcode: CLOSE, payload: b"\x0f\xa1slow consumer" });
+        tally.frame(Frame { opcode: CLOSE, payload: b"\x0f\xa1slow consumer", is_deflated: false });
         assert_eq!(tally.closed.as_deref(), Some("4001 slow consumer"));
     }
 }

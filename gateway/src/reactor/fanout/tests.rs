@@ -12,7 +12,7 @@ use crate::rooms::frames;
 use crate::rooms::ring::{Writer, ring};
 use crate::rooms::view::View;
 use crate::rooms::wake::wake;
-use crate::rooms::{ReactorDoor, Registry};
+use crate::rooms::{Packing, ReactorDoor, Registry};
 use crate::venue::Venue;
 use crate::ws::{self, Opcode};
 use engine_core::executor::threads::{Manner, Threads};
@@ -142,7 +142,7 @@ fn connect(reactor: &mut Reactor) -> (usize, TcpStream) {
 
 /// The connection is in sync with a room, which the test writes.
 fn subscribe(reactor: &mut Reactor, at: usize) -> Writer {
-    let room = reactor.shared.registry.room(SymbolId(0), View::Depth).expect("the first one");
+    let room = reactor.shared.registry.room(SymbolId(0), View::Depth, Packing::Plain).expect("the first one");
     let (ring, writer) = ring();
     let window_bytes = reactor.shared.limits.window_bytes;
     let mut local = LocalRoom::join(room, window_bytes);

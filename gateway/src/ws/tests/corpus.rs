@@ -1,7 +1,9 @@
 //! Any bytes: drawn at random, drawn as frames, and the seeds of the fuzzers.
 
 use super::masked_frame;
-use super::properties::{decoder_does_not_see_cuts, handshake_is_decided_once};
+use super::properties::{
+    decoder_does_not_see_cuts, handshake_is_decided_once, inflating_decoder_does_not_see_cuts,
+};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::fs;
@@ -11,13 +13,16 @@ proptest! {
     #[test]
     fn any_bytes(data in vec(any::<u8>(), 0..600)) {
         decoder_does_not_see_cuts(&data);
+        inflating_decoder_does_not_see_cuts(&data);
         handshake_is_decided_once(&data);
     }
 
     /// Mostly legal frames, so that the decoder gets past the first.
     #[test]
     fn any_frames(cut in any::<u8>(), frames in vec(frame(), 0..12)) {
-        decoder_does_not_see_cuts(&[vec![cut], frames.concat()].concat());
+        let data = [vec![cut], frames.concat()].concat();
+        decoder_does_not_see_cuts(&data);
+        inflating_decoder_does_not_see_cuts(&data);
     }
 
     /// A head made of lines that matter, in any order and number.
@@ -31,6 +36,7 @@ proptest! {
 fn frame() -> impl Strategy<Value = Vec<u8>> {
     let first = prop_oneof![
         20 => prop::sample::select(vec![0x00, 0x80, 0x01, 0x81, 0x02, 0x82, 0x89, 0x8a]),
+        4 => prop::sample::select(vec![0x41, 0xc1, 0xc2]),
         1 => Just(0x88),
         1 => any::<u8>(),
     ];
@@ -50,6 +56,7 @@ const HEAD_LINES: &[&str] = &[
     "Sec-WebSocket-Version: 13\r\n",
     "Sec-WebSocket-Protocol: sbe, json\r\n",
     "Sec-WebSocket-Extensions: permessage-deflate\r\n",
+    "Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=8, permessage-deflate; x\r\n",
     "Origin: null\r\n",
     "Cookie: \u{fc}\r\n",
     "X: y\n",
@@ -59,6 +66,7 @@ const HEAD_LINES: &[&str] = &[
 #[test]
 fn seeds_of_the_fuzzers() {
     each_seed("ws_decoder", decoder_does_not_see_cuts);
+    each_seed("ws_inflate", inflating_decoder_does_not_see_cuts);
     each_seed("ws_handshake", handshake_is_decided_once);
 }
 

@@ -52,7 +52,7 @@ fn the_rfc_example() {
     );
     assert_eq!(request.select_protocol(&["superchat", "chat"]), Some("chat"));
     let mut response = Vec::new();
-    request.write_accepted(&mut response, Some("chat"));
+    request.write_accepted(&mut response, Some("chat"), None);
     assert_eq!(
         String::from_utf8(response).unwrap(),
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\

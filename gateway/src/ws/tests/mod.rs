@@ -11,6 +11,8 @@
 
 mod closing;
 mod corpus;
+mod deflate;
+mod deflate_offers;
 mod fragments;
 mod frames_out;
 mod framing;
@@ -22,7 +24,7 @@ mod utf8;
 
 use crate::ws; // `properties` is also part of the fuzz targets, where the codec is called `gateway::ws`
 use crate::ws::frame::unmask;
-use crate::ws::{Decoder, Event, Limits};
+use crate::ws::{Decoder, Event, Limits, Reading};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -49,13 +51,17 @@ fn check_within(limits: &Limits, case: &str) {
     check_bytes(limits, &bytes, &expected, case);
 }
 
-/// Whole, byte by byte, and cut at random places.
 fn check_bytes(limits: &Limits, bytes: &[u8], expected: &[Heard], story: &str) {
-    assert_heard(&hear(limits, [bytes]), expected, story, "whole");
-    assert_heard(&hear(limits, bytes.chunks(1)), expected, story, "byte by byte");
+    check_cuts(bytes, expected, story, |pieces| hear(limits, pieces));
+}
+
+/// Whole, byte by byte, and cut at random places.
+fn check_cuts(bytes: &[u8], expected: &[Heard], story: &str, hear: impl Fn(Vec<&[u8]>) -> Vec<Heard>) {
+    assert_heard(&hear(vec![bytes]), expected, story, "whole");
+    assert_heard(&hear(bytes.chunks(1).collect()), expected, story, "byte by byte");
     for seed in 0..20 {
         let pieces = random_pieces(bytes, seed);
-        assert_heard(&hear(limits, pieces), expected, story, &format!("cut with seed {seed}"));
+        assert_heard(&hear(pieces), expected, story, &format!("cut with seed {seed}"));
     }
 }
 
@@ -92,7 +98,10 @@ fn hear<'a>(limits: &Limits, pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<
 
 fn hear_piece(decoder: &mut Decoder, limits: &Limits, piece: &[u8], heard: &mut Vec<Heard>) {
     let mut scratch = piece.to_vec();
-    let mut reading = decoder.read(&mut scratch, limits);
+    hear_all(decoder.read(&mut scratch, limits), heard);
+}
+
+fn hear_all(mut reading: Reading<'_>, heard: &mut Vec<Heard>) {
     loop {
         heard.push(match reading.next_event() {
             Ok(None) => return,

@@ -1,6 +1,8 @@
 //! What holds for any bytes at all. The fuzz targets in `gateway/fuzz` include this file and run the same functions.
 
-use super::ws::{Decoder, Limits, handshake};
+use super::ws::deflate::{Accepted, Inflater};
+use super::ws::{Decoder, Event, Limits, handshake};
+use std::cell::RefCell;
 
 /// Small, so that random lengths land on both sides of it.
 const LIMITS: Limits = Limits { message_bytes_max: 300 };
@@ -8,23 +10,43 @@ const HEAD_BYTES_MAX: usize = 600;
 
 /// The same bytes say the same, however they are cut. The first byte of `data` chooses one of the cuts.
 pub fn decoder_does_not_see_cuts(data: &[u8]) {
-    let Some((&seed, bytes)) = data.split_first() else { return };
-    let whole = story([bytes]);
-    assert_eq!(story(bytes.chunks(1)), whole, "byte by byte");
-    assert_eq!(story(bytes.chunks(1 + seed as usize)), whole, "in pieces of {}", 1 + seed as usize);
-    let (head, tail) = bytes.split_at((seed as usize).min(bytes.len()));
-    assert_eq!(story([head, tail]), whole, "cut after {} bytes", head.len());
+    does_not_see_cuts(data, |pieces| story(pieces, None));
 }
 
-fn story<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<String> {
+/// The same of a connection that may compress. What is inflated is at most as long as a message may be.
+pub fn inflating_decoder_does_not_see_cuts(data: &[u8]) {
+    // One for all, as in a reactor: what one connection has said must not touch the next.
+    let inflater = RefCell::new(Inflater::default());
+    does_not_see_cuts(data, |pieces| story(pieces, Some(&mut inflater.borrow_mut())));
+}
+
+fn does_not_see_cuts(data: &[u8], story: impl Fn(Vec<&[u8]>) -> Vec<String>) {
+    let Some((&seed, bytes)) = data.split_first() else { return };
+    let whole = story(vec![bytes]);
+    assert_eq!(story(bytes.chunks(1).collect()), whole, "byte by byte");
+    let piece = 1 + seed as usize;
+    assert_eq!(story(bytes.chunks(piece).collect()), whole, "in pieces of {piece}");
+    let (head, tail) = bytes.split_at((seed as usize).min(bytes.len()));
+    assert_eq!(story(vec![head, tail]), whole, "cut after {} bytes", head.len());
+}
+
+fn story(pieces: Vec<&[u8]>, mut inflater: Option<&mut Inflater>) -> Vec<String> {
     let mut decoder = Decoder::new();
     let mut story = Vec::new();
     for piece in pieces {
         let mut scratch = piece.to_vec();
         let mut reading = decoder.read(&mut scratch, &LIMITS);
+        if let Some(inflater) = &mut inflater {
+            reading = reading.inflating(inflater);
+        }
         loop {
             match reading.next_event() {
-                Ok(Some(event)) => story.push(format!("{event:?}")),
+                Ok(Some(event)) => {
+                    if let Event::Text(payload) | Event::Binary(payload) = &event {
+                        assert!(payload.len() <= LIMITS.message_bytes_max);
+                    }
+                    story.push(format!("{event:?}"));
+                }
                 Ok(None) => break,
                 Err(violation) => story.push(violation.to_string()),
             }
@@ -51,7 +73,8 @@ fn decided_once(bytes: &[u8], head_bytes_max: usize) {
         assert!(request.consumed <= bytes.len().min(head_bytes_max));
         assert!(request.path.starts_with('/') && !request.host.is_empty());
         let mut response = Vec::new();
-        request.write_accepted(&mut response, request.protocols.first().copied());
+        let deflate = Accepted::first_of(&request.extensions);
+        request.write_accepted(&mut response, request.protocols.first().copied(), deflate);
         assert!(response.ends_with(b"\r\n\r\n"));
     }
 }

@@ -63,7 +63,7 @@ fn its_client_accepts_our_handshake() {
     assert_eq!((request.path, request.query, request.host), ("/ws", Some("hello=1"), "localhost:8080"));
     assert_eq!(request.consumed, head.len());
     let mut response = Vec::new();
-    request.write_accepted(&mut response, request.select_protocol(&["json"]));
+    request.write_accepted(&mut response, request.select_protocol(&["json"]), None);
     wire.to_client.borrow_mut().extend(response);
 
     let (mut client, response) = waiting.handshake().expect("accepted");

@@ -42,8 +42,16 @@ impl Screen {
 /// Runs `test` on the page of a fresh exchange, and closes the browser whatever comes of it. Without a browser on
 /// the machine it says so and returns.
 pub fn with_page<F: Future<Output = ()> + 'static>(screen: Screen, test: impl FnOnce(Page) -> F) {
+    with_page_of(Exchange::start(), screen, test);
+}
+
+/// The same with an exchange that is there already.
+pub fn with_page_of<F: Future<Output = ()> + 'static>(
+    exchange: Exchange,
+    screen: Screen,
+    test: impl FnOnce(Page) -> F,
+) {
     let Some(chromium) = find_browser() else { return };
-    let exchange = Exchange::start();
     let driver = Driver::start();
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a small runtime");

@@ -149,7 +149,7 @@ impl Stay {
             Ending::Unread => tokio::time::sleep(self.longest / 4).await,
             Ending::Reset | Ending::Handshake => {}
         }
-        reset_at_end(socket.get_ref())
+        reset_at_end(socket.get_ref().stream())
     }
 }
 

@@ -165,9 +165,10 @@ impl fmt::Display for Results {
         if let (Some(server), Some(sends)) = (&self.server, self.sends_per_second) {
             let frames_per_send = server.frames_out as f64 / server.sends.max(1) as f64;
             let bytes_per_send = server.bytes_out / server.sends.max(1);
+            let bytes_per_frame = server.bytes_out as f64 / server.frames_out.max(1) as f64;
             writeln!(
                 f,
-                "  server: {sends:.0} sends/s of {frames_per_send:.1} frames, {bytes_per_send} bytes"
+                "  server: {sends:.0} sends/s of {frames_per_send:.1} frames, {bytes_per_send} bytes; {bytes_per_frame:.1} bytes a frame"
             )?;
         }
         if let (Some(cpu), Some(each)) = (self.server_cpu_seconds, self.server_cpu_ns_per_frame) {

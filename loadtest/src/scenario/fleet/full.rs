@@ -2,8 +2,10 @@
 
 use crate::check::{Follower, Mark, Violation};
 use crate::client::{Connection, Following, Step};
+use crate::frames::Walker;
 use crate::lean::{Drain, Heard, Lean, Span};
 use crate::meter::{Gain, Meter, Phase};
+use crate::wire::Wire;
 use anyhow::{Context, Result};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -40,7 +42,7 @@ impl Full {
     pub(super) async fn hear(
         lean: Lean,
         channel: &str,
-        is_reference: bool,
+        (is_reference, deflate): (bool, bool),
         meter: &Meter,
     ) -> Result<Result<Full, Box<Lean>>> {
         let mut closed = lean.tally().closed.clone();
@@ -50,14 +52,19 @@ impl Full {
         };
         let mut follower = Follower::new(channel);
         let mut heard = Vec::new();
-        let carry = recording.play(|message| match message {
+        let walker = if deflate { Walker::inflating() } else { Walker::default() };
+        let carry = recording.play(walker, |message| match message {
             Heard::Text { text, received_us } => heard.push((follower.apply(text), received_us)),
             Heard::Close => _ = closed.get_or_insert_default(),
         })?;
         if let Some(reason) = &closed {
             follower.violate(Violation::Closed { reason: reason.clone() });
         }
-        let connection = Connection::resume(tokio::net::TcpStream::from_std(stream)?, carry).await;
+        let stream = tokio::net::TcpStream::from_std(stream)?;
+        let connection = match deflate {
+            true => Connection::resume(Wire::deflated(stream, &carry), Vec::new()).await,
+            false => Connection::resume(Wire::plain(stream), carry).await,
+        };
         // Behind a hole nothing more can be read.
         let is_over = closed.is_some() || recording.bytes_lost() > 0;
         let mut full = Full::new(Following::resume(connection, follower, is_over), is_reference);

@@ -60,11 +60,20 @@ pub struct Clients {
     pub opening: Option<Opening>,
     /// The server's process, to be looked at every second.
     pub pid: Option<u32>,
+    /// They have the server compress what it sends.
+    pub deflate: bool,
 }
 
 impl Default for Clients {
     fn default() -> Self {
-        Clients { reader_threads: 1, checked: None, record_bytes_max: None, opening: None, pid: None }
+        Clients {
+            reader_threads: 1,
+            checked: None,
+            record_bytes_max: None,
+            opening: None,
+            pid: None,
+            deflate: false,
+        }
     }
 }
 
@@ -174,8 +183,8 @@ impl Fleet {
         let readers = Arc::into_inner(self.readers).context("every member has come home")?;
         let leans = tokio::task::spawn_blocking(move || readers.finish(drain)).await??;
         for lean in leans {
-            let is_reference = landed.full.is_empty();
-            match Full::hear(lean, &self.plan.channel, is_reference, &self.full).await? {
+            let kind = (landed.full.is_empty(), self.clients.deflate);
+            match Full::hear(lean, &self.plan.channel, kind, &self.full).await? {
                 Ok(full) => landed.full.push(full),
                 Err(lean) => landed.lean.push(*lean),
             }
@@ -211,7 +220,8 @@ impl Member {
     /// Lean ones are the readers' when this ends; others come home with it.
     async fn run(self, gate: Arc<Semaphore>, live: mpsc::Sender<()>) -> Result<Option<Full>> {
         let Plan { target, channel, subscribers, .. } = &self.plan;
-        let how = Dial { source: descriptors::source(target, *subscribers, self.index), ..Dial::default() };
+        let source = descriptors::source(target, *subscribers, self.index);
+        let how = Dial { source, deflate: self.clients.deflate, ..Dial::default() };
         let deadline = Instant::now() + LIVE_TIMEOUT;
         let turn = gate.acquire_owned().await.context("the gate is never closed")?;
         let who = || format!("subscriber {}", self.index);

@@ -7,7 +7,7 @@
 
 pub mod heavy;
 
-use crate::client::{Connection, Incoming, incoming};
+use crate::client::{Connection, Incoming, Socket, incoming};
 use crate::market::Market;
 use crate::message::Side;
 use crate::schedule::{Pacer, Schedule};
@@ -23,11 +23,9 @@ use serde::Serialize;
 use std::collections::VecDeque;
 use std::fmt;
 use std::time::{Duration, Instant};
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
 /// Enough for a book with shape, few enough for any paper balance; by eye.
@@ -92,9 +90,9 @@ impl Flow {
     }
 }
 
-type Half = SplitSink<WebSocketStream<TcpStream>, Message>;
+type Half = SplitSink<Socket, Message>;
 
-async fn account(target: &Target, name: &str) -> Result<(Half, SplitStream<WebSocketStream<TcpStream>>)> {
+async fn account(target: &Target, name: &str) -> Result<(Half, SplitStream<Socket>)> {
     let mut connection = Connection::open(target).await?;
     connection.log_in(name).await?;
     Ok(connection.socket.split())
@@ -188,7 +186,7 @@ fn opposite(side: Side) -> Side {
     if side == Side::Buy { Side::Sell } else { Side::Buy }
 }
 
-async fn count(mut answers: SplitStream<WebSocketStream<TcpStream>>) -> Counts {
+async fn count(mut answers: SplitStream<Socket>) -> Counts {
     let mut counts = Counts::default();
     while let Ok(message) = incoming(answers.next().await) {
         match message {

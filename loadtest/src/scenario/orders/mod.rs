@@ -10,7 +10,7 @@ mod measured;
 
 pub use measured::Results;
 
-use crate::client::{Connection, Incoming, incoming};
+use crate::client::{Connection, Incoming, Socket, incoming};
 use crate::market::Market;
 use crate::message::Side;
 use crate::monitor::Monitor;
@@ -29,10 +29,8 @@ use rand_chacha::ChaCha8Rng;
 use rust_decimal::Decimal;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
 /// Prices used on each side, so that the load is not one level; by eye.
@@ -240,7 +238,7 @@ impl Trader {
 }
 
 struct Writer {
-    sink: SplitSink<WebSocketStream<TcpStream>, Message>,
+    sink: SplitSink<Socket, Message>,
     to_cancel: mpsc::UnboundedReceiver<u64>,
     answers: Arc<Mutex<Answers>>,
     measured: Arc<Mutex<Measured>>,
@@ -289,7 +287,7 @@ impl Writer {
 
 /// Reads until every order has run its course, or the deadline.
 async fn read(
-    mut stream: SplitStream<WebSocketStream<TcpStream>>,
+    mut stream: SplitStream<Socket>,
     acknowledged: mpsc::UnboundedSender<u64>,
     answers: Arc<Mutex<Answers>>,
     measured: Arc<Mutex<Measured>>,
