@@ -9,82 +9,38 @@
 //! together with anything: what came before it goes out before it, and what comes after, after it.
 //!
 //! In an auction the best bid may be above the best ask. Nothing here minds.
+//!
+//! - here: events in, frames and answers out; [`door`]: how it is asked, and what
+//! - `symbol`: what is known of a symbol, its [`levels`] among it; `outlet`: the rooms a frame goes to
+//! - `timed`: views that are told at a beat instead of at every change
 
+mod door;
 pub mod levels;
+mod outlet;
+mod symbol;
+#[cfg(test)]
+mod tests;
+mod timed;
 
-use crate::rooms::ring::Writer;
-use crate::rooms::{ReactorDoor, Room, Snapshot};
+pub use door::{Depth, FeedDoor, FeedRequest};
+
+use crate::rooms::view::View;
+use crate::rooms::{ReactorDoor, Snapshot};
 use crate::venue::Venue;
-use crate::wire::encode::{SymbolFormat, market};
-use crate::wire::name::Stream;
-use crate::ws;
+use crate::wire::encode::market;
 use bytes::Bytes;
-use engine_core::bell::{Bell, ThreadBell};
-use engine_core::book::Book;
+use door::Inbox;
+use engine_core::bell::ThreadBell;
+use engine_core::book::Book as _;
 use engine_core::counters::{Counter, Histogram};
 use engine_core::executor::MarketSink;
-use engine_core::matcher::{MarketEvent, Matcher, TradePrint};
+use engine_core::matcher::{MarketEvent, Matcher};
 use engine_core::message::SymbolState;
 use engine_core::units::*;
-use levels::Levels;
-use std::collections::{HashMap, VecDeque};
+use outlet::{OpenRoom, Scratch, announce, append};
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use tokio::sync::oneshot;
-
-/// Requests a feed may have waiting. They come from subscribes and from HTTP, so this is a burst of joins on one
-/// matcher's symbols, not load. Picked by eye.
-const REQUESTS_MAX: usize = 4096;
-
-/// Trades a symbol's feed remembers for those who ask by id.
-const TRADES_KEPT: usize = 1000;
-
-/// What can be asked of a feed.
-pub enum FeedRequest {
-    /// A room has been made; from now on it is written to.
-    Open(Arc<Room>, Writer),
-    /// Cut a snapshot for the room of that index.
-    Snapshot(u32),
-    /// The best levels of a symbol.
-    Depth { symbol: SymbolId, levels_max: usize, answer: oneshot::Sender<Depth> },
-    /// Remembered trades of a symbol from an id on, oldest first.
-    Trades {
-        symbol: SymbolId,
-        from: Option<TradeId>,
-        trades_max: usize,
-        answer: oneshot::Sender<Vec<TradePrint>>,
-    },
-}
-
-/// The best levels of a symbol at a sequence.
-pub struct Depth {
-    pub sequence: Sequence,
-    pub at: Timestamp,
-    pub bids: Vec<(Price, Quantity)>,
-    pub asks: Vec<(Price, Quantity)>,
-}
-
-/// How other threads reach a feed.
-#[derive(Clone)]
-pub struct FeedDoor {
-    requests: SyncSender<FeedRequest>,
-    /// Requests ever sent: the feed compares it with those it has answered before its thread rests.
-    sent: Arc<AtomicU64>,
-    matcher: Arc<ThreadBell>,
-}
-
-impl FeedDoor {
-    /// False if the feed has too much to do.
-    pub fn send(&self, request: FeedRequest) -> bool {
-        let sent = self.requests.try_send(request).is_ok();
-        if sent {
-            self.sent.fetch_add(1, Ordering::Release);
-        }
-        self.matcher.ring();
-        sent
-    }
-}
+use symbol::Symbol;
 
 /// Counted by the feed's thread.
 #[derive(Default)]
@@ -106,44 +62,17 @@ pub struct FeedCounters {
 pub struct Feed {
     venue: Arc<Venue>,
     doors: Vec<Arc<ReactorDoor>>,
-    requests: Receiver<FeedRequest>,
-    /// Requests ever sent, and answered.
-    sent: Arc<AtomicU64>,
-    answered: u64,
+    inbox: Inbox,
     counters: Arc<FeedCounters>,
     symbols: HashMap<SymbolId, Symbol>,
     /// The symbol of each room of ours.
     rooms: HashMap<u32, SymbolId>,
     /// Symbols with events since the last publish.
     touched: Vec<SymbolId>,
+    /// Symbols with timed rooms.
+    timed: Vec<SymbolId>,
     /// Where frames are encoded.
     scratch: Scratch,
-}
-
-/// What a feed knows of a symbol.
-#[derive(Default)]
-struct Symbol {
-    levels: Levels,
-    rooms: Vec<OpenRoom>,
-    /// As of the last event, and as of the last publish.
-    sequence: Sequence,
-    published: Sequence,
-    at: Timestamp,
-    last_trade: TradeId,
-    best: [Option<(Price, Quantity)>; 2],
-    /// Since the last publish.
-    trades: Vec<TradePrint>,
-    changed: Vec<(Side, Price)>,
-    touched: bool,
-    kept: VecDeque<TradePrint>,
-    /// None before it was ever told: the symbol trades.
-    status: Option<market::Status>,
-}
-
-struct OpenRoom {
-    room: Arc<Room>,
-    writer: Writer,
-    head: u64,
 }
 
 /// A feed and what it takes to build its door once the engine runs.
@@ -152,21 +81,19 @@ pub fn feed(
     doors: Vec<Arc<ReactorDoor>>,
     counters: Arc<FeedCounters>,
 ) -> (Feed, impl FnOnce(Arc<ThreadBell>) -> FeedDoor) {
-    let (sender, requests) = sync_channel(REQUESTS_MAX);
-    let sent = Arc::new(AtomicU64::new(0));
+    let (inbox, door) = door::door();
     let feed = Feed {
         venue,
         doors,
-        requests,
-        sent: sent.clone(),
-        answered: 0,
+        inbox,
         counters,
         symbols: HashMap::new(),
         rooms: HashMap::new(),
         touched: Vec::new(),
+        timed: Vec::new(),
         scratch: Scratch::default(),
     };
-    (feed, move |matcher| FeedDoor { requests: sender, sent, matcher })
+    (feed, door)
 }
 
 impl MarketSink for Feed {
@@ -196,6 +123,7 @@ impl MarketSink for Feed {
             MarketEvent::State(_, state, ts) => {
                 symbol.status = Some(market::Status { state, ts });
                 self.publish_symbol(id);
+                self.beat(id);
                 self.publish_status(id);
             }
         }
@@ -205,8 +133,7 @@ impl MarketSink for Feed {
         for id in std::mem::take(&mut self.touched) {
             self.publish_symbol(id);
         }
-        while let Ok(request) = self.requests.try_recv() {
-            self.answered += 1;
+        while let Some(request) = self.inbox.take() {
             self.answer(request);
         }
     }
@@ -220,7 +147,7 @@ impl MarketSink for Feed {
     }
 
     fn wants_publish(&self) -> bool {
-        self.sent.load(Ordering::Acquire) != self.answered
+        self.inbox.has_more()
     }
 }
 
@@ -273,9 +200,12 @@ impl Feed {
                 of(Side::Buy).rev(),
                 of(Side::Sell),
             );
-            append(rooms, Stream::Depth, &self.scratch.frame(), &self.counters);
+            append(rooms, View::Depth, &self.scratch.frame(), &self.counters);
             self.counters.order_to_room.record(crate::reactor::clock().0.saturating_sub(symbol.at.0));
             symbol.published = symbol.sequence;
+        }
+        if let Some(timed) = &mut symbol.timed {
+            timed.note(changed);
         }
         changed.clear();
 
@@ -286,7 +216,7 @@ impl Feed {
             let [bid, ask] = best.map(|level| level.map(Into::into));
             let bbo = market::Bbo { seq: symbol.sequence, bid, ask, ts: symbol.at };
             market::bbo(self.scratch.payload(), &format, bbo);
-            append(rooms, Stream::Bbo, &self.scratch.frame(), &self.counters);
+            append(rooms, View::Bbo, &self.scratch.frame(), &self.counters);
         }
 
         announce(rooms, &self.doors);
@@ -303,14 +233,36 @@ impl Feed {
         announce(&mut symbol.rooms, &self.doors);
     }
 
+    /// Tells the symbol's timed rooms what has changed since the last beat.
+    fn beat(&mut self, id: SymbolId) {
+        let format = self.venue.format(id);
+        let Some(symbol) = self.symbols.get_mut(&id) else { return };
+        symbol.beat(&format, &mut self.scratch, &self.counters);
+        announce(&mut symbol.rooms, &self.doors);
+    }
+
+    fn open(&mut self, open: OpenRoom) {
+        let (id, view) = (open.room.symbol, open.room.view);
+        self.rooms.insert(open.room.index, id);
+        let symbol = self.symbols.entry(id).or_default();
+        if view.is_timed() {
+            if symbol.timed.is_none() {
+                self.timed.push(id);
+            }
+            symbol.open_timed(view);
+        }
+        symbol.rooms.push(open);
+    }
+
     fn answer(&mut self, request: FeedRequest) {
         match request {
-            FeedRequest::Open(room, mut writer) => {
-                self.rooms.insert(room.index, room.symbol);
-                let head = writer.publish();
-                self.symbols.entry(room.symbol).or_default().rooms.push(OpenRoom { room, writer, head });
-            }
+            FeedRequest::Open(room, writer) => self.open(OpenRoom::new(room, writer)),
             FeedRequest::Snapshot(room) => self.cut_snapshot(room),
+            FeedRequest::Beat(_) => {
+                for place in 0..self.timed.len() {
+                    self.beat(self.timed[place]);
+                }
+            }
             // Whoever asked may be gone by now; that is no concern of ours.
             FeedRequest::Depth { symbol, levels_max, answer } => {
                 let symbol = self.symbols.entry(symbol).or_default();
@@ -344,96 +296,34 @@ impl Feed {
             market::status(self.scratch.payload(), &format, status);
             frames.extend_from_slice(&self.scratch.frame().concat());
         }
-        if open.room.view.has(Stream::Depth) {
+        if open.room.view.carries(View::Depth) {
             let head =
                 market::DepthSnapshot { seq: symbol.published, ts: symbol.at, depth: None, checksum: None };
             let payload = self.scratch.payload();
             market::depth_snapshot(payload, &format, head, symbol.levels.bids(), symbol.levels.asks());
             frames.extend_from_slice(&self.scratch.frame().concat());
         }
-        if open.room.view.has(Stream::Bbo) && symbol.published.0 != 0 {
+        if open.room.view.carries(View::Bbo) && symbol.published.0 != 0 {
             let [bid, ask] = symbol.best.map(|level| level.map(Into::into));
             let bbo = market::Bbo { seq: symbol.published, bid, ask, ts: symbol.at };
             market::bbo(self.scratch.payload(), &format, bbo);
             frames.extend_from_slice(&self.scratch.frame().concat());
         }
+        if let Some(timed) = &symbol.timed
+            && open.room.view.is_timed()
+        {
+            let payload = self.scratch.payload();
+            timed.snapshot(open.room.view, &format, payload);
+            if !payload.is_empty() {
+                frames.extend_from_slice(&self.scratch.frame().concat());
+            }
+        }
         open.room.put_snapshot(Snapshot {
             position: open.writer.publish(),
             frames: Bytes::from(frames),
-            sequence: symbol.published,
             next_trade: TradeId(symbol.last_trade.0 + 1),
         });
         self.counters.snapshots.add(1);
         open.room.announce(&self.doors);
-    }
-}
-
-impl Symbol {
-    fn publish_trades(&mut self, format: &SymbolFormat<'_>, scratch: &mut Scratch, counters: &FeedCounters) {
-        for trade in self.trades.drain(..) {
-            market::trade(scratch.payload(), format, trade_message(&trade));
-            append(&mut self.rooms, Stream::Trade, &scratch.frame(), counters);
-            if self.kept.len() == TRADES_KEPT {
-                self.kept.pop_front();
-            }
-            self.kept.push_back(trade);
-        }
-    }
-}
-
-impl OpenRoom {
-    fn append(&mut self, frame: &[&[u8]], counters: &FeedCounters) {
-        self.writer.append(frame);
-        counters.frames.add(1);
-        counters.bytes.add(frame.iter().map(|piece| piece.len() as u64).sum());
-    }
-}
-
-/// Appends a frame to the rooms that carry the stream.
-fn append(rooms: &mut [OpenRoom], stream: Stream, frame: &[&[u8]], counters: &FeedCounters) {
-    for open in rooms.iter_mut().filter(|open| open.room.view.has(stream)) {
-        open.append(frame, counters);
-    }
-}
-
-/// Makes what was appended to rooms visible, and rings.
-fn announce(rooms: &mut [OpenRoom], doors: &[Arc<ReactorDoor>]) {
-    for open in rooms {
-        let head = open.writer.publish();
-        if head != open.head {
-            open.head = head;
-            open.room.announce(doors);
-        }
-    }
-}
-
-fn trade_message(trade: &TradePrint) -> market::Trade {
-    market::Trade {
-        trade_id: trade.trade,
-        seq: trade.sequence,
-        price: trade.price,
-        quantity: trade.quantity,
-        side: trade.taker_side,
-        ts: trade.at,
-    }
-}
-
-/// A buffer for one payload, and the header that makes it a frame.
-#[derive(Default)]
-struct Scratch {
-    payload: Vec<u8>,
-    header: Vec<u8>,
-}
-
-impl Scratch {
-    fn payload(&mut self) -> &mut Vec<u8> {
-        self.payload.clear();
-        &mut self.payload
-    }
-
-    fn frame(&mut self) -> [&[u8]; 2] {
-        self.header.clear();
-        ws::frame::write_frame_header(&mut self.header, ws::Opcode::Text, self.payload.len());
-        [&self.header, &self.payload]
     }
 }

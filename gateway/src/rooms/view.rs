@@ -3,10 +3,10 @@
 //! A room is a symbol and a view. Every spelling of a subscription leads to the same few rooms, so that all who want
 //! the same bytes share them.
 
-use crate::wire::name::Stream;
-use crate::wire::request::Streams;
+use crate::wire::name::{Name, Stream, TopLevels};
+use crate::wire::request::{INTERVAL_MS, Streams};
 
-/// Which streams of a symbol a room carries.
+/// What of a symbol a room tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum View {
     /// Depth and trades in one stream: what a bare subscription gets.
@@ -14,30 +14,101 @@ pub enum View {
     Depth,
     Trade,
     Bbo,
+    /// Changes of levels, those between two beats together.
+    TimedDepth,
+    /// The best levels, if they have changed since the last beat.
+    Top(TopLevels),
 }
 
 impl View {
-    pub const ALL: [View; 4] = [View::DepthTrade, View::Depth, View::Trade, View::Bbo];
+    pub const ALL: [View; 8] = [
+        View::DepthTrade,
+        View::Depth,
+        View::Trade,
+        View::Bbo,
+        View::TimedDepth,
+        View::Top(TopLevels::Five),
+        View::Top(TopLevels::Ten),
+        View::Top(TopLevels::Twenty),
+    ];
 
-    pub fn has(self, stream: Stream) -> bool {
+    /// The streams that this is a view of.
+    pub const fn streams(self) -> Streams {
         match self {
-            View::DepthTrade => matches!(stream, Stream::Depth | Stream::Trade),
-            View::Depth => stream == Stream::Depth,
-            View::Trade => stream == Stream::Trade,
-            View::Bbo => stream == Stream::Bbo,
+            View::DepthTrade => Streams::NONE.with(Stream::Depth).with(Stream::Trade),
+            View::Depth | View::TimedDepth | View::Top(_) => Streams::NONE.with(Stream::Depth),
+            View::Trade => Streams::NONE.with(Stream::Trade),
+            View::Bbo => Streams::NONE.with(Stream::Bbo),
         }
     }
 
-    /// The views that together carry exactly `streams`.
-    pub fn covering(streams: Streams) -> impl Iterator<Item = View> {
-        let both = streams.has(Stream::Depth) && streams.has(Stream::Trade);
-        let wanted = move |view: &View| match view {
-            View::DepthTrade => both,
-            View::Depth => streams.has(Stream::Depth) && !both,
-            View::Trade => streams.has(Stream::Trade) && !both,
-            View::Bbo => streams.has(Stream::Bbo),
+    pub const fn has(self, stream: Stream) -> bool {
+        self.streams().has(stream)
+    }
+
+    /// Whether a room of this view gets every frame of the other.
+    pub fn carries(self, other: View) -> bool {
+        self == other || self == View::DepthTrade && matches!(other, View::Depth | View::Trade)
+    }
+
+    /// Whether it is told at beats instead of when something happens.
+    pub const fn is_timed(self) -> bool {
+        !matches!(self, View::DepthTrade | View::Depth | View::Trade | View::Bbo)
+    }
+
+    /// Whether each of its messages says all that there is, so that only the newest counts.
+    pub const fn is_latest(self) -> bool {
+        self.is_timed() && !matches!(self, View::TimedDepth)
+    }
+
+    /// The view of depth that a subscription asks for.
+    pub const fn of_depth(levels: Option<TopLevels>, is_timed: bool) -> View {
+        match levels {
+            Some(levels) => View::Top(levels),
+            None if is_timed => View::TimedDepth,
+            None => View::Depth,
+        }
+    }
+
+    /// Its place among all.
+    const fn index(self) -> usize {
+        match self {
+            View::DepthTrade => 0,
+            View::Depth => 1,
+            View::Trade => 2,
+            View::Bbo => 3,
+            View::TimedDepth => 4,
+            View::Top(levels) => 5 + levels as usize,
+        }
+    }
+}
+
+/// A set of views that no stream is in twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Views(u16);
+
+const _: () = assert!(View::ALL.len() <= u16::BITS as usize);
+
+impl Views {
+    /// The fewest views that together are of exactly `streams`; `depth` is the one of depth.
+    pub fn covering(streams: Streams, depth: View) -> Views {
+        let is_both = depth == View::Depth && Streams::DEFAULT.iter().all(|stream| streams.has(stream));
+        let view = |stream| match stream {
+            Stream::Depth | Stream::Trade if is_both => View::DepthTrade,
+            Stream::Depth => depth,
+            Stream::Trade => View::Trade,
+            Stream::Bbo => View::Bbo,
         };
-        View::ALL.into_iter().filter(wanted)
+        Views(streams.iter().fold(0, |views, stream| views | 1 << view(stream).index()))
+    }
+
+    pub fn iter(self) -> impl Iterator<Item = View> {
+        View::ALL.into_iter().filter(move |view| self.0 & 1 << view.index() != 0)
+    }
+
+    /// The streams that these are views of.
+    pub fn streams(self) -> Streams {
+        self.iter().flat_map(|view| view.streams().iter()).fold(Streams::NONE, Streams::with)
     }
 }
 
@@ -46,46 +117,103 @@ impl View {
 pub enum Channel<'a> {
     /// The private channel of the account.
     User,
-    /// Streams of a symbol; `None` for a bare symbol, whose streams the request may name.
-    Market { symbol: &'a str, streams: Option<Streams> },
+    /// Views of a symbol; `None` for a bare symbol, whose streams the request may name.
+    Market { symbol: &'a str, views: Option<Views> },
+}
+
+/// Why a name is not that of a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoChannel {
+    /// It is like none of them.
+    Unknown,
+    /// It would be, but for a number in it.
+    Number { rule: &'static str },
 }
 
 impl<'a> Channel<'a> {
-    /// `None` if it is no channel this version knows.
-    pub fn parse(name: &'a str) -> Option<Self> {
+    pub fn parse(name: &'a str) -> Result<Self, NoChannel> {
         if name == "user" {
-            return Some(Channel::User);
+            return Ok(Channel::User);
         }
-        let (symbol, stream) = match name.split_once('@') {
-            None => return Some(Channel::Market { symbol: name, streams: None }),
-            Some(parts) => parts,
-        };
-        let stream = match stream {
-            "depth" => Stream::Depth,
-            "trade" => Stream::Trade,
-            "bbo" => Stream::Bbo,
-            _ => return None,
-        };
-        Some(Channel::Market { symbol, streams: Some(Streams::NONE.with(stream)) })
+        Ok(match name.split_once('@') {
+            None => Channel::Market { symbol: name, views: None },
+            Some((symbol, stream)) => Channel::Market { symbol, views: Some(views_of(stream)?) },
+        })
     }
+}
+
+/// What stands behind the first `@` of a channel name.
+fn views_of(text: &str) -> Result<Views, NoChannel> {
+    let (stream, interval) = match text.split_once('@') {
+        Some((stream, interval)) => (stream, Some(interval)),
+        None => (text, None),
+    };
+    if let Some(stream) = Stream::from_text(stream).filter(|stream| *stream != Stream::Depth) {
+        return match interval {
+            None => Ok(Views::covering(Streams::NONE.with(stream), View::Depth)),
+            Some(_) => Err(NoChannel::Unknown),
+        };
+    }
+    let levels = match stream.strip_prefix("depth").ok_or(NoChannel::Unknown)? {
+        "" => None,
+        number => Some(number_in(number, TopLevels::from_text, "channel: depth has 5, 10 or 20 levels")?),
+    };
+    let is_timed = match interval {
+        None => false,
+        Some(interval) => {
+            let number = interval.strip_suffix("ms").ok_or(NoChannel::Unknown)?;
+            let known = |number: &str| (number.parse() == Ok(INTERVAL_MS)).then_some(());
+            number_in(number, known, "channel: the time between two updates is 100ms")?;
+            true
+        }
+    };
+    Ok(Views::covering(Streams::NONE.with(Stream::Depth), View::of_depth(levels, is_timed)))
+}
+
+fn number_in<T>(text: &str, known: impl Fn(&str) -> Option<T>, rule: &'static str) -> Result<T, NoChannel> {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    known(text).ok_or(if is_number { NoChannel::Number { rule } } else { NoChannel::Unknown })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn views(name: &str) -> Vec<View> {
+        match Channel::parse(name) {
+            Ok(Channel::Market { symbol: "BTC-USDT", views: Some(views) }) => views.iter().collect(),
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+
     #[test]
     fn every_spelling_leads_to_the_fewest_rooms() {
-        let covering = |streams| View::covering(streams).collect::<Vec<_>>();
-        assert_eq!(covering(Streams::DEFAULT), [View::DepthTrade]);
-        assert_eq!(covering(Streams::DEFAULT.with(Stream::Bbo)), [View::DepthTrade, View::Bbo]);
-        assert_eq!(covering(Streams::NONE.with(Stream::Trade)), [View::Trade]);
-        let depth = Channel::parse("BTC-USDT@depth").unwrap();
-        assert_eq!(
-            depth,
-            Channel::Market { symbol: "BTC-USDT", streams: Some(Streams::NONE.with(Stream::Depth)) }
-        );
-        assert_eq!(Channel::parse("user"), Some(Channel::User));
-        assert_eq!(Channel::parse("BTC-USDT@nonsense"), None);
+        let covering = |streams, depth| Views::covering(streams, depth).iter().collect::<Vec<_>>();
+        assert_eq!(covering(Streams::DEFAULT, View::Depth), [View::DepthTrade]);
+        let with_bbo = Streams::DEFAULT.with(Stream::Bbo);
+        assert_eq!(covering(with_bbo, View::Depth), [View::DepthTrade, View::Bbo]);
+        assert_eq!(covering(with_bbo, View::TimedDepth), [View::Trade, View::Bbo, View::TimedDepth]);
+        assert_eq!(covering(Streams::NONE.with(Stream::Trade), View::Depth), [View::Trade]);
+        assert_eq!(Channel::parse("user"), Ok(Channel::User));
+        assert_eq!(views("BTC-USDT@depth"), [View::Depth]);
+        assert_eq!(views("BTC-USDT@depth@100ms"), [View::TimedDepth]);
+        assert_eq!(views("BTC-USDT@depth20@100ms"), [View::Top(TopLevels::Twenty)]);
+        assert_eq!(views("BTC-USDT@depth5"), [View::Top(TopLevels::Five)]);
+        for view in View::ALL {
+            assert_eq!(View::ALL[view.index()], view);
+        }
+    }
+
+    #[test]
+    fn a_wrong_number_is_told_from_no_channel_at_all() {
+        for name in
+            ["@nonsense", "@depthx", "@depth@fast", "@depth@100", "@depth@", "@trade@100ms", "@", "@depth@ms"]
+        {
+            assert_eq!(Channel::parse(&format!("BTC-USDT{name}")), Err(NoChannel::Unknown), "{name}");
+        }
+        for name in ["@depth7", "@depth0@100ms", "@depth@250ms", "@depth20@1000ms", "@depth@0ms"] {
+            let parsed = Channel::parse(name);
+            assert!(matches!(parsed, Err(NoChannel::Number { .. })), "{name}: {parsed:?}");
+        }
     }
 }

@@ -1,19 +1,20 @@
 //! What a client is subscribed to.
 
 use super::{Host, Session, SessionLimits};
-use crate::rooms::view::{Channel, View};
+use crate::rooms::view::{Channel, NoChannel, View, Views};
 use crate::venue::Venue;
 use crate::wire::code::{ErrorCode, Refusal};
 use crate::wire::encode::control;
 use crate::wire::id::RequestId;
-use crate::wire::name::OnSlow;
+use crate::wire::name::{OnSlow, Stream};
 use crate::wire::request::{Streams, Subscribe};
 use engine_core::units::SymbolId;
+use std::borrow::Cow;
 
 pub(super) struct Subscription {
     pub channel: Box<str>,
     /// None for the private channel.
-    market: Option<(SymbolId, Streams)>,
+    market: Option<(SymbolId, Views)>,
 }
 
 impl Session {
@@ -24,8 +25,6 @@ impl Session {
         limits: &SessionLimits,
         host: &mut impl Host,
     ) -> Result<(), Refusal> {
-        not_yet("depth", subscribe.depth.is_some())?;
-        not_yet("interval_ms", subscribe.interval_ms.is_some())?;
         not_yet("checksum", subscribe.checksum == Some(true))?;
         not_yet("on_slow", subscribe.on_slow == Some(OnSlow::Disconnect))?;
         if self.subscriptions.len() >= limits.channels_max {
@@ -38,10 +37,10 @@ impl Session {
         let market = self.market_of(subscribe, host.venue())?;
         // Everything that can fail comes before the ack; the ack comes before what it promises.
         match market {
-            Some((symbol, streams)) => {
-                View::covering(streams).try_for_each(|view| host.open(symbol, view))?;
+            Some((symbol, views)) => {
+                views.iter().try_for_each(|view| host.open(symbol, view))?;
                 host.say(|out, _| control::subscription_ack(out, id, subscribe));
-                View::covering(streams).for_each(|view| host.join(symbol, view));
+                views.iter().for_each(|view| host.join(symbol, view));
             }
             None => {
                 let trader = self.trader();
@@ -62,27 +61,29 @@ impl Session {
         &self,
         subscribe: &Subscribe<'_>,
         venue: &Venue,
-    ) -> Result<Option<(SymbolId, Streams)>, Refusal> {
+    ) -> Result<Option<(SymbolId, Views)>, Refusal> {
         let unknown = || {
             let message = format!("channel {:?} is not one of ours", subscribe.channel);
             Refusal::of_field(ErrorCode::UnknownChannel, "channel", message)
         };
-        let (symbol, of_name) = match Channel::parse(subscribe.channel).ok_or_else(unknown)? {
-            Channel::User => return Ok(None),
-            Channel::Market { symbol, streams } => {
-                (venue.instrument(symbol).ok_or_else(unknown)?.id, streams)
+        let (symbol, of_name) = match Channel::parse(subscribe.channel) {
+            Ok(Channel::User) => return Ok(None),
+            Ok(Channel::Market { symbol, views }) => {
+                (venue.instrument(symbol).ok_or_else(unknown)?.id, views)
             }
+            Err(NoChannel::Unknown) => return Err(unknown()),
+            Err(NoChannel::Number { rule }) => return Err(bad("channel", rule)),
         };
-        if of_name.is_some() && subscribe.streams.is_some() {
-            let message = "streams: the channel name says already which stream";
-            return Err(Refusal::of_field(ErrorCode::BadValue, "streams", message));
-        }
-        let streams = of_name.or(subscribe.streams).unwrap_or(Streams::DEFAULT);
+        let views = match of_name {
+            Some(views) => said_by_name(subscribe).map(|()| views)?,
+            None => views_of(subscribe)?,
+        };
+        let streams = views.streams();
         for subscription in &self.subscriptions {
             // Two subscriptions that carry the same stream would deliver its messages twice.
             if let Some((of, has)) = subscription.market
                 && of == symbol
-                && has.iter().any(|stream| streams.has(stream))
+                && !has.streams().is_disjoint(streams)
             {
                 return Err(already(format!(
                     "channel {} delivers this stream already",
@@ -90,7 +91,7 @@ impl Session {
                 )));
             }
         }
-        Ok(Some((symbol, streams)))
+        Ok(Some((symbol, views)))
     }
 
     pub(super) fn unsubscribe(
@@ -100,8 +101,8 @@ impl Session {
         host: &mut impl Host,
     ) -> Result<(), Refusal> {
         let at = self.find(channel)?;
-        if let Some((symbol, streams)) = self.subscriptions.swap_remove(at).market {
-            View::covering(streams).for_each(|view| host.leave(symbol, view));
+        if let Some((symbol, views)) = self.subscriptions.swap_remove(at).market {
+            views.iter().for_each(|view| host.leave(symbol, view));
         }
         host.say(|out, _| control::unsubscription_ack(out, id, channel));
         Ok(())
@@ -115,7 +116,7 @@ impl Session {
     ) -> Result<(), Refusal> {
         let at = self.find(channel)?;
         match self.subscriptions[at].market {
-            Some((symbol, streams)) => View::covering(streams).try_for_each(|view| host.resync(symbol, view)),
+            Some((symbol, views)) => views.iter().try_for_each(|view| host.resync(symbol, view)),
             None => {
                 // A login that was refused since has left the connection without one.
                 let trader = self.trader();
@@ -134,11 +135,38 @@ impl Session {
     }
 }
 
+/// The views that the keys of a request without a stream in its name ask for.
+fn views_of(subscribe: &Subscribe<'_>) -> Result<Views, Refusal> {
+    let Subscribe { streams, depth, interval_ms, .. } = *subscribe;
+    let streams = streams.unwrap_or(Streams::DEFAULT);
+    for (field, is_said) in [("depth", depth.is_some()), ("interval_ms", interval_ms.is_some())] {
+        if is_said && !streams.has(Stream::Depth) {
+            return Err(bad(field, format!("{field}: streams must have depth")));
+        }
+    }
+    Ok(Views::covering(streams, View::of_depth(depth, interval_ms.is_some())))
+}
+
+/// Refuses keys that say again what the channel name says.
+fn said_by_name(subscribe: &Subscribe<'_>) -> Result<(), Refusal> {
+    let Subscribe { streams, depth, interval_ms, .. } = subscribe;
+    let keys =
+        [("streams", streams.is_some()), ("depth", depth.is_some()), ("interval_ms", interval_ms.is_some())];
+    match keys.into_iter().find(|(_, is_said)| *is_said) {
+        Some((field, _)) => Err(bad(field, format!("{field}: the channel name says already which stream"))),
+        None => Ok(()),
+    }
+}
+
 fn not_yet(field: &'static str, asked: bool) -> Result<(), Refusal> {
     if !asked {
         return Ok(());
     }
-    Err(Refusal::of_field(ErrorCode::BadValue, field, format!("{field}: not available in this version")))
+    Err(bad(field, format!("{field}: not available in this version")))
+}
+
+fn bad(field: &'static str, message: impl Into<Cow<'static, str>>) -> Refusal {
+    Refusal::of_field(ErrorCode::BadValue, field, message)
 }
 
 fn already(message: String) -> Refusal {

@@ -25,7 +25,7 @@ pub trait Name: Copy + Sized + 'static {
 macro_rules! names {
     ($($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident $text:literal)+ })+) => {$(
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum $name { $($(#[$variant_doc])* $variant,)+ }
 
         impl Name for $name {
@@ -47,6 +47,15 @@ names! {
         Trade "trade"
         /// The best bid and offer.
         Bbo "bbo"
+    }
+    /// Levels a side that a view of the best levels may have.
+    TopLevels {
+        /// Five.
+        Five "5"
+        /// Ten.
+        Ten "10"
+        /// Twenty.
+        Twenty "20"
     }
     /// What happens to a subscriber that reads too slowly.
     OnSlow {
@@ -164,6 +173,17 @@ names! {
     GapReason {
         /// The subscriber read too slowly.
         SlowConsumer "slow_consumer"
+    }
+}
+
+impl TopLevels {
+    /// The number.
+    pub const fn count(self) -> usize {
+        match self {
+            TopLevels::Five => 5,
+            TopLevels::Ten => 10,
+            TopLevels::Twenty => 20,
+        }
     }
 }
 

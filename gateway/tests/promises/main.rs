@@ -35,4 +35,5 @@ mod restarted_differently;
 mod resume;
 mod slow_reader_does_not_stall_others;
 mod taken_port;
+mod timed_depth;
 mod unwritable_log;

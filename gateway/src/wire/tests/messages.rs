@@ -14,7 +14,7 @@ use crate::wire::encode::private::{OpenOrder, OrderAck, OrderReject};
 use crate::wire::encode::{Level, SymbolFormat};
 use crate::wire::id::RequestId;
 use crate::wire::name::{
-    EndReason, ExecType, GapReason, Liquidity, OnSlow, OrderStatus, OrderType, Stream, Tif,
+    EndReason, ExecType, GapReason, Liquidity, OnSlow, OrderStatus, OrderType, Stream, Tif, TopLevels,
 };
 use crate::wire::number::NumberFormat;
 use crate::wire::request::{Streams, Subscribe};
@@ -131,7 +131,7 @@ fn subscription_ack_repeats_the_request() {
     let subscribe = Subscribe {
         channel: "BTC-USDT",
         streams: Some(Streams::NONE.with(Stream::Bbo)),
-        depth: Some(20),
+        depth: Some(TopLevels::Twenty),
         interval_ms: Some(100),
         on_slow: Some(OnSlow::Conflate),
         checksum: Some(true),
