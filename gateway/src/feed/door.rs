@@ -2,6 +2,8 @@
 
 use crate::rooms::Room;
 use crate::rooms::ring::Writer;
+use crate::wire::encode::market::{Kline, Ticker};
+use crate::wire::name::KlineInterval;
 use engine_core::bell::{Bell, ThreadBell};
 use engine_core::matcher::TradePrint;
 use engine_core::units::*;
@@ -30,6 +32,15 @@ pub enum FeedRequest {
         from: Option<TradeId>,
         trades_max: usize,
         answer: oneshot::Sender<Vec<TradePrint>>,
+    },
+    /// What a symbol's last day comes to.
+    Ticker { symbol: SymbolId, answer: oneshot::Sender<Ticker> },
+    /// A symbol's newest candles of an interval, oldest first.
+    Klines {
+        symbol: SymbolId,
+        interval: KlineInterval,
+        klines_max: usize,
+        answer: oneshot::Sender<Vec<Kline>>,
     },
 }
 

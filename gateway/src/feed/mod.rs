@@ -12,8 +12,9 @@
 //!
 //! - here: events in, frames and answers out; [`door`]: how it is asked, and what
 //! - `symbol`: what is known of a symbol, its [`levels`] among it; `outlet`: the rooms a frame goes to
-//! - `timed`: views that are told at a beat instead of at every change
+//! - [`candles`]: what trades come to; `timed`: views that are told at a beat instead of at every change
 
+pub mod candles;
 mod door;
 pub mod levels;
 mod outlet;
@@ -40,7 +41,8 @@ use engine_core::units::*;
 use outlet::{OpenRoom, Scratch, announce, append};
 use std::collections::HashMap;
 use std::sync::Arc;
-use symbol::Symbol;
+use symbol::{Known, Symbol};
+use timed::Beat;
 
 /// Counted by the feed's thread.
 #[derive(Default)]
@@ -71,6 +73,8 @@ pub struct Feed {
     touched: Vec<SymbolId>,
     /// Symbols with timed rooms.
     timed: Vec<SymbolId>,
+    /// Beats so far.
+    beats: u64,
     /// Where frames are encoded.
     scratch: Scratch,
 }
@@ -91,6 +95,7 @@ pub fn feed(
         rooms: HashMap::new(),
         touched: Vec::new(),
         timed: Vec::new(),
+        beats: 0,
         scratch: Scratch::default(),
     };
     (feed, door)
@@ -109,21 +114,20 @@ impl MarketSink for Feed {
         }
         match *event {
             MarketEvent::Trade(_, trade) => {
-                symbol.last_trade = trade.trade;
+                symbol.known.last_trade = trade.trade;
                 symbol.trades.push(trade);
             }
             MarketEvent::Level(_, side, price, total) => {
-                symbol.levels.set(side, price, total);
+                symbol.known.levels.set(side, price, total);
                 symbol.changed.push((side, price));
             }
             MarketEvent::Applied(_, sequence, at) => {
-                symbol.sequence = sequence;
-                symbol.at = at;
+                symbol.known.sequence = sequence;
+                symbol.known.at = at;
             }
             MarketEvent::State(_, state, ts) => {
                 symbol.status = Some(market::Status { state, ts });
                 self.publish_symbol(id);
-                self.beat(id);
                 self.publish_status(id);
             }
         }
@@ -134,7 +138,7 @@ impl MarketSink for Feed {
             self.publish_symbol(id);
         }
         while let Some(request) = self.inbox.take() {
-            self.answer(request);
+            self.answer(request, crate::reactor::clock());
         }
     }
 
@@ -158,17 +162,17 @@ impl Feed {
             let symbol = self.symbols.entry(id).or_default();
             for side in [Side::Buy, Side::Sell] {
                 matcher.book(id).levels(side, |price, total| {
-                    symbol.levels.set(side, price, total);
+                    symbol.known.levels.set(side, price, total);
                     true
                 });
             }
-            (symbol.sequence, symbol.published) = (counters.sequence, counters.sequence);
-            (symbol.last_trade, symbol.at) = (counters.trade, matcher.now(id));
-            symbol.best = symbol.levels.best();
-            self.venue.set_top(id, symbol.best);
+            (symbol.known.sequence, symbol.known.published) = (counters.sequence, counters.sequence);
+            (symbol.known.last_trade, symbol.known.at) = (counters.trade, matcher.now(id));
+            symbol.known.best = symbol.known.levels.best();
+            self.venue.set_top(id, symbol.known.best);
             let state = matcher.state(id);
             if state != SymbolState::Trading {
-                symbol.status = Some(market::Status { state, ts: symbol.at });
+                symbol.status = Some(market::Status { state, ts: symbol.known.at });
                 self.venue.set_state(id, state);
             }
         }
@@ -179,20 +183,19 @@ impl Feed {
         let symbol = self.symbols.get_mut(&id).expect("touched symbols are known");
         symbol.touched = false;
         symbol.publish_trades(&format, &mut self.scratch, &self.counters);
-        let Symbol { rooms, levels, changed, .. } = symbol;
-        let levels = &*levels;
+        let Symbol { known, rooms, changed, timed, .. } = symbol;
+        let levels = &known.levels;
 
         let changes = changed.len();
         changed.sort_unstable();
         changed.dedup();
         self.counters.conflated.add((changes - changed.len()) as u64);
-        if symbol.sequence != symbol.published {
+        if known.sequence != known.published {
             let of = |side| {
                 let of_side = changed.iter().filter(move |(of, _)| *of == side);
                 of_side.map(move |(_, price)| (*price, levels.total(side, *price)))
             };
-            let update =
-                market::DepthUpdate { prev_seq: symbol.published, seq: symbol.sequence, ts: symbol.at };
+            let update = market::DepthUpdate { prev_seq: known.published, seq: known.sequence, ts: known.at };
             market::depth_update(
                 self.scratch.payload(),
                 &format,
@@ -201,20 +204,20 @@ impl Feed {
                 of(Side::Sell),
             );
             append(rooms, View::Depth, &self.scratch.frame(), &self.counters);
-            self.counters.order_to_room.record(crate::reactor::clock().0.saturating_sub(symbol.at.0));
-            symbol.published = symbol.sequence;
+            self.counters.order_to_room.record(crate::reactor::clock().0.saturating_sub(known.at.0));
+            known.published = known.sequence;
         }
-        if let Some(timed) = &mut symbol.timed {
+        if let Some(timed) = timed {
             timed.note(changed);
         }
         changed.clear();
 
         let best = levels.best();
-        if best != symbol.best {
-            symbol.best = best;
+        if best != known.best {
+            known.best = best;
             self.venue.set_top(id, best);
             let [bid, ask] = best.map(|level| level.map(Into::into));
-            let bbo = market::Bbo { seq: symbol.sequence, bid, ask, ts: symbol.at };
+            let bbo = market::Bbo { seq: known.sequence, bid, ask, ts: known.at };
             market::bbo(self.scratch.payload(), &format, bbo);
             append(rooms, View::Bbo, &self.scratch.frame(), &self.counters);
         }
@@ -224,24 +227,31 @@ impl Feed {
 
     /// Tells every room of the symbol what it does now, and those who send orders there.
     fn publish_status(&mut self, id: SymbolId) {
+        let format = self.venue.format(id);
         let symbol = self.symbols.get_mut(&id).expect("it has a status");
+        // What has changed before comes before it, whatever the beat.
+        symbol.tell_depth(&format, &mut self.scratch, &self.counters);
         let status = symbol.status.expect("it has a status");
         self.venue.set_state(id, status.state);
-        market::status(self.scratch.payload(), &self.venue.format(id), status);
+        market::status(self.scratch.payload(), &format, status);
         let frame = self.scratch.frame();
         symbol.rooms.iter_mut().for_each(|open| open.append(&frame, &self.counters));
         announce(&mut symbol.rooms, &self.doors);
     }
 
-    /// Tells the symbol's timed rooms what has changed since the last beat.
-    fn beat(&mut self, id: SymbolId) {
-        let format = self.venue.format(id);
-        let Some(symbol) = self.symbols.get_mut(&id) else { return };
-        symbol.beat(&format, &mut self.scratch, &self.counters);
-        announce(&mut symbol.rooms, &self.doors);
+    /// Tells timed rooms what has changed since the last beat.
+    fn beat(&mut self, now: Timestamp) {
+        self.beats += 1;
+        for id in &self.timed {
+            let symbol = self.symbols.get_mut(id).expect("it has rooms");
+            // Neighbours are not told in the same beat what is told once a second.
+            let beat = Beat { now, number: self.beats + u64::from(id.0) };
+            symbol.beat(beat, &self.venue.format(*id), &mut self.scratch, &self.counters);
+            announce(&mut symbol.rooms, &self.doors);
+        }
     }
 
-    fn open(&mut self, open: OpenRoom) {
+    fn open(&mut self, open: OpenRoom, now: Timestamp) {
         let (id, view) = (open.room.symbol, open.room.view);
         self.rooms.insert(open.room.index, id);
         let symbol = self.symbols.entry(id).or_default();
@@ -249,28 +259,24 @@ impl Feed {
             if symbol.timed.is_none() {
                 self.timed.push(id);
             }
-            symbol.open_timed(view);
+            symbol.open_timed(view, now);
         }
         symbol.rooms.push(open);
     }
 
-    fn answer(&mut self, request: FeedRequest) {
+    fn answer(&mut self, request: FeedRequest, now: Timestamp) {
         match request {
-            FeedRequest::Open(room, writer) => self.open(OpenRoom::new(room, writer)),
+            FeedRequest::Open(room, writer) => self.open(OpenRoom::new(room, writer), now),
             FeedRequest::Snapshot(room) => self.cut_snapshot(room),
-            FeedRequest::Beat(_) => {
-                for place in 0..self.timed.len() {
-                    self.beat(self.timed[place]);
-                }
-            }
+            FeedRequest::Beat(now) => self.beat(now),
             // Whoever asked may be gone by now; that is no concern of ours.
             FeedRequest::Depth { symbol, levels_max, answer } => {
                 let symbol = self.symbols.entry(symbol).or_default();
                 let _ = answer.send(Depth {
-                    sequence: symbol.published,
-                    at: symbol.at,
-                    bids: symbol.levels.bids().take(levels_max).collect(),
-                    asks: symbol.levels.asks().take(levels_max).collect(),
+                    sequence: symbol.known.published,
+                    at: symbol.known.at,
+                    bids: symbol.known.levels.bids().take(levels_max).collect(),
+                    asks: symbol.known.levels.asks().take(levels_max).collect(),
                 });
             }
             FeedRequest::Trades { symbol, from, trades_max, answer } => {
@@ -281,6 +287,13 @@ impl Feed {
                 };
                 let _ = answer.send(kept.iter().skip(skip).take(trades_max).copied().collect());
             }
+            FeedRequest::Ticker { symbol, answer } => {
+                let _ = answer.send(self.symbols.entry(symbol).or_default().ticker(now));
+            }
+            FeedRequest::Klines { symbol, interval, klines_max, answer } => {
+                let symbol = self.symbols.entry(symbol).or_default();
+                let _ = answer.send(symbol.klines(interval, klines_max, now));
+            }
         }
     }
 
@@ -288,32 +301,30 @@ impl Feed {
         let id = self.rooms[&room];
         let format = self.venue.format(id);
         let symbol = self.symbols.get_mut(&id).expect("a room's symbol is known");
-        let open = symbol.rooms.iter_mut().find(|open| open.room.index == room).expect("it was opened");
+        let Symbol { known, rooms, status, timed, .. } = symbol;
+        let Known { levels, published, at, best, last_trade, .. } = known;
+        let open = rooms.iter_mut().find(|open| open.room.index == room).expect("it was opened");
+        let view = open.room.view;
         let mut frames = Vec::new();
         // Most symbols have always traded, and then there is nothing to say. Once they have not, everyone is told: who was
         // lapped may have missed any change. It comes first, so that a crossed book is no surprise.
-        if let Some(status) = symbol.status {
+        if let Some(status) = *status {
             market::status(self.scratch.payload(), &format, status);
             frames.extend_from_slice(&self.scratch.frame().concat());
         }
-        if open.room.view.carries(View::Depth) {
-            let head =
-                market::DepthSnapshot { seq: symbol.published, ts: symbol.at, depth: None, checksum: None };
-            let payload = self.scratch.payload();
-            market::depth_snapshot(payload, &format, head, symbol.levels.bids(), symbol.levels.asks());
+        if view.carries(View::Depth) {
+            let head = market::DepthSnapshot { seq: *published, ts: *at, depth: None, checksum: None };
+            market::depth_snapshot(self.scratch.payload(), &format, head, levels.bids(), levels.asks());
             frames.extend_from_slice(&self.scratch.frame().concat());
         }
-        if open.room.view.carries(View::Bbo) && symbol.published.0 != 0 {
-            let [bid, ask] = symbol.best.map(|level| level.map(Into::into));
-            let bbo = market::Bbo { seq: symbol.published, bid, ask, ts: symbol.at };
-            market::bbo(self.scratch.payload(), &format, bbo);
+        if view.carries(View::Bbo) && published.0 != 0 {
+            let [bid, ask] = best.map(|level| level.map(Into::into));
+            market::bbo(self.scratch.payload(), &format, market::Bbo { seq: *published, bid, ask, ts: *at });
             frames.extend_from_slice(&self.scratch.frame().concat());
         }
-        if let Some(timed) = &symbol.timed
-            && open.room.view.is_timed()
-        {
+        if let Some(timed) = timed.as_ref().filter(|_| view.is_timed()) {
             let payload = self.scratch.payload();
-            timed.snapshot(open.room.view, &format, payload);
+            timed.snapshot(view, &format, payload);
             if !payload.is_empty() {
                 frames.extend_from_slice(&self.scratch.frame().concat());
             }
@@ -321,7 +332,7 @@ impl Feed {
         open.room.put_snapshot(Snapshot {
             position: open.writer.publish(),
             frames: Bytes::from(frames),
-            next_trade: TradeId(symbol.last_trade.0 + 1),
+            next_trade: TradeId(last_trade.0 + 1),
         });
         self.counters.snapshots.add(1);
         open.room.announce(&self.doors);

@@ -3,7 +3,7 @@
 //! A room is a symbol and a view. Every spelling of a subscription leads to the same few rooms, so that all who want
 //! the same bytes share them.
 
-use crate::wire::name::{Name, Stream, TopLevels};
+use crate::wire::name::{KlineInterval, Name, Stream, TopLevels};
 use crate::wire::request::{INTERVAL_MS, Streams};
 
 /// What of a symbol a room tells.
@@ -18,10 +18,14 @@ pub enum View {
     TimedDepth,
     /// The best levels, if they have changed since the last beat.
     Top(TopLevels),
+    /// What a day's trades come to.
+    Ticker,
+    /// The candle that is open, and its end.
+    Kline(KlineInterval),
 }
 
 impl View {
-    pub const ALL: [View; 8] = [
+    pub const ALL: [View; 16] = [
         View::DepthTrade,
         View::Depth,
         View::Trade,
@@ -30,16 +34,49 @@ impl View {
         View::Top(TopLevels::Five),
         View::Top(TopLevels::Ten),
         View::Top(TopLevels::Twenty),
+        View::Ticker,
+        View::Kline(KlineInterval::Second),
+        View::Kline(KlineInterval::Minute),
+        View::Kline(KlineInterval::Minutes5),
+        View::Kline(KlineInterval::Minutes15),
+        View::Kline(KlineInterval::Hour),
+        View::Kline(KlineInterval::Hours4),
+        View::Kline(KlineInterval::Day),
     ];
+
+    /// The view of a stream, where `depth` is that of depth.
+    const fn of(stream: Stream, depth: View) -> View {
+        match stream {
+            Stream::Depth => depth,
+            Stream::Trade => View::Trade,
+            Stream::Bbo => View::Bbo,
+            Stream::Ticker => View::Ticker,
+            Stream::Kline1s => View::Kline(KlineInterval::Second),
+            Stream::Kline1m => View::Kline(KlineInterval::Minute),
+            Stream::Kline5m => View::Kline(KlineInterval::Minutes5),
+            Stream::Kline15m => View::Kline(KlineInterval::Minutes15),
+            Stream::Kline1h => View::Kline(KlineInterval::Hour),
+            Stream::Kline4h => View::Kline(KlineInterval::Hours4),
+            Stream::Kline1d => View::Kline(KlineInterval::Day),
+        }
+    }
 
     /// The streams that this is a view of.
     pub const fn streams(self) -> Streams {
-        match self {
-            View::DepthTrade => Streams::NONE.with(Stream::Depth).with(Stream::Trade),
-            View::Depth | View::TimedDepth | View::Top(_) => Streams::NONE.with(Stream::Depth),
-            View::Trade => Streams::NONE.with(Stream::Trade),
-            View::Bbo => Streams::NONE.with(Stream::Bbo),
-        }
+        Streams::NONE.with(match self {
+            View::DepthTrade => return Streams::DEFAULT,
+            View::Depth | View::TimedDepth | View::Top(_) => Stream::Depth,
+            View::Trade => Stream::Trade,
+            View::Bbo => Stream::Bbo,
+            View::Ticker => Stream::Ticker,
+            View::Kline(KlineInterval::Second) => Stream::Kline1s,
+            View::Kline(KlineInterval::Minute) => Stream::Kline1m,
+            View::Kline(KlineInterval::Minutes5) => Stream::Kline5m,
+            View::Kline(KlineInterval::Minutes15) => Stream::Kline15m,
+            View::Kline(KlineInterval::Hour) => Stream::Kline1h,
+            View::Kline(KlineInterval::Hours4) => Stream::Kline4h,
+            View::Kline(KlineInterval::Day) => Stream::Kline1d,
+        })
     }
 
     pub const fn has(self, stream: Stream) -> bool {
@@ -47,8 +84,8 @@ impl View {
     }
 
     /// Whether a room of this view gets every frame of the other.
-    pub fn carries(self, other: View) -> bool {
-        self == other || self == View::DepthTrade && matches!(other, View::Depth | View::Trade)
+    pub const fn carries(self, other: View) -> bool {
+        self.bits() & other.bits() == other.bits()
     }
 
     /// Whether it is told at beats instead of when something happens.
@@ -70,15 +107,17 @@ impl View {
         }
     }
 
-    /// Its place among all.
-    const fn index(self) -> usize {
+    /// Each view has a bit of its own, but for the one that is two together.
+    const fn bits(self) -> u16 {
         match self {
-            View::DepthTrade => 0,
+            View::DepthTrade => View::Depth.bits() | View::Trade.bits(),
             View::Depth => 1,
-            View::Trade => 2,
-            View::Bbo => 3,
-            View::TimedDepth => 4,
-            View::Top(levels) => 5 + levels as usize,
+            View::Trade => 1 << 1,
+            View::Bbo => 1 << 2,
+            View::TimedDepth => 1 << 3,
+            View::Top(levels) => 1 << (4 + levels as usize),
+            View::Ticker => 1 << 7,
+            View::Kline(interval) => 1 << (8 + interval as usize),
         }
     }
 }
@@ -87,23 +126,16 @@ impl View {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Views(u16);
 
-const _: () = assert!(View::ALL.len() <= u16::BITS as usize);
-
 impl Views {
     /// The fewest views that together are of exactly `streams`; `depth` is the one of depth.
     pub fn covering(streams: Streams, depth: View) -> Views {
-        let is_both = depth == View::Depth && Streams::DEFAULT.iter().all(|stream| streams.has(stream));
-        let view = |stream| match stream {
-            Stream::Depth | Stream::Trade if is_both => View::DepthTrade,
-            Stream::Depth => depth,
-            Stream::Trade => View::Trade,
-            Stream::Bbo => View::Bbo,
-        };
-        Views(streams.iter().fold(0, |views, stream| views | 1 << view(stream).index()))
+        Views(streams.iter().fold(0, |bits, stream| bits | View::of(stream, depth).bits()))
     }
 
     pub fn iter(self) -> impl Iterator<Item = View> {
-        View::ALL.into_iter().filter(move |view| self.0 & 1 << view.index() != 0)
+        let has = move |view: View| self.0 & view.bits() == view.bits();
+        let is_part = move |view| has(View::DepthTrade) && matches!(view, View::Depth | View::Trade);
+        View::ALL.into_iter().filter(move |view| has(*view) && !is_part(*view))
     }
 
     /// The streams that these are views of.
@@ -199,8 +231,10 @@ mod tests {
         assert_eq!(views("BTC-USDT@depth@100ms"), [View::TimedDepth]);
         assert_eq!(views("BTC-USDT@depth20@100ms"), [View::Top(TopLevels::Twenty)]);
         assert_eq!(views("BTC-USDT@depth5"), [View::Top(TopLevels::Five)]);
+        assert_eq!(views("BTC-USDT@kline_15m"), [View::Kline(KlineInterval::Minutes15)]);
         for view in View::ALL {
-            assert_eq!(View::ALL[view.index()], view);
+            let depth = if view.has(Stream::Depth) && view != View::DepthTrade { view } else { View::Depth };
+            assert_eq!(covering(view.streams(), depth), [view], "a view and its streams are the same thing");
         }
     }
 

@@ -36,4 +36,5 @@ mod resume;
 mod slow_reader_does_not_stall_others;
 mod taken_port;
 mod timed_depth;
+mod timed_prices;
 mod unwritable_log;

@@ -1,6 +1,7 @@
 //! A feed that is told events by hand, and those who read its rooms.
 
 mod depth;
+mod prices;
 
 use super::*;
 use crate::config::Config;
@@ -81,7 +82,7 @@ impl Desk {
     }
 
     fn sequence(&self) -> u64 {
-        self.feed.symbols.get(&SYMBOL).map_or(0, |symbol| symbol.sequence.0)
+        self.feed.symbols.get(&SYMBOL).map_or(0, |symbol| symbol.known.sequence.0)
     }
 }
 

@@ -13,7 +13,7 @@
 //! - A key of our vocabulary may appear once. JSON readers differ in which of two equal keys they believe, and an
 //!   order must not mean one thing to a firewall in front of us and another to us.
 //! - `null` is a value of the wrong type, not an absent key. An option that is not wanted is left out.
-//! - Something asked for that we do not do yet is refused rather than ignored (`ticker`), and so is a key that says
+//! - Something asked for that we do not do yet is refused rather than ignored (`checksum`), and so is a key that says
 //!   something about another kind of order than the request's (`stop_price` of a limit order).
 //! - A message is one object, nested at most [`DEPTH_MAX`] deep.
 

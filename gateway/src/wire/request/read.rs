@@ -89,12 +89,7 @@ fn read_streams(fields: &Fields<'_, '_>) -> Result<Option<Streams>, Refusal> {
 
 fn read_stream(name: &str) -> Result<Stream, Refusal> {
     Stream::from_text(name).ok_or_else(|| {
-        let message = if matches!(name, "ticker" | "heartbeat") || name.starts_with("kline_") {
-            format!("streams: only {} are available yet", Stream::list())
-        } else {
-            format!("streams must be some of: {}", Stream::list())
-        };
-        fields::bad_value(Field::Streams, message)
+        fields::bad_value(Field::Streams, format!("streams must be some of: {}", Stream::list()))
     })
 }
 

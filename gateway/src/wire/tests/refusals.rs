@@ -231,7 +231,7 @@ fn values_out_of_bounds() {
     check(r#"{"action":"ping","id":-9223372036854775809}"#, BadValue, "id");
     let subscribe = r#""action":"subscribe","channel":"BTC-USDT""#;
     for streams in
-        ["[]", "[1]", "[\"depth\",null]", "[[\"depth\"]]", "[\"Depth\"]", "[\"ticker\"]", "[\"kline_1m\"]"]
+        ["[]", "[1]", "[\"depth\",null]", "[[\"depth\"]]", "[\"Depth\"]", "[\"kline_2m\"]", "[\"kline\"]"]
     {
         check(&format!(r#"{{{subscribe},"streams":{streams}}}"#), BadValue, "streams");
     }
