@@ -189,7 +189,9 @@ impl Feed {
         let changes = changed.len();
         changed.sort_unstable();
         changed.dedup();
-        self.counters.conflated.add((changes - changed.len()) as u64);
+        let conflated = (changes - changed.len()) as u64;
+        known.conflated += conflated;
+        self.counters.conflated.add(conflated);
         if known.sequence != known.published {
             let of = |side| {
                 let of_side = changed.iter().filter(move |(of, _)| *of == side);
@@ -239,13 +241,14 @@ impl Feed {
         announce(&mut symbol.rooms, &self.doors);
     }
 
-    /// Tells timed rooms what has changed since the last beat.
-    fn beat(&mut self, now: Timestamp) {
+    /// Tells timed rooms what has changed since the last beat. This one was given at `at`.
+    fn beat(&mut self, at: Timestamp, now: Timestamp) {
         self.beats += 1;
+        let lag_ms = now.0.saturating_sub(at.0) / 1000;
         for id in &self.timed {
             let symbol = self.symbols.get_mut(id).expect("it has rooms");
             // Neighbours are not told in the same beat what is told once a second.
-            let beat = Beat { now, number: self.beats + u64::from(id.0) };
+            let beat = Beat { at, lag_ms, number: self.beats + u64::from(id.0) };
             symbol.beat(beat, &self.venue.format(*id), &mut self.scratch, &self.counters);
             announce(&mut symbol.rooms, &self.doors);
         }
@@ -268,7 +271,7 @@ impl Feed {
         match request {
             FeedRequest::Open(room, writer) => self.open(OpenRoom::new(room, writer), now),
             FeedRequest::Snapshot(room) => self.cut_snapshot(room),
-            FeedRequest::Beat(now) => self.beat(now),
+            FeedRequest::Beat(at) => self.beat(at, now),
             // Whoever asked may be gone by now; that is no concern of ours.
             FeedRequest::Depth { symbol, levels_max, answer } => {
                 let symbol = self.symbols.entry(symbol).or_default();

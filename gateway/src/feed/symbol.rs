@@ -42,6 +42,8 @@ pub(super) struct Known {
     /// The best bid and ask, as of the last publish.
     pub best: [Option<(Price, Quantity)>; 2],
     pub last_trade: TradeId,
+    /// Changes of levels that a later one of the same batch has replaced.
+    pub conflated: u64,
     /// None before the first trade.
     pub candles: Option<Box<Candles>>,
 }
@@ -69,7 +71,7 @@ impl Symbol {
         scratch: &mut Scratch,
         counters: &FeedCounters,
     ) {
-        self.pass(beat.now);
+        self.pass(beat.at);
         let Self { known, rooms, timed, .. } = self;
         if let Some(timed) = timed {
             timed.tell(known, beat, &mut Telling { rooms, format, scratch, counters });

@@ -22,10 +22,12 @@ pub enum View {
     Ticker,
     /// The candle that is open, and its end.
     Kline(KlineInterval),
+    /// Where the symbol stands, if nothing has happened for a second.
+    Heartbeat,
 }
 
 impl View {
-    pub const ALL: [View; 16] = [
+    pub const ALL: [View; 17] = [
         View::DepthTrade,
         View::Depth,
         View::Trade,
@@ -42,6 +44,7 @@ impl View {
         View::Kline(KlineInterval::Hour),
         View::Kline(KlineInterval::Hours4),
         View::Kline(KlineInterval::Day),
+        View::Heartbeat,
     ];
 
     /// The view of a stream, where `depth` is that of depth.
@@ -58,6 +61,7 @@ impl View {
             Stream::Kline1h => View::Kline(KlineInterval::Hour),
             Stream::Kline4h => View::Kline(KlineInterval::Hours4),
             Stream::Kline1d => View::Kline(KlineInterval::Day),
+            Stream::Heartbeat => View::Heartbeat,
         }
     }
 
@@ -76,6 +80,7 @@ impl View {
             View::Kline(KlineInterval::Hour) => Stream::Kline1h,
             View::Kline(KlineInterval::Hours4) => Stream::Kline4h,
             View::Kline(KlineInterval::Day) => Stream::Kline1d,
+            View::Heartbeat => Stream::Heartbeat,
         })
     }
 
@@ -118,6 +123,7 @@ impl View {
             View::Top(levels) => 1 << (4 + levels as usize),
             View::Ticker => 1 << 7,
             View::Kline(interval) => 1 << (8 + interval as usize),
+            View::Heartbeat => 1 << 15,
         }
     }
 }

@@ -63,6 +63,8 @@ names! {
         Kline4h "kline_4h"
         /// Candles of a day.
         Kline1d "kline_1d"
+        /// A word when nothing else is said.
+        Heartbeat "heartbeat"
     }
     /// How long a candle is. Each is a whole number of the one before it.
     KlineInterval {

@@ -17,6 +17,7 @@ mod echo;
 mod followed;
 mod full_disk;
 mod halt_and_auction;
+mod heartbeat;
 mod history_away;
 mod history_reads;
 mod history_store;

@@ -1,6 +1,7 @@
 //! A feed that is told events by hand, and those who read its rooms.
 
 mod depth;
+mod heartbeat;
 mod prices;
 
 use super::*;

@@ -4,10 +4,11 @@
 //! with what is now, and a snapshot is cut from it, so whoever joins between two beats stands where everybody in the room does.
 //! A view that nobody ever asked for does not exist.
 //!
-//! `depth` is told at every beat, [`kline`] at every third, [`ticker`] at every tenth. Symbols take their turns, so that
-//! a beat has about the same to do as the next.
+//! `depth` is told at every beat. Of `prices` open candles are told at every third and the ticker at every tenth, and so is the
+//! `heartbeat`. Symbols take their turns, so that a beat has about as much to do as the next.
 
 mod depth;
+mod heartbeat;
 mod prices;
 
 use super::FeedCounters;
@@ -19,6 +20,7 @@ use crate::wire::encode::market::Kline;
 use crate::wire::name::{KlineInterval, Name, TopLevels};
 use depth::{Conflated, Top};
 use engine_core::units::*;
+use heartbeat::Pulse;
 use prices::{Candle, Day};
 
 pub(super) use prices::ticker;
@@ -37,12 +39,15 @@ pub(super) struct Timed {
     tops: [Option<Top>; TopLevels::ALL.len()],
     day: Option<Day>,
     candles: [Option<Candle>; KlineInterval::ALL.len()],
+    pulse: Option<Pulse>,
 }
 
 /// When a beat is.
 #[derive(Clone, Copy)]
 pub(super) struct Beat {
-    pub now: Timestamp,
+    pub at: Timestamp,
+    /// How long it has waited for us.
+    pub lag_ms: u64,
     /// Beats so far; not the same for all symbols.
     pub number: u64,
 }
@@ -73,6 +78,7 @@ impl Timed {
             View::Kline(interval) => {
                 begin(&mut self.candles[interval as usize], || Candle::new(interval, known))
             }
+            View::Heartbeat => begin(&mut self.pulse, || Pulse::new(known, now)),
             View::DepthTrade | View::Depth | View::Trade | View::Bbo => {}
         }
     }
@@ -111,10 +117,9 @@ impl Timed {
         if beat.number.is_multiple_of(KLINE_BEATS) {
             self.candles.iter_mut().flatten().for_each(|candle| candle.tell(known, telling));
         }
-        if beat.number.is_multiple_of(SECOND_BEATS)
-            && let Some(day) = &mut self.day
-        {
-            day.tell(known, beat.now, telling);
+        if beat.number.is_multiple_of(SECOND_BEATS) {
+            self.day.iter_mut().for_each(|day| day.tell(known, beat.at, telling));
+            self.pulse.iter_mut().for_each(|pulse| pulse.tell(known, beat, telling));
         }
     }
 
@@ -127,6 +132,7 @@ impl Timed {
             View::Kline(interval) => {
                 self.candles[interval as usize].iter().for_each(|candle| candle.write(format, out))
             }
+            View::Heartbeat => self.pulse.iter().for_each(|pulse| pulse.write(format, out)),
             View::DepthTrade | View::Depth | View::Trade | View::Bbo => {}
         }
     }

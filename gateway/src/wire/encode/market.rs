@@ -110,6 +110,21 @@ pub struct Ticker {
     pub close_ts: Timestamp,
 }
 
+/// Where a symbol stands while nothing happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// The last change of its book.
+    pub seq: Sequence,
+    /// Its last trade.
+    pub trade_id: TradeId,
+    /// When it was asked.
+    pub ts: Timestamp,
+    /// How long it took to answer.
+    pub lag_ms: u64,
+    /// Changes of levels that later ones have replaced before they were told.
+    pub conflated: u64,
+}
+
 /// What a symbol does from now on.
 #[derive(Clone, Copy, Debug)]
 pub struct Status {
@@ -268,6 +283,19 @@ fn hundredths_of_percent(open: Price, close: Price) -> i128 {
     let (open, close) = (i128::from(open.0), i128::from(close.0));
     let doubled = 2 * 10_000 * (close - open);
     (doubled + open * doubled.signum()) / (2 * open)
+}
+
+/// `heartbeat`.
+pub fn heartbeat(out: &mut Vec<u8>, format: &SymbolFormat<'_>, heartbeat: &Heartbeat) {
+    put! { out,
+        r#"{"channel":"#, Text(format.symbol),
+        r#","type":"heartbeat","data":{"seq":"#, heartbeat.seq,
+        r#","trade_id":"#, heartbeat.trade_id,
+        r#","ts":"#, heartbeat.ts,
+        r#","lag_ms":"#, heartbeat.lag_ms,
+        r#","conflated":"#, heartbeat.conflated,
+        "}}",
+    }
 }
 
 /// `status`: goes to every stream of the symbol.

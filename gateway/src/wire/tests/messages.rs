@@ -6,7 +6,9 @@ use engine_core::units::{Amount, Price, Quantity, Sequence, Side, Timestamp, Tra
 use super::BTC_USDT;
 use crate::wire::code::{ErrorCode, Refusal};
 use crate::wire::encode::control::{self, AuthAck, ErrorReply};
-use crate::wire::encode::market::{self, Bbo, Candle, DepthSnapshot, DepthUpdate, Gap, Kline, Ticker, Trade};
+use crate::wire::encode::market::{
+    self, Bbo, Candle, DepthSnapshot, DepthUpdate, Gap, Heartbeat, Kline, Ticker, Trade,
+};
 use crate::wire::encode::private::{
     self, Balance, CancelAck, CancelAllAck, ChangeReject, ExecutionReport, Fill,
 };
@@ -108,6 +110,15 @@ fn kline() {
     check(
         |out| market::kline(out, &BTC_USDT, &at),
         r#"{"channel":"BTC-USDT","type":"kline","data":{"interval":"1m","open_ts":1759999980000000,"close_ts":1760000039999999,"open":"1","high":"1","low":"1","close":"1","volume":"1","quote_volume":"1","trades":3,"closed":false}}"#,
+    );
+}
+
+#[test]
+fn heartbeat() {
+    let at = Heartbeat { seq: Sequence(1041), trade_id: TradeId(981), ts: T, lag_ms: 0, conflated: 0 };
+    check(
+        |out| market::heartbeat(out, &BTC_USDT, &at),
+        r#"{"channel":"BTC-USDT","type":"heartbeat","data":{"seq":1041,"trade_id":981,"ts":T,"lag_ms":0,"conflated":0}}"#,
     );
 }
 
