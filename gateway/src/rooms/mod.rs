@@ -1,6 +1,6 @@
 //! Rooms: what a subscription joins, and what its subscribers share.
 //!
-//! - [`view`]: channel names and the few rooms they lead to.
+//! - [`view`]: channel names and the few rooms they lead to; [`pattern`]: names of many symbols.
 //! - [`ring`]: the room's bytes, written once, read in place by every reactor. [`frames`] walks over them.
 //! - [`dirty`] and [`wake`]: how the writer tells reactors that there is news.
 //!
@@ -11,6 +11,7 @@ pub mod dirty;
 pub mod frames;
 #[cfg(all(test, feature = "loom"))]
 mod loom_tests;
+pub mod pattern;
 pub mod ring;
 mod sync;
 pub mod view;

@@ -155,7 +155,7 @@ impl Views {
 pub enum Channel<'a> {
     /// The private channel of the account.
     User,
-    /// Views of a symbol; `None` for a bare symbol, whose streams the request may name.
+    /// Views of a symbol, or of all that match if there is a `*` in it; `None` for a bare one, whose streams the request may name.
     Market { symbol: &'a str, views: Option<Views> },
 }
 
@@ -177,6 +177,13 @@ impl<'a> Channel<'a> {
             None => Channel::Market { symbol: name, views: None },
             Some((symbol, stream)) => Channel::Market { symbol, views: Some(views_of(stream)?) },
         })
+    }
+}
+
+impl Channel<'_> {
+    /// What stands before the first `@` of a channel name.
+    pub fn symbol_of(name: &str) -> &str {
+        name.split_once('@').map_or(name, |(symbol, _)| symbol)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a client is subscribed to.
 
 use super::{Host, Session, SessionLimits};
+use crate::rooms::pattern::Pattern;
 use crate::rooms::view::{Channel, NoChannel, View, Views};
 use crate::venue::Venue;
 use crate::wire::code::{ErrorCode, Refusal};
@@ -13,8 +14,67 @@ use std::borrow::Cow;
 
 pub(super) struct Subscription {
     pub channel: Box<str>,
-    /// None for the private channel.
-    market: Option<(SymbolId, Views)>,
+    target: Target,
+}
+
+// Ten million clients have one each.
+const _: () = assert!(size_of::<Subscription>() == 24);
+
+/// What a channel leads to.
+#[derive(Clone, Copy)]
+enum Target {
+    User,
+    Symbol(SymbolId, Views),
+    /// These views of every symbol that matches; the pattern is in the channel's name.
+    Pattern(Views),
+}
+
+/// The symbols of a channel.
+#[derive(Clone, Copy)]
+enum Scope<'a> {
+    One(SymbolId),
+    All(Pattern<'a>),
+}
+
+impl Scope<'_> {
+    fn symbols(self, venue: &Venue) -> Vec<SymbolId> {
+        match self {
+            Scope::One(symbol) => vec![symbol],
+            Scope::All(pattern) => venue.matching(pattern),
+        }
+    }
+
+    /// Whether some symbol is or could be in both.
+    fn overlaps(self, other: Scope<'_>, venue: &Venue) -> bool {
+        match (self, other) {
+            (Scope::One(one), Scope::One(other)) => one == other,
+            (Scope::One(symbol), Scope::All(pattern)) | (Scope::All(pattern), Scope::One(symbol)) => {
+                pattern.matches(&venue.of(symbol).symbol)
+            }
+            (Scope::All(one), Scope::All(other)) => one.overlaps(other),
+        }
+    }
+}
+
+impl Subscription {
+    /// What of the market it is of.
+    fn market(&self) -> Option<(Scope<'_>, Views)> {
+        match self.target {
+            Target::User => None,
+            Target::Symbol(symbol, views) => Some((Scope::One(symbol), views)),
+            Target::Pattern(views) => {
+                let name = Channel::symbol_of(&self.channel);
+                Some((Scope::All(Pattern::parse(name).expect("it was one when it was subscribed")), views))
+            }
+        }
+    }
+
+    /// Its rooms.
+    fn rooms(&self, venue: &Venue) -> Option<Vec<(SymbolId, View)>> {
+        let (scope, views) = self.market()?;
+        let symbols = scope.symbols(venue).into_iter();
+        Some(symbols.flat_map(|symbol| views.iter().map(move |view| (symbol, view))).collect())
+    }
 }
 
 impl Session {
@@ -34,13 +94,22 @@ impl Session {
         if self.subscriptions.iter().any(|subscription| &*subscription.channel == subscribe.channel) {
             return Err(already(format!("channel {} is subscribed", subscribe.channel)));
         }
-        let market = self.market_of(subscribe, host.venue())?;
+        let target = self.target_of(subscribe, host.venue())?;
+        let subscription = Subscription { channel: subscribe.channel.into(), target };
         // Everything that can fail comes before the ack; the ack comes before what it promises.
-        match market {
-            Some((symbol, views)) => {
-                views.iter().try_for_each(|view| host.open(symbol, view))?;
+        match subscription.rooms(host.venue()) {
+            Some(rooms) => {
+                if host.rooms() + rooms.len() > limits.rooms_max {
+                    let message = format!(
+                        "a connection may be in {} rooms; with this it would be in {}",
+                        limits.rooms_max,
+                        host.rooms() + rooms.len()
+                    );
+                    return Err(Refusal::new(ErrorCode::TooManySubscriptions, message));
+                }
+                rooms.iter().try_for_each(|(symbol, view)| host.open(*symbol, *view))?;
                 host.say(|out, _| control::subscription_ack(out, id, subscribe));
-                views.iter().for_each(|view| host.join(symbol, view));
+                rooms.iter().for_each(|(symbol, view)| host.join(*symbol, *view));
             }
             None => {
                 let trader = self.trader();
@@ -52,46 +121,50 @@ impl Session {
         if self.subscriptions.is_empty() {
             self.subscriptions.reserve_exact(1); // most have one
         }
-        self.subscriptions.push(Subscription { channel: subscribe.channel.into(), market });
+        self.subscriptions.push(subscription);
         Ok(())
     }
 
-    /// What a channel name and the request's streams lead to. `None` is the private channel.
-    fn market_of(
-        &self,
-        subscribe: &Subscribe<'_>,
-        venue: &Venue,
-    ) -> Result<Option<(SymbolId, Views)>, Refusal> {
+    /// What a channel name and the request's streams lead to.
+    fn target_of(&self, subscribe: &Subscribe<'_>, venue: &Venue) -> Result<Target, Refusal> {
         let unknown = || {
             let message = format!("channel {:?} is not one of ours", subscribe.channel);
             Refusal::of_field(ErrorCode::UnknownChannel, "channel", message)
         };
         let (symbol, of_name) = match Channel::parse(subscribe.channel) {
-            Ok(Channel::User) => return Ok(None),
-            Ok(Channel::Market { symbol, views }) => {
-                (venue.instrument(symbol).ok_or_else(unknown)?.id, views)
-            }
+            Ok(Channel::User) => return Ok(Target::User),
+            Ok(Channel::Market { symbol, views }) => (symbol, views),
             Err(NoChannel::Unknown) => return Err(unknown()),
             Err(NoChannel::Number { rule }) => return Err(bad("channel", rule)),
+        };
+        let scope = match Pattern::parse(symbol) {
+            Some(pattern) => Scope::All(pattern),
+            None => Scope::One(venue.instrument(symbol).ok_or_else(unknown)?.id),
         };
         let views = match of_name {
             Some(views) => said_by_name(subscribe).map(|()| views)?,
             None => views_of(subscribe)?,
         };
+        self.refuse_repeated(scope, views, venue)?;
+        Ok(match scope {
+            Scope::One(symbol) => Target::Symbol(symbol, views),
+            Scope::All(_) => Target::Pattern(views),
+        })
+    }
+
+    /// Two subscriptions that carry the same stream would deliver its messages twice.
+    fn refuse_repeated(&self, scope: Scope<'_>, views: Views, venue: &Venue) -> Result<(), Refusal> {
         let streams = views.streams();
         for subscription in &self.subscriptions {
-            // Two subscriptions that carry the same stream would deliver its messages twice.
-            if let Some((of, has)) = subscription.market
-                && of == symbol
+            if let Some((of, has)) = subscription.market()
                 && !has.streams().is_disjoint(streams)
+                && scope.overlaps(of, venue)
             {
-                return Err(already(format!(
-                    "channel {} delivers this stream already",
-                    subscription.channel
-                )));
+                let channel = &subscription.channel;
+                return Err(already(format!("channel {channel} delivers this stream already")));
             }
         }
-        Ok(Some((symbol, views)))
+        Ok(())
     }
 
     pub(super) fn unsubscribe(
@@ -101,9 +174,8 @@ impl Session {
         host: &mut impl Host,
     ) -> Result<(), Refusal> {
         let at = self.find(channel)?;
-        if let Some((symbol, views)) = self.subscriptions.swap_remove(at).market {
-            views.iter().for_each(|view| host.leave(symbol, view));
-        }
+        let rooms = self.subscriptions.swap_remove(at).rooms(host.venue());
+        rooms.into_iter().flatten().for_each(|(symbol, view)| host.leave(symbol, view));
         host.say(|out, _| control::unsubscription_ack(out, id, channel));
         Ok(())
     }
@@ -115,8 +187,8 @@ impl Session {
         host: &mut impl Host,
     ) -> Result<(), Refusal> {
         let at = self.find(channel)?;
-        match self.subscriptions[at].market {
-            Some((symbol, views)) => views.iter().try_for_each(|view| host.resync(symbol, view)),
+        match self.subscriptions[at].rooms(host.venue()) {
+            Some(rooms) => rooms.into_iter().try_for_each(|(symbol, view)| host.resync(symbol, view)),
             None => {
                 // A login that was refused since has left the connection without one.
                 let trader = self.trader();

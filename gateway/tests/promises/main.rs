@@ -30,6 +30,7 @@ mod many_rooms;
 mod order_life;
 mod orders_of_every_kind;
 mod paper_accounts;
+mod patterns;
 mod repeated;
 mod replay;
 mod restarted_differently;
