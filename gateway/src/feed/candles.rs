@@ -67,10 +67,12 @@ impl Candles {
 
     /// From the shortest to the longest, so that each has all that is its when it ends.
     fn close_before(&mut self, now: Timestamp, mut over: impl FnMut(Kline)) {
-        if now <= self.now {
+        let before = self.now;
+        self.now = now.max(before);
+        // Whatever ends, ends with a second: most trades are in the second of the one before.
+        if KlineInterval::Second.start(self.now) == KlineInterval::Second.start(before) {
             return;
         }
-        self.now = now;
         for (place, interval) in KlineInterval::ALL.iter().copied().enumerate() {
             let is_over = |candle: &mut Candle| candle.open_ts.0 + interval.us() <= now.0;
             let Some(candle) = self.open[place].take_if(is_over) else { continue };

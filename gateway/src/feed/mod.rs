@@ -10,7 +10,7 @@
 //!
 //! In an auction the best bid may be above the best ask. Nothing here minds.
 //!
-//! - here: events in, frames and answers out; [`door`]: how it is asked, and what
+//! - here: events in, frames and answers out; `door`: how it is asked, and what
 //! - `symbol`: what is known of a symbol, its [`levels`] among it; `outlet`: the rooms a frame goes to
 //! - [`candles`]: what trades come to; `timed`: views that are told at a beat instead of at every change
 

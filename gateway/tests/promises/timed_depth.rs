@@ -1,7 +1,7 @@
 //! Who cannot use every change gets the book ten times a second: what has changed in between in one update, or the best levels anew.
 //! The chain holds, whenever one joins, and the last change before a quiet time does not wait for the next.
 
-use crate::client::Client;
+use crate::client::{Client, order};
 use crate::exchange::Exchange;
 use loadtest::check::Follower;
 use serde_json::json;
@@ -134,4 +134,49 @@ fn what_there_is_not_is_refused_by_name() {
         let answer = client.ask(&json!({"action": "subscribe", "channel": channel}).to_string());
         assert_eq!(answer["code"], "ALREADY_SUBSCRIBED", "{channel}: {answer}");
     }
+}
+
+/// Reads until the book is at this sequence.
+fn follow(client: &mut Client, follower: &mut Follower, seq: u64) {
+    while follower.seq() < seq {
+        follower.apply(&client.next().to_string());
+    }
+}
+
+#[test]
+fn who_is_lapped_goes_on_from_a_snapshot() {
+    let small = ["serve", "--no-demo-flow", "--window-bytes", "4096", "--send-buffer-bytes", "4096"];
+    let exchange = Exchange::start_with(&small);
+    let channel = "BTC-USDT@depth@100ms";
+    let subscribe = || {
+        let mut client = Client::connect(&exchange.ws);
+        let mut follower = Follower::new(channel);
+        client.send(&json!({"action": "subscribe", "channel": channel}).to_string());
+        while !follower.is_live() {
+            follower.apply(&client.next().to_string());
+        }
+        (client, follower)
+    };
+    let (mut reading, mut read) = subscribe();
+    let (mut stalled, mut missed) = subscribe();
+    socket2::SockRef::from(stalled.socket.get_ref()).set_recv_buffer_size(4096).expect("an option");
+    let mut maker = Client::log_in(&exchange.ws, "maker");
+    let mut seq = 0;
+    for round in 0..30 {
+        let numbers = round * 400..(round + 1) * 400;
+        for number in numbers.clone() {
+            let (units, hundredths) = (50 + number / 100, number % 100);
+            maker.send(&order(&format!(
+                r#""order_id":"o{number}","side":"buy","price":"{units}.{hundredths:02}","quantity":"0.12345""#
+            )));
+        }
+        numbers.for_each(|_| seq = maker.until("order_ack")["seq"].as_u64().expect("a number"));
+        follow(&mut reading, &mut read, seq);
+    }
+    follow(&mut stalled, &mut missed, seq);
+    missed.compare(&read);
+    assert_eq!((read.violations(), read.laps()), (&[][..], 0));
+    assert_eq!(missed.violations(), []);
+    assert!(missed.laps() > 0, "the window was outrun");
+    assert_eq!(read.book().level_count(), 12_000);
 }
