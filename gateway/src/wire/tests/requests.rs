@@ -64,6 +64,16 @@ fn subscriptions() {
             checksum: Some(true),
         }),
     );
+    let prices = [Stream::Ticker, Stream::Kline1s, Stream::Kline1d, Stream::Heartbeat];
+    check(
+        r#"{"action":"subscribe","channel":"*-USDT","streams":["heartbeat","kline_1d","ticker","kline_1s"],"depth":5}"#,
+        None,
+        Action::Subscribe(Subscribe {
+            streams: Some(prices.into_iter().fold(Streams::NONE, Streams::with)),
+            depth: Some(TopLevels::Five),
+            ..Subscribe::bare("*-USDT")
+        }),
+    );
     let channel = "BTC-USDT";
     check(
         r#"{"action":"unsubscribe","channel":"BTC-USDT","id":2}"#,
