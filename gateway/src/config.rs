@@ -92,6 +92,7 @@ pub struct LimitKeys {
     pub connects_burst: u32,
     pub memory_reserve_bytes: u64,
     pub channels_max: usize,
+    pub rooms_max_per_connection: usize,
     pub rooms_max: u32,
     pub control_per_second: u32,
     pub control_burst: u32,
@@ -180,6 +181,7 @@ impl Config {
             ("limits.connects_per_second", limits.connects_per_second as u64),
             ("limits.connects_burst", limits.connects_burst as u64),
             ("limits.channels_max", limits.channels_max as u64),
+            ("limits.rooms_max_per_connection", limits.rooms_max_per_connection as u64),
             ("limits.rooms_max", limits.rooms_max as u64),
             ("limits.control_per_second", limits.control_per_second as u64),
             ("limits.control_burst", limits.control_burst as u64),
@@ -315,6 +317,7 @@ impl Config {
         Limits {
             session: SessionLimits {
                 channels_max: keys.channels_max,
+                rooms_max: keys.rooms_max_per_connection,
                 open_login: self.opens_login(),
                 control_per_second: keys.control_per_second,
                 control_burst: keys.control_burst,

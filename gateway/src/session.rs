@@ -39,6 +39,8 @@ pub trait Host {
     fn say(&mut self, write: impl FnOnce(&mut Vec<u8>, &Venue));
     /// Makes sure that a room can be joined.
     fn open(&mut self, symbol: SymbolId, view: View) -> Result<(), Refusal>;
+    /// The rooms it is in.
+    fn rooms(&self) -> usize;
     /// Joins an open room; what the client must know comes by itself.
     fn join(&mut self, symbol: SymbolId, view: View);
     fn leave(&mut self, symbol: SymbolId, view: View);
@@ -76,6 +78,7 @@ pub struct LoggedIn {
 #[derive(Clone, Copy, Debug)]
 pub struct SessionLimits {
     pub channels_max: usize,
+    pub rooms_max: usize,
     pub open_login: bool,
     pub control_per_second: u32,
     pub control_burst: u32,

@@ -16,7 +16,7 @@
 use crate::accounts::Accounts;
 use crate::config::Config;
 use crate::control::operator::{Operator, OperatorBell, operator};
-use crate::control::{self, Control, Info};
+use crate::control::{self, Control, Info, beat};
 use crate::cores::{Cores, take_short_turns};
 use crate::disk_watch::DiskWatch;
 use crate::feed::{self, FeedCounters};
@@ -304,6 +304,7 @@ impl Running {
             tokio::select! {
                 ended = &mut served => ended.context("HTTP")?,
                 never = operator_task.run() => match never {},
+                never = beat::run(control.registry.clone()) => match never {},
                 never = answer_reactors(clerk) => match never {},
                 never = look_after(disk) => match never {},
                 never = memory_watch::run(memory_reserve, admission) => match never {},

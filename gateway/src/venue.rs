@@ -1,12 +1,15 @@
 //! What is listed here, in the form the gateway needs: symbols by name, and how their numbers are written.
 
+use crate::rooms::pattern::Pattern;
 use crate::wire::encode::SymbolFormat;
 use crate::wire::name::Name;
 use crate::wire::number::NumberFormat;
+use crossbeam_skiplist::SkipMap;
 use engine_core::instrument::{Instrument, Market, Step};
 use engine_core::message::SymbolState;
 use engine_core::units::{Amount, AssetId, Price, Quantity, Side, SymbolId};
 use std::collections::HashMap;
+use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
@@ -14,6 +17,8 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 pub struct Venue {
     pub market: Arc<Market>,
     by_name: HashMap<String, SymbolId>,
+    /// The same in order of the names, for patterns.
+    in_order: SkipMap<String, SymbolId>,
     /// The newest best prices, by symbol.
     pub tops: Vec<Top>,
     /// What each symbol does as last published by its feed, by its place in the list of states; all begin trading.
@@ -35,13 +40,21 @@ pub struct Top {
 impl Venue {
     pub fn new(market: Arc<Market>, paper_funds: Vec<(AssetId, Amount)>, market_band_bps: u32) -> Self {
         let by_name = market.instruments.iter().map(|i| (i.symbol.clone(), i.id)).collect();
+        let in_order = market.instruments.iter().map(|i| (i.symbol.clone(), i.id)).collect();
         let tops = market.instruments.iter().map(|_| Top::default()).collect();
         let states = market.instruments.iter().map(|_| AtomicU8::new(0)).collect();
-        Self { market, by_name, tops, states, paper_funds, market_band_bps }
+        Self { market, by_name, in_order, tops, states, paper_funds, market_band_bps }
     }
 
     pub fn instrument(&self, symbol: &str) -> Option<&Instrument> {
         self.by_name.get(symbol).map(|id| self.of(*id))
+    }
+
+    /// The symbols that match, in order of their names.
+    pub fn matching(&self, pattern: Pattern<'_>) -> Vec<SymbolId> {
+        let from = self.in_order.range::<str, _>((Bound::Included(pattern.prefix), Bound::Unbounded));
+        let begin_so = from.take_while(|entry| entry.key().starts_with(pattern.prefix));
+        begin_so.filter(|entry| pattern.matches(entry.key())).map(|entry| *entry.value()).collect()
     }
 
     pub fn of(&self, symbol: SymbolId) -> &Instrument {

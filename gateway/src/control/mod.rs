@@ -5,9 +5,10 @@
 //! - `page`: the page and its files. `metrics`: what Prometheus reads.
 //! - `rest`: `/api/v1`. `query`: what its queries and refusals have in common.
 //! - `history`: what accounts were told. `local`: whom loopback is for.
-//! - [`operator`]: the port, and the clock that ticks in a quiet market. `admin`: what may be asked of it by HTTP.
+//! - [`beat`]: what timed rooms are told at. [`operator`]: the port, and the clock that ticks in a quiet market. `admin`: what may be asked of it by HTTP.
 
 mod admin;
+pub mod beat;
 mod history;
 mod local;
 mod metrics;

@@ -1,16 +1,19 @@
-//! `/api/v1`: what is listed, depth, trades, time.
+//! `/api/v1`: what is listed, depth, trades and what they come to, time.
 
 use super::Control;
 use super::query::{Keys, Refused, bad};
 use crate::config::basis_points_text;
+use crate::feed::candles::CANDLES_KEPT;
 use crate::feed::{Depth, FeedRequest};
 use crate::reactor::clock;
 use crate::wire::code::ErrorCode;
 use crate::wire::encode::SymbolFormat;
-use crate::wire::name::Name;
+use crate::wire::encode::market::{self, Kline, Ticker};
+use crate::wire::name::{KlineInterval, Name};
 use crate::wire::number::NumberFormat;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -39,6 +42,8 @@ pub fn routes() -> Router<Arc<Control>> {
         .route("/symbols", get(symbols))
         .route("/depth", get(depth))
         .route("/trades", get(trades))
+        .route("/ticker", get(ticker))
+        .route("/klines", get(klines))
 }
 
 pub async fn not_found() -> Response {
@@ -57,13 +62,13 @@ async fn info(State(control): State<Arc<Control>>) -> Json<Value> {
 }
 
 async fn symbols(State(control): State<Arc<Control>>) -> Json<Value> {
-    let market = &control.venue.market;
+    let listed = &control.venue.market;
     let row = |instrument: &Instrument| {
         let format = control.venue.format(instrument.id);
-        let quote = &market.assets[instrument.quote.0 as usize];
+        let quote = &listed.assets[instrument.quote.0 as usize];
         json!({
             "symbol": instrument.symbol,
-            "base": market.assets[instrument.base.0 as usize].name,
+            "base": listed.assets[instrument.base.0 as usize].name,
             "quote": quote.name,
             "tick": step(instrument.tick),
             "lot": step(instrument.lot),
@@ -75,7 +80,7 @@ async fn symbols(State(control): State<Arc<Control>>) -> Json<Value> {
             "fees": control.fees_of(instrument.id).iter().zip(0..).map(|(fees, tier)| fees_row(tier, *fees)).collect::<Vec<_>>(),
         })
     };
-    Json(json!({"symbols": market.instruments.iter().map(row).collect::<Vec<_>>()}))
+    Json(json!({"symbols": listed.instruments.iter().map(row).collect::<Vec<_>>()}))
 }
 
 async fn depth(State(control): State<Arc<Control>>, keys: Keys) -> Result<Json<Value>, Refused> {
@@ -119,6 +124,41 @@ async fn trades(State(control): State<Arc<Control>>, keys: Keys) -> Result<Json<
         })
     };
     Ok(Json(json!({"symbol": instrument.symbol, "trades": trades.iter().map(row).collect::<Vec<_>>()})))
+}
+
+async fn ticker(State(control): State<Arc<Control>>, keys: Keys) -> Result<Response, Refused> {
+    let instrument = listed(&control, keys.get("symbol"))?;
+    let symbol = instrument.id;
+    let ticker: Ticker = ask(&control, instrument, |answer| FeedRequest::Ticker { symbol, answer }).await?;
+    let mut data = Vec::new();
+    market::ticker_data(&mut data, &control.venue.format(symbol), &ticker);
+    let mut body = format!(r#"{{"symbol":{},"#, json!(instrument.symbol)).into_bytes();
+    body.extend_from_slice(&data[1..]); // the same object goes on
+    Ok(([(CONTENT_TYPE, "application/json")], body).into_response())
+}
+
+async fn klines(State(control): State<Arc<Control>>, keys: Keys) -> Result<Response, Refused> {
+    let instrument = listed(&control, keys.get("symbol"))?;
+    let klines_max = rows("limit", keys.get("limit"), CANDLES_KEPT)?;
+    let interval = keys.get("interval");
+    let interval = interval
+        .ok_or_else(|| Refused::of_field(ErrorCode::MissingField, "interval", "interval is missing"))?;
+    let interval = KlineInterval::from_text(interval)
+        .ok_or_else(|| bad("interval", format!("interval must be one of: {}", KlineInterval::list())))?;
+    let symbol = instrument.id;
+    let request = |answer| FeedRequest::Klines { symbol, interval, klines_max, answer };
+    let klines: Vec<Kline> = ask(&control, instrument, request).await?;
+    let (format, symbol) = (control.venue.format(symbol), json!(instrument.symbol));
+    let interval = interval.text();
+    let mut body = format!(r#"{{"symbol":{symbol},"interval":"{interval}","klines":["#).into_bytes();
+    for (place, kline) in klines.iter().enumerate() {
+        if place > 0 {
+            body.push(b',');
+        }
+        market::kline_data(&mut body, &format, kline);
+    }
+    body.extend_from_slice(b"]}");
+    Ok(([(CONTENT_TYPE, "application/json")], body).into_response())
 }
 
 /// Has the symbol's feed answer.

@@ -4,7 +4,7 @@ use engine_core::units::{Price, Quantity, Side};
 use std::collections::BTreeMap;
 
 /// Both sides of a book, by level.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Levels {
     bids: BTreeMap<Price, Quantity>,
     asks: BTreeMap<Price, Quantity>,

@@ -148,6 +148,10 @@ impl Host for Client<'_> {
         room.map(|_| ()).ok_or_else(|| Refusal::new(ErrorCode::Overloaded, "no more rooms can be opened now"))
     }
 
+    fn rooms(&self) -> usize {
+        self.reactor.rooms_of(self.at)
+    }
+
     fn join(&mut self, symbol: SymbolId, view: View) {
         let room = self.room(symbol, view).expect("an open room stays");
         self.reactor.join_room(self.at, room);

@@ -1,6 +1,6 @@
 //! Rooms: what a subscription joins, and what its subscribers share.
 //!
-//! - [`view`]: channel names and the few rooms they lead to.
+//! - [`view`]: channel names and the few rooms they lead to; [`pattern`]: names of many symbols.
 //! - [`ring`]: the room's bytes, written once, read in place by every reactor. [`frames`] walks over them.
 //! - [`dirty`] and [`wake`]: how the writer tells reactors that there is news.
 //!
@@ -11,6 +11,7 @@ pub mod dirty;
 pub mod frames;
 #[cfg(all(test, feature = "loom"))]
 mod loom_tests;
+pub mod pattern;
 pub mod ring;
 mod sync;
 pub mod view;
@@ -22,7 +23,7 @@ use crossbeam_skiplist::SkipMap;
 use dashmap::DashMap;
 use dirty::DirtySet;
 use engine_core::bell::Bell;
-use engine_core::units::{Sequence, SymbolId, TradeId};
+use engine_core::units::{SymbolId, Timestamp, TradeId};
 use ring::Ring;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -60,10 +61,9 @@ type Key = (SymbolId, View, Packing);
 pub struct Snapshot {
     /// Frames from here on continue it.
     pub position: u64,
-    /// Whole frames: what the symbol does, if that ever changed; the book (or the best prices) as of `sequence`. May be
-    /// empty for a room of trades alone.
+    /// Whole frames: what the symbol does, if that ever changed; the book, or what else the room's frames go on from. May be
+    /// empty, as for a room of trades alone.
     pub frames: Bytes,
-    pub sequence: Sequence,
     /// The next trade from here on.
     pub next_trade: TradeId,
 }
@@ -188,6 +188,11 @@ impl Registry {
             room.snapshot_wanted.store(false, Ordering::Release);
         }
         sent
+    }
+
+    /// Has every feed with timed rooms tell what is new there. It is that time.
+    pub fn beat(&self, now: Timestamp) {
+        self.feeds.get().into_iter().flatten().for_each(|door| door.beat(now));
     }
 
     /// Rooms in order of symbol, view and packing.

@@ -3,10 +3,10 @@
 //! A room is a symbol and a view. Every spelling of a subscription leads to the same few rooms, so that all who want
 //! the same bytes share them.
 
-use crate::wire::name::Stream;
-use crate::wire::request::Streams;
+use crate::wire::name::{KlineInterval, Name, Stream, TopLevels};
+use crate::wire::request::{INTERVAL_MS, Streams};
 
-/// Which streams of a symbol a room carries.
+/// What of a symbol a room tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum View {
     /// Depth and trades in one stream: what a bare subscription gets.
@@ -14,30 +14,139 @@ pub enum View {
     Depth,
     Trade,
     Bbo,
+    /// Changes of levels, those between two beats together.
+    TimedDepth,
+    /// The best levels, if they have changed since the last beat.
+    Top(TopLevels),
+    /// What a day's trades come to.
+    Ticker,
+    /// The candle that is open, and its end.
+    Kline(KlineInterval),
+    /// Where the symbol stands, if nothing has happened for a second.
+    Heartbeat,
 }
 
 impl View {
-    pub const ALL: [View; 4] = [View::DepthTrade, View::Depth, View::Trade, View::Bbo];
+    pub const ALL: [View; 17] = [
+        View::DepthTrade,
+        View::Depth,
+        View::Trade,
+        View::Bbo,
+        View::TimedDepth,
+        View::Top(TopLevels::Five),
+        View::Top(TopLevels::Ten),
+        View::Top(TopLevels::Twenty),
+        View::Ticker,
+        View::Kline(KlineInterval::Second),
+        View::Kline(KlineInterval::Minute),
+        View::Kline(KlineInterval::Minutes5),
+        View::Kline(KlineInterval::Minutes15),
+        View::Kline(KlineInterval::Hour),
+        View::Kline(KlineInterval::Hours4),
+        View::Kline(KlineInterval::Day),
+        View::Heartbeat,
+    ];
 
-    pub fn has(self, stream: Stream) -> bool {
-        match self {
-            View::DepthTrade => matches!(stream, Stream::Depth | Stream::Trade),
-            View::Depth => stream == Stream::Depth,
-            View::Trade => stream == Stream::Trade,
-            View::Bbo => stream == Stream::Bbo,
+    /// The view of a stream, where `depth` is that of depth.
+    const fn of(stream: Stream, depth: View) -> View {
+        match stream {
+            Stream::Depth => depth,
+            Stream::Trade => View::Trade,
+            Stream::Bbo => View::Bbo,
+            Stream::Ticker => View::Ticker,
+            Stream::Kline1s => View::Kline(KlineInterval::Second),
+            Stream::Kline1m => View::Kline(KlineInterval::Minute),
+            Stream::Kline5m => View::Kline(KlineInterval::Minutes5),
+            Stream::Kline15m => View::Kline(KlineInterval::Minutes15),
+            Stream::Kline1h => View::Kline(KlineInterval::Hour),
+            Stream::Kline4h => View::Kline(KlineInterval::Hours4),
+            Stream::Kline1d => View::Kline(KlineInterval::Day),
+            Stream::Heartbeat => View::Heartbeat,
         }
     }
 
-    /// The views that together carry exactly `streams`.
-    pub fn covering(streams: Streams) -> impl Iterator<Item = View> {
-        let both = streams.has(Stream::Depth) && streams.has(Stream::Trade);
-        let wanted = move |view: &View| match view {
-            View::DepthTrade => both,
-            View::Depth => streams.has(Stream::Depth) && !both,
-            View::Trade => streams.has(Stream::Trade) && !both,
-            View::Bbo => streams.has(Stream::Bbo),
-        };
-        View::ALL.into_iter().filter(wanted)
+    /// The streams that this is a view of.
+    pub const fn streams(self) -> Streams {
+        Streams::NONE.with(match self {
+            View::DepthTrade => return Streams::DEFAULT,
+            View::Depth | View::TimedDepth | View::Top(_) => Stream::Depth,
+            View::Trade => Stream::Trade,
+            View::Bbo => Stream::Bbo,
+            View::Ticker => Stream::Ticker,
+            View::Kline(KlineInterval::Second) => Stream::Kline1s,
+            View::Kline(KlineInterval::Minute) => Stream::Kline1m,
+            View::Kline(KlineInterval::Minutes5) => Stream::Kline5m,
+            View::Kline(KlineInterval::Minutes15) => Stream::Kline15m,
+            View::Kline(KlineInterval::Hour) => Stream::Kline1h,
+            View::Kline(KlineInterval::Hours4) => Stream::Kline4h,
+            View::Kline(KlineInterval::Day) => Stream::Kline1d,
+            View::Heartbeat => Stream::Heartbeat,
+        })
+    }
+
+    pub const fn has(self, stream: Stream) -> bool {
+        self.streams().has(stream)
+    }
+
+    /// Whether a room of this view gets every frame of the other.
+    pub const fn carries(self, other: View) -> bool {
+        self.bits() & other.bits() == other.bits()
+    }
+
+    /// Whether it is told at beats instead of when something happens.
+    pub const fn is_timed(self) -> bool {
+        !matches!(self, View::DepthTrade | View::Depth | View::Trade | View::Bbo)
+    }
+
+    /// Whether each of its messages says all that there is, so that only the newest counts.
+    pub const fn is_latest(self) -> bool {
+        self.is_timed() && !matches!(self, View::TimedDepth)
+    }
+
+    /// The view of depth that a subscription asks for.
+    pub const fn of_depth(levels: Option<TopLevels>, is_timed: bool) -> View {
+        match levels {
+            Some(levels) => View::Top(levels),
+            None if is_timed => View::TimedDepth,
+            None => View::Depth,
+        }
+    }
+
+    /// Each view has a bit of its own, but for the one that is two together.
+    const fn bits(self) -> u16 {
+        match self {
+            View::DepthTrade => View::Depth.bits() | View::Trade.bits(),
+            View::Depth => 1,
+            View::Trade => 1 << 1,
+            View::Bbo => 1 << 2,
+            View::TimedDepth => 1 << 3,
+            View::Top(levels) => 1 << (4 + levels as usize),
+            View::Ticker => 1 << 7,
+            View::Kline(interval) => 1 << (8 + interval as usize),
+            View::Heartbeat => 1 << 15,
+        }
+    }
+}
+
+/// A set of views that no stream is in twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Views(u16);
+
+impl Views {
+    /// The fewest views that together are of exactly `streams`; `depth` is the one of depth.
+    pub fn covering(streams: Streams, depth: View) -> Views {
+        Views(streams.iter().fold(0, |bits, stream| bits | View::of(stream, depth).bits()))
+    }
+
+    pub fn iter(self) -> impl Iterator<Item = View> {
+        let has = move |view: View| self.0 & view.bits() == view.bits();
+        let is_part = move |view| has(View::DepthTrade) && matches!(view, View::Depth | View::Trade);
+        View::ALL.into_iter().filter(move |view| has(*view) && !is_part(*view))
+    }
+
+    /// The streams that these are views of.
+    pub fn streams(self) -> Streams {
+        self.iter().flat_map(|view| view.streams().iter()).fold(Streams::NONE, Streams::with)
     }
 }
 
@@ -46,46 +155,112 @@ impl View {
 pub enum Channel<'a> {
     /// The private channel of the account.
     User,
-    /// Streams of a symbol; `None` for a bare symbol, whose streams the request may name.
-    Market { symbol: &'a str, streams: Option<Streams> },
+    /// Views of a symbol, or of all that match if there is a `*` in it; `None` for a bare one, whose streams the request may name.
+    Market { symbol: &'a str, views: Option<Views> },
+}
+
+/// Why a name is not that of a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoChannel {
+    /// It is like none of them.
+    Unknown,
+    /// It would be, but for a number in it.
+    Number { rule: &'static str },
 }
 
 impl<'a> Channel<'a> {
-    /// `None` if it is no channel this version knows.
-    pub fn parse(name: &'a str) -> Option<Self> {
+    pub fn parse(name: &'a str) -> Result<Self, NoChannel> {
         if name == "user" {
-            return Some(Channel::User);
+            return Ok(Channel::User);
         }
-        let (symbol, stream) = match name.split_once('@') {
-            None => return Some(Channel::Market { symbol: name, streams: None }),
-            Some(parts) => parts,
-        };
-        let stream = match stream {
-            "depth" => Stream::Depth,
-            "trade" => Stream::Trade,
-            "bbo" => Stream::Bbo,
-            _ => return None,
-        };
-        Some(Channel::Market { symbol, streams: Some(Streams::NONE.with(stream)) })
+        Ok(match name.split_once('@') {
+            None => Channel::Market { symbol: name, views: None },
+            Some((symbol, stream)) => Channel::Market { symbol, views: Some(views_of(stream)?) },
+        })
     }
+}
+
+impl Channel<'_> {
+    /// What stands before the first `@` of a channel name.
+    pub fn symbol_of(name: &str) -> &str {
+        name.split_once('@').map_or(name, |(symbol, _)| symbol)
+    }
+}
+
+/// What stands behind the first `@` of a channel name.
+fn views_of(text: &str) -> Result<Views, NoChannel> {
+    let (stream, interval) = match text.split_once('@') {
+        Some((stream, interval)) => (stream, Some(interval)),
+        None => (text, None),
+    };
+    if let Some(stream) = Stream::from_text(stream).filter(|stream| *stream != Stream::Depth) {
+        return match interval {
+            None => Ok(Views::covering(Streams::NONE.with(stream), View::Depth)),
+            Some(_) => Err(NoChannel::Unknown),
+        };
+    }
+    let levels = match stream.strip_prefix("depth").ok_or(NoChannel::Unknown)? {
+        "" => None,
+        number => Some(number_in(number, TopLevels::from_text, "channel: depth has 5, 10 or 20 levels")?),
+    };
+    let is_timed = match interval {
+        None => false,
+        Some(interval) => {
+            let number = interval.strip_suffix("ms").ok_or(NoChannel::Unknown)?;
+            let known = |number: &str| (number.parse() == Ok(INTERVAL_MS)).then_some(());
+            number_in(number, known, "channel: the time between two updates is 100ms")?;
+            true
+        }
+    };
+    Ok(Views::covering(Streams::NONE.with(Stream::Depth), View::of_depth(levels, is_timed)))
+}
+
+fn number_in<T>(text: &str, known: impl Fn(&str) -> Option<T>, rule: &'static str) -> Result<T, NoChannel> {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    known(text).ok_or(if is_number { NoChannel::Number { rule } } else { NoChannel::Unknown })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn views(name: &str) -> Vec<View> {
+        match Channel::parse(name) {
+            Ok(Channel::Market { symbol: "BTC-USDT", views: Some(views) }) => views.iter().collect(),
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+
     #[test]
     fn every_spelling_leads_to_the_fewest_rooms() {
-        let covering = |streams| View::covering(streams).collect::<Vec<_>>();
-        assert_eq!(covering(Streams::DEFAULT), [View::DepthTrade]);
-        assert_eq!(covering(Streams::DEFAULT.with(Stream::Bbo)), [View::DepthTrade, View::Bbo]);
-        assert_eq!(covering(Streams::NONE.with(Stream::Trade)), [View::Trade]);
-        let depth = Channel::parse("BTC-USDT@depth").unwrap();
-        assert_eq!(
-            depth,
-            Channel::Market { symbol: "BTC-USDT", streams: Some(Streams::NONE.with(Stream::Depth)) }
-        );
-        assert_eq!(Channel::parse("user"), Some(Channel::User));
-        assert_eq!(Channel::parse("BTC-USDT@nonsense"), None);
+        let covering = |streams, depth| Views::covering(streams, depth).iter().collect::<Vec<_>>();
+        assert_eq!(covering(Streams::DEFAULT, View::Depth), [View::DepthTrade]);
+        let with_bbo = Streams::DEFAULT.with(Stream::Bbo);
+        assert_eq!(covering(with_bbo, View::Depth), [View::DepthTrade, View::Bbo]);
+        assert_eq!(covering(with_bbo, View::TimedDepth), [View::Trade, View::Bbo, View::TimedDepth]);
+        assert_eq!(covering(Streams::NONE.with(Stream::Trade), View::Depth), [View::Trade]);
+        assert_eq!(Channel::parse("user"), Ok(Channel::User));
+        assert_eq!(views("BTC-USDT@depth"), [View::Depth]);
+        assert_eq!(views("BTC-USDT@depth@100ms"), [View::TimedDepth]);
+        assert_eq!(views("BTC-USDT@depth20@100ms"), [View::Top(TopLevels::Twenty)]);
+        assert_eq!(views("BTC-USDT@depth5"), [View::Top(TopLevels::Five)]);
+        assert_eq!(views("BTC-USDT@kline_15m"), [View::Kline(KlineInterval::Minutes15)]);
+        for view in View::ALL {
+            let depth = if view.has(Stream::Depth) && view != View::DepthTrade { view } else { View::Depth };
+            assert_eq!(covering(view.streams(), depth), [view], "a view and its streams are the same thing");
+        }
+    }
+
+    #[test]
+    fn a_wrong_number_is_told_from_no_channel_at_all() {
+        for name in
+            ["@nonsense", "@depthx", "@depth@fast", "@depth@100", "@depth@", "@trade@100ms", "@", "@depth@ms"]
+        {
+            assert_eq!(Channel::parse(&format!("BTC-USDT{name}")), Err(NoChannel::Unknown), "{name}");
+        }
+        for name in ["@depth7", "@depth0@100ms", "@depth@250ms", "@depth20@1000ms", "@depth@0ms"] {
+            let parsed = Channel::parse(name);
+            assert!(matches!(parsed, Err(NoChannel::Number { .. })), "{name}: {parsed:?}");
+        }
     }
 }

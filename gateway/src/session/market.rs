@@ -1,19 +1,80 @@
 //! What a client is subscribed to.
 
 use super::{Host, Session, SessionLimits};
-use crate::rooms::view::{Channel, View};
+use crate::rooms::pattern::Pattern;
+use crate::rooms::view::{Channel, NoChannel, View, Views};
 use crate::venue::Venue;
 use crate::wire::code::{ErrorCode, Refusal};
 use crate::wire::encode::control;
 use crate::wire::id::RequestId;
-use crate::wire::name::OnSlow;
+use crate::wire::name::{OnSlow, Stream};
 use crate::wire::request::{Streams, Subscribe};
 use engine_core::units::SymbolId;
+use std::borrow::Cow;
 
 pub(super) struct Subscription {
     pub channel: Box<str>,
-    /// None for the private channel.
-    market: Option<(SymbolId, Streams)>,
+    target: Target,
+}
+
+// Ten million clients have one each.
+const _: () = assert!(size_of::<Subscription>() == 24);
+
+/// What a channel leads to.
+#[derive(Clone, Copy)]
+enum Target {
+    User,
+    Symbol(SymbolId, Views),
+    /// These views of every symbol that matches; the pattern is in the channel's name.
+    Pattern(Views),
+}
+
+/// The symbols of a channel.
+#[derive(Clone, Copy)]
+enum Scope<'a> {
+    One(SymbolId),
+    All(Pattern<'a>),
+}
+
+impl Scope<'_> {
+    fn symbols(self, venue: &Venue) -> Vec<SymbolId> {
+        match self {
+            Scope::One(symbol) => vec![symbol],
+            Scope::All(pattern) => venue.matching(pattern),
+        }
+    }
+
+    /// Whether some symbol is or could be in both.
+    fn overlaps(self, other: Scope<'_>, venue: &Venue) -> bool {
+        match (self, other) {
+            (Scope::One(one), Scope::One(other)) => one == other,
+            (Scope::One(symbol), Scope::All(pattern)) | (Scope::All(pattern), Scope::One(symbol)) => {
+                pattern.matches(&venue.of(symbol).symbol)
+            }
+            (Scope::All(one), Scope::All(other)) => one.overlaps(other),
+        }
+    }
+}
+
+impl Subscription {
+    /// What of the market it is of.
+    fn market(&self) -> Option<(Scope<'_>, Views)> {
+        match self.target {
+            Target::User => None,
+            Target::Symbol(symbol, views) => Some((Scope::One(symbol), views)),
+            Target::Pattern(views) => {
+                let name = Channel::symbol_of(&self.channel);
+                Some((Scope::All(Pattern::parse(name).expect("it was one when it was subscribed")), views))
+            }
+        }
+    }
+
+    /// Its rooms.
+    fn rooms(&self, venue: &Venue) -> Option<Vec<(SymbolId, View)>> {
+        let (scope, views) = self.market()?;
+        let symbols = scope.symbols(venue).into_iter();
+        Some(symbols.flat_map(|symbol| views.iter().map(move |view| (symbol, view))).collect())
+    }
 }
 
 impl Session {
@@ -24,8 +85,6 @@ impl Session {
         limits: &SessionLimits,
         host: &mut impl Host,
     ) -> Result<(), Refusal> {
-        not_yet("depth", subscribe.depth.is_some())?;
-        not_yet("interval_ms", subscribe.interval_ms.is_some())?;
         not_yet("checksum", subscribe.checksum == Some(true))?;
         not_yet("on_slow", subscribe.on_slow == Some(OnSlow::Disconnect))?;
         if self.subscriptions.len() >= limits.channels_max {
@@ -35,13 +94,22 @@ impl Session {
         if self.subscriptions.iter().any(|subscription| &*subscription.channel == subscribe.channel) {
             return Err(already(format!("channel {} is subscribed", subscribe.channel)));
         }
-        let market = self.market_of(subscribe, host.venue())?;
+        let target = self.target_of(subscribe, host.venue())?;
+        let subscription = Subscription { channel: subscribe.channel.into(), target };
         // Everything that can fail comes before the ack; the ack comes before what it promises.
-        match market {
-            Some((symbol, streams)) => {
-                View::covering(streams).try_for_each(|view| host.open(symbol, view))?;
+        match subscription.rooms(host.venue()) {
+            Some(rooms) => {
+                if host.rooms() + rooms.len() > limits.rooms_max {
+                    let message = format!(
+                        "a connection may be in {} rooms; with this it would be in {}",
+                        limits.rooms_max,
+                        host.rooms() + rooms.len()
+                    );
+                    return Err(Refusal::new(ErrorCode::TooManySubscriptions, message));
+                }
+                rooms.iter().try_for_each(|(symbol, view)| host.open(*symbol, *view))?;
                 host.say(|out, _| control::subscription_ack(out, id, subscribe));
-                View::covering(streams).for_each(|view| host.join(symbol, view));
+                rooms.iter().for_each(|(symbol, view)| host.join(*symbol, *view));
             }
             None => {
                 let trader = self.trader();
@@ -53,44 +121,50 @@ impl Session {
         if self.subscriptions.is_empty() {
             self.subscriptions.reserve_exact(1); // most have one
         }
-        self.subscriptions.push(Subscription { channel: subscribe.channel.into(), market });
+        self.subscriptions.push(subscription);
         Ok(())
     }
 
-    /// What a channel name and the request's streams lead to. `None` is the private channel.
-    fn market_of(
-        &self,
-        subscribe: &Subscribe<'_>,
-        venue: &Venue,
-    ) -> Result<Option<(SymbolId, Streams)>, Refusal> {
+    /// What a channel name and the request's streams lead to.
+    fn target_of(&self, subscribe: &Subscribe<'_>, venue: &Venue) -> Result<Target, Refusal> {
         let unknown = || {
             let message = format!("channel {:?} is not one of ours", subscribe.channel);
             Refusal::of_field(ErrorCode::UnknownChannel, "channel", message)
         };
-        let (symbol, of_name) = match Channel::parse(subscribe.channel).ok_or_else(unknown)? {
-            Channel::User => return Ok(None),
-            Channel::Market { symbol, streams } => {
-                (venue.instrument(symbol).ok_or_else(unknown)?.id, streams)
-            }
+        let (symbol, of_name) = match Channel::parse(subscribe.channel) {
+            Ok(Channel::User) => return Ok(Target::User),
+            Ok(Channel::Market { symbol, views }) => (symbol, views),
+            Err(NoChannel::Unknown) => return Err(unknown()),
+            Err(NoChannel::Number { rule }) => return Err(bad("channel", rule)),
         };
-        if of_name.is_some() && subscribe.streams.is_some() {
-            let message = "streams: the channel name says already which stream";
-            return Err(Refusal::of_field(ErrorCode::BadValue, "streams", message));
-        }
-        let streams = of_name.or(subscribe.streams).unwrap_or(Streams::DEFAULT);
+        let scope = match Pattern::parse(symbol) {
+            Some(pattern) => Scope::All(pattern),
+            None => Scope::One(venue.instrument(symbol).ok_or_else(unknown)?.id),
+        };
+        let views = match of_name {
+            Some(views) => said_by_name(subscribe).map(|()| views)?,
+            None => views_of(subscribe)?,
+        };
+        self.refuse_repeated(scope, views, venue)?;
+        Ok(match scope {
+            Scope::One(symbol) => Target::Symbol(symbol, views),
+            Scope::All(_) => Target::Pattern(views),
+        })
+    }
+
+    /// Two subscriptions that carry the same stream would deliver its messages twice.
+    fn refuse_repeated(&self, scope: Scope<'_>, views: Views, venue: &Venue) -> Result<(), Refusal> {
+        let streams = views.streams();
         for subscription in &self.subscriptions {
-            // Two subscriptions that carry the same stream would deliver its messages twice.
-            if let Some((of, has)) = subscription.market
-                && of == symbol
-                && has.iter().any(|stream| streams.has(stream))
+            if let Some((of, has)) = subscription.market()
+                && !has.streams().is_disjoint(streams)
+                && scope.overlaps(of, venue)
             {
-                return Err(already(format!(
-                    "channel {} delivers this stream already",
-                    subscription.channel
-                )));
+                let channel = &subscription.channel;
+                return Err(already(format!("channel {channel} delivers this stream already")));
             }
         }
-        Ok(Some((symbol, streams)))
+        Ok(())
     }
 
     pub(super) fn unsubscribe(
@@ -100,9 +174,8 @@ impl Session {
         host: &mut impl Host,
     ) -> Result<(), Refusal> {
         let at = self.find(channel)?;
-        if let Some((symbol, streams)) = self.subscriptions.swap_remove(at).market {
-            View::covering(streams).for_each(|view| host.leave(symbol, view));
-        }
+        let rooms = self.subscriptions.swap_remove(at).rooms(host.venue());
+        rooms.into_iter().flatten().for_each(|(symbol, view)| host.leave(symbol, view));
         host.say(|out, _| control::unsubscription_ack(out, id, channel));
         Ok(())
     }
@@ -114,8 +187,8 @@ impl Session {
         host: &mut impl Host,
     ) -> Result<(), Refusal> {
         let at = self.find(channel)?;
-        match self.subscriptions[at].market {
-            Some((symbol, streams)) => View::covering(streams).try_for_each(|view| host.resync(symbol, view)),
+        match self.subscriptions[at].rooms(host.venue()) {
+            Some(rooms) => rooms.into_iter().try_for_each(|(symbol, view)| host.resync(symbol, view)),
             None => {
                 // A login that was refused since has left the connection without one.
                 let trader = self.trader();
@@ -134,11 +207,38 @@ impl Session {
     }
 }
 
+/// The views that the keys of a request without a stream in its name ask for.
+fn views_of(subscribe: &Subscribe<'_>) -> Result<Views, Refusal> {
+    let Subscribe { streams, depth, interval_ms, .. } = *subscribe;
+    let streams = streams.unwrap_or(Streams::DEFAULT);
+    for (field, is_said) in [("depth", depth.is_some()), ("interval_ms", interval_ms.is_some())] {
+        if is_said && !streams.has(Stream::Depth) {
+            return Err(bad(field, format!("{field}: streams must have depth")));
+        }
+    }
+    Ok(Views::covering(streams, View::of_depth(depth, interval_ms.is_some())))
+}
+
+/// Refuses keys that say again what the channel name says.
+fn said_by_name(subscribe: &Subscribe<'_>) -> Result<(), Refusal> {
+    let Subscribe { streams, depth, interval_ms, .. } = subscribe;
+    let keys =
+        [("streams", streams.is_some()), ("depth", depth.is_some()), ("interval_ms", interval_ms.is_some())];
+    match keys.into_iter().find(|(_, is_said)| *is_said) {
+        Some((field, _)) => Err(bad(field, format!("{field}: the channel name says already which stream"))),
+        None => Ok(()),
+    }
+}
+
 fn not_yet(field: &'static str, asked: bool) -> Result<(), Refusal> {
     if !asked {
         return Ok(());
     }
-    Err(Refusal::of_field(ErrorCode::BadValue, field, format!("{field}: not available in this version")))
+    Err(bad(field, format!("{field}: not available in this version")))
+}
+
+fn bad(field: &'static str, message: impl Into<Cow<'static, str>>) -> Refusal {
+    Refusal::of_field(ErrorCode::BadValue, field, message)
 }
 
 fn already(message: String) -> Refusal {

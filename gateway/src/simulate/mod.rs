@@ -468,6 +468,7 @@ fn limits() -> Limits {
     Limits {
         session: SessionLimits {
             channels_max: 1024,
+            rooms_max: 4096,
             open_login: true,
             control_per_second: per_second,
             control_burst: per_second,

@@ -1,7 +1,7 @@
 //! The closed vocabularies of the protocol: words that stand for one of a few things.
 
 use engine_core::message::{AccountState, SymbolState};
-use engine_core::units::{SelfTrade, Side};
+use engine_core::units::{SelfTrade, Side, Timestamp};
 
 /// An enum whose values are words on the wire.
 pub trait Name: Copy + Sized + 'static {
@@ -25,7 +25,7 @@ pub trait Name: Copy + Sized + 'static {
 macro_rules! names {
     ($($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident $text:literal)+ })+) => {$(
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum $name { $($(#[$variant_doc])* $variant,)+ }
 
         impl Name for $name {
@@ -47,6 +47,50 @@ names! {
         Trade "trade"
         /// The best bid and offer.
         Bbo "bbo"
+        /// What a day's trades come to.
+        Ticker "ticker"
+        /// Candles of a second.
+        Kline1s "kline_1s"
+        /// Candles of a minute.
+        Kline1m "kline_1m"
+        /// Candles of five minutes.
+        Kline5m "kline_5m"
+        /// Candles of a quarter of an hour.
+        Kline15m "kline_15m"
+        /// Candles of an hour.
+        Kline1h "kline_1h"
+        /// Candles of four hours.
+        Kline4h "kline_4h"
+        /// Candles of a day.
+        Kline1d "kline_1d"
+        /// A word when nothing else is said.
+        Heartbeat "heartbeat"
+    }
+    /// How long a candle is. Each is a whole number of the one before it.
+    KlineInterval {
+        /// A second.
+        Second "1s"
+        /// A minute.
+        Minute "1m"
+        /// Five minutes.
+        Minutes5 "5m"
+        /// A quarter of an hour.
+        Minutes15 "15m"
+        /// An hour.
+        Hour "1h"
+        /// Four hours.
+        Hours4 "4h"
+        /// A day, of UTC.
+        Day "1d"
+    }
+    /// Levels a side that a view of the best levels may have.
+    TopLevels {
+        /// Five.
+        Five "5"
+        /// Ten.
+        Ten "10"
+        /// Twenty.
+        Twenty "20"
     }
     /// What happens to a subscriber that reads too slowly.
     OnSlow {
@@ -164,6 +208,38 @@ names! {
     GapReason {
         /// The subscriber read too slowly.
         SlowConsumer "slow_consumer"
+    }
+}
+
+impl TopLevels {
+    /// The number.
+    pub const fn count(self) -> usize {
+        match self {
+            TopLevels::Five => 5,
+            TopLevels::Ten => 10,
+            TopLevels::Twenty => 20,
+        }
+    }
+}
+
+impl KlineInterval {
+    /// Its length in microseconds.
+    pub const fn us(self) -> u64 {
+        let seconds = match self {
+            KlineInterval::Second => 1,
+            KlineInterval::Minute => 60,
+            KlineInterval::Minutes5 => 5 * 60,
+            KlineInterval::Minutes15 => 15 * 60,
+            KlineInterval::Hour => 60 * 60,
+            KlineInterval::Hours4 => 4 * 60 * 60,
+            KlineInterval::Day => 24 * 60 * 60,
+        };
+        seconds * 1_000_000
+    }
+
+    /// When the interval began that `at` is in.
+    pub const fn start(self, at: Timestamp) -> Timestamp {
+        Timestamp(at.0 - at.0 % self.us())
     }
 }
 

@@ -166,7 +166,11 @@ impl Reactor {
         let m = place_of(memberships, room).expect("who waits is a member");
         let membership = &mut memberships[m];
         let Place::Waiting { from } = membership.place else { return };
-        let fresh = local.reader.head() - snapshot.position.min(local.reader.head()) <= SNAPSHOT_REUSE_BYTES;
+        let since = local.reader.head() - snapshot.position.min(local.reader.head());
+        let fresh = match local.room.view.is_latest() {
+            true => since <= 2 * snapshot.frames.len() as u64, // older messages are of no use to anybody
+            false => since <= SNAPSHOT_REUSE_BYTES,
+        };
         let in_window = snapshot.position >= local.reader.oldest();
         // One that has a place in the stream already must not be taken back in it.
         let ahead = from.is_none_or(|from| snapshot.position >= from);

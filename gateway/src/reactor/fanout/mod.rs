@@ -103,6 +103,16 @@ impl Reactor {
         self.serve_waiting(index);
     }
 
+    /// How many rooms a connection is in.
+    pub(super) fn rooms_of(&self, at: usize) -> usize {
+        match &self.connections[at].standing {
+            Standing::Apart(memberships) => memberships.len(),
+            Standing::InStep(spot) => {
+                self.crowds.get(spot.crowd).expect("who is in step is in a crowd").stands.len()
+            }
+        }
+    }
+
     /// Has a snapshot sent to a member that may have lost the thread.
     pub(super) fn resync_room(&mut self, at: usize, room: u32) {
         self.unsettled.push(at);

@@ -42,7 +42,7 @@ pub fn subscription_ack(out: &mut Vec<u8>, id: Option<&RequestId>, subscribe: &S
         r#"{"type":"subscription_ack","channel":"#, Text(subscribe.channel),
         Extra(r#","id":"#, id),
         Extra(r#","streams":"#, subscribe.streams.map(|streams| List(streams.iter().map(Word)))),
-        Extra(r#","depth":"#, subscribe.depth.map(u64::from)),
+        Extra(r#","depth":"#, subscribe.depth.map(|levels| levels.count() as u64)),
         Extra(r#","interval_ms":"#, subscribe.interval_ms.map(u64::from)),
         Extra(r#","on_slow":"#, subscribe.on_slow.map(Word)),
         Extra(r#","checksum":"#, subscribe.checksum),

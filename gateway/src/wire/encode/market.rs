@@ -1,11 +1,11 @@
 //! Market data: what every subscriber of a symbol gets, encoded once for all of them.
 
 use engine_core::message::SymbolState;
-use engine_core::units::{Price, Quantity, Sequence, Side, Timestamp, TradeId};
+use engine_core::units::{Amount, Price, Quantity, Sequence, Side, Timestamp, TradeId};
 
-use super::piece::{Extra, List, OrNull, Pair, Steps, Text, Word, put};
+use super::piece::{Extra, List, Money, OrNull, Pair, SignedMoney, Steps, Text, Word, put};
 use super::{Level, SymbolFormat};
-use crate::wire::name::{GapReason, Stream};
+use crate::wire::name::{GapReason, KlineInterval, Stream};
 
 /// Where a `depth_snapshot` stands.
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +59,70 @@ pub struct Bbo {
     pub ask: Option<Level>,
     /// When that was.
     pub ts: Timestamp,
+}
+
+/// What trades of some time come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Candle {
+    /// When that time began.
+    pub open_ts: Timestamp,
+    /// The price of the first.
+    pub open: Price,
+    /// The highest price.
+    pub high: Price,
+    /// The lowest price.
+    pub low: Price,
+    /// The price of the last.
+    pub close: Price,
+    /// How many there were.
+    pub trades: u64,
+    /// Their quantities together, in lots.
+    pub volume: u128,
+    /// Price times quantity of each, together, in ticks times lots.
+    pub quote_volume: u128,
+}
+
+/// A candle of an interval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kline {
+    /// The interval.
+    pub interval: KlineInterval,
+    /// Its trades.
+    pub candle: Candle,
+    /// Whether it is over.
+    pub closed: bool,
+}
+
+/// What a day's trades come to, and where the market is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ticker {
+    /// The newest trade's price, if there was any.
+    pub last: Option<Price>,
+    /// The day's trades, if there were any.
+    pub day: Option<Candle>,
+    /// The best bid, if there is any.
+    pub bid: Option<Price>,
+    /// The best offer, if there is any.
+    pub ask: Option<Price>,
+    /// When that day began.
+    pub open_ts: Timestamp,
+    /// When it ended.
+    pub close_ts: Timestamp,
+}
+
+/// Where a symbol stands while nothing happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// The last change of its book.
+    pub seq: Sequence,
+    /// Its last trade.
+    pub trade_id: TradeId,
+    /// When it was asked.
+    pub ts: Timestamp,
+    /// How long it took to answer.
+    pub lag_ms: u64,
+    /// Changes of levels that later ones have replaced before they were told.
+    pub conflated: u64,
 }
 
 /// What a symbol does from now on.
@@ -146,6 +210,90 @@ pub fn bbo(out: &mut Vec<u8>, format: &SymbolFormat<'_>, bbo: Bbo) {
         r#","bid":"#, OrNull(bbo.bid.map(|level| Pair(format, level))),
         r#","ask":"#, OrNull(bbo.ask.map(|level| Pair(format, level))),
         r#","ts":"#, bbo.ts,
+        "}}",
+    }
+}
+
+/// `ticker`.
+pub fn ticker(out: &mut Vec<u8>, format: &SymbolFormat<'_>, ticker: &Ticker) {
+    put! { out, r#"{"channel":"#, Text(format.symbol), r#","type":"ticker","data":"# }
+    ticker_data(out, format, ticker);
+    put! { out, "}" }
+}
+
+/// What is in a `ticker`. What there is not is `null`.
+pub fn ticker_data(out: &mut Vec<u8>, format: &SymbolFormat<'_>, ticker: &Ticker) {
+    let Ticker { last, day, bid, ask, open_ts, close_ts } = *ticker;
+    let price = |price: Option<Price>| OrNull(price.map(|price| Steps(format.price, price.0)));
+    let change = day.map(|day| i128::from(day.close.0) - i128::from(day.open.0));
+    put! { out,
+        r#"{"last":"#, price(last),
+        r#","open":"#, price(day.map(|day| day.open)),
+        r#","high":"#, price(day.map(|day| day.high)),
+        r#","low":"#, price(day.map(|day| day.low)),
+        r#","volume":"#, volume(format, day.map_or(0, |day| day.volume)),
+        r#","quote_volume":"#, quote_volume(format, day.map_or(0, |day| day.quote_volume)),
+        r#","change":"#, OrNull(change.map(|ticks| SignedMoney(ticks * i128::from(format.price.step()), format.price.decimals()))),
+        r#","change_pct":"#, OrNull(day.map(|day| SignedMoney(hundredths_of_percent(day.open, day.close), 2))),
+        r#","bid":"#, price(bid),
+        r#","ask":"#, price(ask),
+        r#","trades":"#, day.map_or(0, |day| day.trades),
+        r#","open_ts":"#, open_ts,
+        r#","close_ts":"#, close_ts,
+        "}",
+    }
+}
+
+/// `kline`.
+pub fn kline(out: &mut Vec<u8>, format: &SymbolFormat<'_>, kline: &Kline) {
+    put! { out, r#"{"channel":"#, Text(format.symbol), r#","type":"kline","data":"# }
+    kline_data(out, format, kline);
+    put! { out, "}" }
+}
+
+/// What is in a `kline`.
+pub fn kline_data(out: &mut Vec<u8>, format: &SymbolFormat<'_>, kline: &Kline) {
+    let Kline { interval, candle, closed } = *kline;
+    put! { out,
+        r#"{"interval":"#, Word(interval),
+        r#","open_ts":"#, candle.open_ts,
+        r#","close_ts":"#, Timestamp(candle.open_ts.0 + interval.us() - 1),
+        r#","open":"#, Steps(format.price, candle.open.0),
+        r#","high":"#, Steps(format.price, candle.high.0),
+        r#","low":"#, Steps(format.price, candle.low.0),
+        r#","close":"#, Steps(format.price, candle.close.0),
+        r#","volume":"#, volume(format, candle.volume),
+        r#","quote_volume":"#, quote_volume(format, candle.quote_volume),
+        r#","trades":"#, candle.trades,
+        r#","closed":"#, closed,
+        "}",
+    }
+}
+
+fn volume(format: &SymbolFormat<'_>, lots: u128) -> Money {
+    Money(Amount(lots.saturating_mul(u128::from(format.quantity.step()))), format.quantity.decimals())
+}
+
+fn quote_volume(format: &SymbolFormat<'_>, ticks_lots: u128) -> Money {
+    Money(format.value(ticks_lots), format.quote_decimals)
+}
+
+/// How much more `close` is than `open`, in hundredths of a percent, rounded to the nearest, halves away from zero.
+fn hundredths_of_percent(open: Price, close: Price) -> i128 {
+    let (open, close) = (i128::from(open.0), i128::from(close.0));
+    let doubled = 2 * 10_000 * (close - open);
+    (doubled + open * doubled.signum()) / (2 * open)
+}
+
+/// `heartbeat`.
+pub fn heartbeat(out: &mut Vec<u8>, format: &SymbolFormat<'_>, heartbeat: &Heartbeat) {
+    put! { out,
+        r#"{"channel":"#, Text(format.symbol),
+        r#","type":"heartbeat","data":{"seq":"#, heartbeat.seq,
+        r#","trade_id":"#, heartbeat.trade_id,
+        r#","ts":"#, heartbeat.ts,
+        r#","lag_ms":"#, heartbeat.lag_ms,
+        r#","conflated":"#, heartbeat.conflated,
         "}}",
     }
 }

@@ -16,7 +16,7 @@ pub mod market;
 mod piece;
 pub mod private;
 
-use engine_core::units::{Price, Quantity};
+use engine_core::units::{Amount, Price, Quantity};
 
 pub use control::request_error;
 
@@ -33,6 +33,20 @@ pub struct SymbolFormat<'a> {
     pub quantity: NumberFormat,
     /// Decimals of the quote asset, in which values are counted.
     pub quote_decimals: u8,
+}
+
+impl SymbolFormat<'_> {
+    /// What so many ticks times lots are worth, in atoms of the quote asset. Exact: an instrument is accepted only if one
+    /// tick times one lot is a whole number of them.
+    pub fn value(&self, ticks_lots: u128) -> Amount {
+        let unit = u128::from(self.price.step()) * u128::from(self.quantity.step());
+        let (decimals, of_quote) = (self.price.decimals() + self.quantity.decimals(), self.quote_decimals);
+        let scaled = ticks_lots.saturating_mul(unit);
+        Amount(match of_quote.checked_sub(decimals) {
+            Some(more) => scaled.saturating_mul(10u128.pow(more.into())),
+            None => scaled / 10u128.pow((decimals - of_quote).into()),
+        })
+    }
 }
 
 /// A price level.

@@ -207,6 +207,26 @@ impl<'a, 't> Fields<'a, 't> {
         }
     }
 
+    /// The one of `values` that has this number.
+    pub(super) fn number_of<T: Copy>(
+        &self,
+        key: Field,
+        values: &[T],
+        number: impl Fn(T) -> u64,
+    ) -> Result<Option<T>, Refusal> {
+        let rule = || {
+            let numbers: Vec<String> = values.iter().map(|value| number(*value).to_string()).collect();
+            bad_value(key, format!("{} must be one of: {}", key.text(), numbers.join(", ")))
+        };
+        match self.value(key) {
+            None => Ok(None),
+            Some([Node::Static(StaticNode::U64(said)), ..]) => {
+                values.iter().find(|value| number(**value) == *said).copied().map(Some).ok_or_else(rule)
+            }
+            Some(_) => Err(rule()),
+        }
+    }
+
     /// The id that the answer repeats.
     pub(super) fn id(&self) -> Result<Option<RequestId>, Refusal> {
         let id = match self.value(Field::Id) {

@@ -13,7 +13,7 @@
 //! - A key of our vocabulary may appear once. JSON readers differ in which of two equal keys they believe, and an
 //!   order must not mean one thing to a firewall in front of us and another to us.
 //! - `null` is a value of the wrong type, not an absent key. An option that is not wanted is left out.
-//! - Something asked for that we do not do yet is refused rather than ignored (`ticker`), and so is a key that says
+//! - Something asked for that we do not do yet is refused rather than ignored (`checksum`), and so is a key that says
 //!   something about another kind of order than the request's (`stop_price` of a limit order).
 //! - A message is one object, nested at most [`DEPTH_MAX`] deep.
 
@@ -31,7 +31,7 @@ pub use error::{Reply, RequestError};
 use fields::Fields;
 
 use super::id::RequestId;
-use super::name::{CancelScope, Name, OnSlow, SignatureAlgorithm, Stream};
+use super::name::{CancelScope, Name, OnSlow, SignatureAlgorithm, Stream, TopLevels};
 
 /// Deepest nesting of a message. Our own messages need two levels; the rest is for keys we ignore.
 pub const DEPTH_MAX: usize = 16;
@@ -41,10 +41,8 @@ pub const CHANNEL_BYTES_MAX: usize = 64;
 pub const NAME_BYTES_MAX: usize = 36;
 /// Longest API key or signature, in bytes. An Ed25519 signature in base64 has 88, an HMAC in hex 64.
 pub const SECRET_BYTES_MAX: usize = 128;
-/// Most levels a side that a subscription can ask for.
-pub const DEPTH_LEVELS_MAX: u64 = 5000;
-/// Slowest conflation that a subscription can ask for: a minute, picked by eye.
-pub const INTERVAL_MS_MAX: u64 = 60_000;
+/// The one time between two updates that a subscription can ask for.
+pub const INTERVAL_MS: u32 = 100;
 /// Longest life of a signed login.
 pub const RECV_WINDOW_MS_MAX: u64 = 60_000;
 /// Life of a signed login that does not say.
@@ -110,9 +108,9 @@ pub struct Subscribe<'a> {
     pub channel: &'a str,
     /// The streams of the channel; by default depth and trade.
     pub streams: Option<Streams>,
-    /// Levels a side.
-    pub depth: Option<u16>,
-    /// Time between two updates.
+    /// Of depth only the best levels, so many a side.
+    pub depth: Option<TopLevels>,
+    /// Of depth at most one update in this time: [`INTERVAL_MS`].
     pub interval_ms: Option<u32>,
     /// What to do when the subscriber falls behind.
     pub on_slow: Option<OnSlow>,
@@ -129,7 +127,7 @@ impl<'a> Subscribe<'a> {
 
 /// A set of streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Streams(u8);
+pub struct Streams(u16);
 
 impl Streams {
     /// What a subscription gets that names none.
@@ -145,6 +143,11 @@ impl Streams {
     /// Whether `stream` is in the set.
     pub const fn has(self, stream: Stream) -> bool {
         self.0 & 1 << stream as u8 != 0
+    }
+
+    /// Whether no stream is in both sets.
+    pub const fn is_disjoint(self, other: Streams) -> bool {
+        self.0 & other.0 == 0
     }
 
     /// The streams of the set, always in the order of [`Stream`].

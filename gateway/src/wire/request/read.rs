@@ -3,11 +3,11 @@
 use super::fields::{self, Field, Fields};
 use super::order::read_order;
 use super::{
-    Action, AmendOrder, Auth, CancelOnDisconnect, CancelOrder, Credentials, DEPTH_LEVELS_MAX, GRACE_MS_MAX,
-    INTERVAL_MS_MAX, RECV_WINDOW_MS_DEFAULT, RECV_WINDOW_MS_MAX, Request, Streams, Subscribe, TIMEOUT_MS_MAX,
+    Action, AmendOrder, Auth, CancelOnDisconnect, CancelOrder, Credentials, GRACE_MS_MAX, INTERVAL_MS,
+    RECV_WINDOW_MS_DEFAULT, RECV_WINDOW_MS_MAX, Request, Streams, Subscribe, TIMEOUT_MS_MAX,
 };
 use crate::wire::code::{ErrorCode, Refusal};
-use crate::wire::name::{CancelScope, Name, SignatureAlgorithm, Stream};
+use crate::wire::name::{CancelScope, Name, SignatureAlgorithm, Stream, TopLevels};
 
 /// The request that the fields of a message make.
 pub(super) fn read_request<'a>(fields: &Fields<'a, '_>) -> Result<Request<'a>, Refusal> {
@@ -65,8 +65,8 @@ fn read_subscribe<'a>(fields: &Fields<'a, '_>) -> Result<Subscribe<'a>, Refusal>
     Ok(Subscribe {
         channel: fields.required(Field::Channel, Fields::label)?,
         streams: read_streams(fields)?,
-        depth: fields.integer(Field::Depth, 1..=DEPTH_LEVELS_MAX)?.map(|levels| levels as u16),
-        interval_ms: fields.integer(Field::IntervalMs, 0..=INTERVAL_MS_MAX)?.map(|ms| ms as u32),
+        depth: fields.number_of(Field::Depth, TopLevels::ALL, |levels| levels.count() as u64)?,
+        interval_ms: fields.number_of(Field::IntervalMs, &[INTERVAL_MS], u64::from)?,
         on_slow: fields.word(Field::OnSlow)?,
         checksum: fields.boolean(Field::Checksum)?,
     })
@@ -89,12 +89,7 @@ fn read_streams(fields: &Fields<'_, '_>) -> Result<Option<Streams>, Refusal> {
 
 fn read_stream(name: &str) -> Result<Stream, Refusal> {
     Stream::from_text(name).ok_or_else(|| {
-        let message = if matches!(name, "ticker" | "heartbeat") || name.starts_with("kline_") {
-            format!("streams: only {} are available yet", Stream::list())
-        } else {
-            format!("streams must be some of: {}", Stream::list())
-        };
-        fields::bad_value(Field::Streams, message)
+        fields::bad_value(Field::Streams, format!("streams must be some of: {}", Stream::list()))
     })
 }
 

@@ -6,7 +6,9 @@ use engine_core::units::{Amount, Price, Quantity, Sequence, Side, Timestamp, Tra
 use super::BTC_USDT;
 use crate::wire::code::{ErrorCode, Refusal};
 use crate::wire::encode::control::{self, AuthAck, ErrorReply};
-use crate::wire::encode::market::{self, Bbo, DepthSnapshot, DepthUpdate, Gap, Trade};
+use crate::wire::encode::market::{
+    self, Bbo, Candle, DepthSnapshot, DepthUpdate, Gap, Heartbeat, Kline, Ticker, Trade,
+};
 use crate::wire::encode::private::{
     self, Balance, CancelAck, CancelAllAck, ChangeReject, ExecutionReport, Fill,
 };
@@ -14,7 +16,8 @@ use crate::wire::encode::private::{OpenOrder, OrderAck, OrderReject};
 use crate::wire::encode::{Level, SymbolFormat};
 use crate::wire::id::RequestId;
 use crate::wire::name::{
-    EndReason, ExecType, GapReason, Liquidity, OnSlow, OrderStatus, OrderType, Stream, Tif,
+    EndReason, ExecType, GapReason, KlineInterval, Liquidity, OnSlow, OrderStatus, OrderType, Stream, Tif,
+    TopLevels,
 };
 use crate::wire::number::NumberFormat;
 use crate::wire::request::{Streams, Subscribe};
@@ -45,6 +48,78 @@ const fn id(number: u64) -> Option<&'static RequestId> {
         ids
     };
     Some(&IDS[number as usize])
+}
+
+#[test]
+fn ticker() {
+    let price = |price: u64| Price(price * 100);
+    let day = Candle {
+        open_ts: T,
+        open: price(29500),
+        high: price(30100),
+        low: price(29400),
+        close: price(30000),
+        trades: 981,
+        volume: 1_250_000_000,
+        quote_volume: 3_730_000_000_000_000,
+    };
+    let at = Ticker {
+        last: Some(price(30000)),
+        day: Some(day),
+        bid: Some(price(30000)),
+        ask: Some(price(30001)),
+        open_ts: T,
+        close_ts: T,
+    };
+    check(
+        |out| market::ticker(out, &BTC_USDT, &at),
+        r#"{"channel":"BTC-USDT","type":"ticker","data":{"last":"30000","open":"29500","high":"30100","low":"29400","volume":"12.5","quote_volume":"373000","change":"500","change_pct":"1.69","bid":"30000","ask":"30001","trades":981,"open_ts":T,"close_ts":T}}"#,
+    );
+    let fallen = Candle { close: price(29499), ..day };
+    let percent = |day| {
+        let mut out = Vec::new();
+        market::ticker_data(&mut out, &BTC_USDT, &Ticker { day: Some(day), ..at });
+        let data: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        (data["change"].as_str().unwrap().to_owned(), data["change_pct"].as_str().unwrap().to_owned())
+    };
+    assert_eq!(percent(fallen), ("-1".into(), "0".into()), "a third of a hundredth of a percent");
+    assert_eq!(
+        percent(Candle { open: Price(40_000), close: Price(39_998), ..day }),
+        ("-0.02".into(), "-0.01".into())
+    );
+    assert_eq!(percent(Candle { open: Price(3), close: Price(9), ..day }), ("0.06".into(), "200".into()));
+    check(
+        |out| market::ticker(out, &BTC_USDT, &Ticker { last: None, day: None, bid: None, ask: None, ..at }),
+        r#"{"channel":"BTC-USDT","type":"ticker","data":{"last":null,"open":null,"high":null,"low":null,"volume":"0","quote_volume":"0","change":null,"change_pct":null,"bid":null,"ask":null,"trades":0,"open_ts":T,"close_ts":T}}"#,
+    );
+}
+
+#[test]
+fn kline() {
+    let candle = Candle {
+        open_ts: Timestamp(1_759_999_980_000_000),
+        open: Price(100),
+        high: Price(100),
+        low: Price(100),
+        close: Price(100),
+        trades: 3,
+        volume: 100_000_000,
+        quote_volume: 10_000_000_000,
+    };
+    let at = Kline { interval: KlineInterval::Minute, candle, closed: false };
+    check(
+        |out| market::kline(out, &BTC_USDT, &at),
+        r#"{"channel":"BTC-USDT","type":"kline","data":{"interval":"1m","open_ts":1759999980000000,"close_ts":1760000039999999,"open":"1","high":"1","low":"1","close":"1","volume":"1","quote_volume":"1","trades":3,"closed":false}}"#,
+    );
+}
+
+#[test]
+fn heartbeat() {
+    let at = Heartbeat { seq: Sequence(1041), trade_id: TradeId(981), ts: T, lag_ms: 0, conflated: 0 };
+    check(
+        |out| market::heartbeat(out, &BTC_USDT, &at),
+        r#"{"channel":"BTC-USDT","type":"heartbeat","data":{"seq":1041,"trade_id":981,"ts":T,"lag_ms":0,"conflated":0}}"#,
+    );
 }
 
 #[test]
@@ -131,7 +206,7 @@ fn subscription_ack_repeats_the_request() {
     let subscribe = Subscribe {
         channel: "BTC-USDT",
         streams: Some(Streams::NONE.with(Stream::Bbo)),
-        depth: Some(20),
+        depth: Some(TopLevels::Twenty),
         interval_ms: Some(100),
         on_slow: Some(OnSlow::Conflate),
         checksum: Some(true),

@@ -184,8 +184,8 @@ fn wrong_types() {
     let subscribe = r#""action":"subscribe","channel":"BTC-USDT""#;
     check_all(r#""action":"subscribe""#, "channel", &["\"?\""]);
     check_all(subscribe, "streams", &["[\"depth\"]"]);
-    check_all(subscribe, "depth", &["1"]);
-    check_all(subscribe, "interval_ms", &["1"]);
+    check_all(subscribe, "depth", &[]);
+    check_all(subscribe, "interval_ms", &[]);
     check_all(subscribe, "on_slow", &[]);
     check_all(subscribe, "checksum", &["true"]);
     check_all(r#""action":"auth""#, "account", &[]);
@@ -231,13 +231,16 @@ fn values_out_of_bounds() {
     check(r#"{"action":"ping","id":-9223372036854775809}"#, BadValue, "id");
     let subscribe = r#""action":"subscribe","channel":"BTC-USDT""#;
     for streams in
-        ["[]", "[1]", "[\"depth\",null]", "[[\"depth\"]]", "[\"Depth\"]", "[\"ticker\"]", "[\"kline_1m\"]"]
+        ["[]", "[1]", "[\"depth\",null]", "[[\"depth\"]]", "[\"Depth\"]", "[\"kline_2m\"]", "[\"kline\"]"]
     {
         check(&format!(r#"{{{subscribe},"streams":{streams}}}"#), BadValue, "streams");
     }
-    check(&format!(r#"{{{subscribe},"depth":0}}"#), BadValue, "depth");
-    check(&format!(r#"{{{subscribe},"depth":5001}}"#), BadValue, "depth");
-    check(&format!(r#"{{{subscribe},"interval_ms":60001}}"#), BadValue, "interval_ms");
+    for depth in [0, 4, 6, 100, 5000] {
+        check(&format!(r#"{{{subscribe},"depth":{depth}}}"#), BadValue, "depth");
+    }
+    for interval in [0, 99, 250, 1000] {
+        check(&format!(r#"{{{subscribe},"interval_ms":{interval}}}"#), BadValue, "interval_ms");
+    }
     let auth = r#""action":"auth","ts":1"#;
     check(&format!(r#"{{{auth},"key":"K","sig":"S","recv_window_ms":60001}}"#), BadValue, "recv_window_ms");
     check(&format!(r#"{{{auth},"key":"K","sig":{}}}"#, long(129)), BadValue, "sig");
@@ -368,7 +371,7 @@ fn the_answer_fits_the_request() {
     );
     check(
         r#"{"action":"subscribe","channel":"XXX","id":1,"depth":"all"}"#,
-        r#"{"type":"error","id":1,"action":"subscribe","channel":"XXX","code":"BAD_VALUE","num":1102,"message":"depth must be a whole number from 1 to 5000"}"#,
+        r#"{"type":"error","id":1,"action":"subscribe","channel":"XXX","code":"BAD_VALUE","num":1102,"message":"depth must be one of: 5, 10, 20"}"#,
     );
     check(
         r#"{"action":"dance","id":[]}"#,

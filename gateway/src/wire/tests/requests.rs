@@ -4,7 +4,7 @@ use engine_core::units::{SelfTrade, Side, TimeInForce, Timestamp};
 
 use super::decoded;
 use crate::wire::id::RequestId;
-use crate::wire::name::{CancelScope, OnSlow, SignatureAlgorithm, Stream};
+use crate::wire::name::{CancelScope, OnSlow, SignatureAlgorithm, Stream, TopLevels};
 use crate::wire::request::{
     Action, AmendOrder, Auth, Buffers, CancelOnDisconnect, CancelOrder, Credentials, OrderTerms, Request,
     Size, Streams, SubmitOrder, Subscribe, decode,
@@ -58,10 +58,20 @@ fn subscriptions() {
         Action::Subscribe(Subscribe {
             channel: "BTC-USDT",
             streams: Some(Streams::DEFAULT.with(Stream::Bbo)),
-            depth: Some(20),
+            depth: Some(TopLevels::Twenty),
             interval_ms: Some(100),
             on_slow: Some(OnSlow::Conflate),
             checksum: Some(true),
+        }),
+    );
+    let prices = [Stream::Ticker, Stream::Kline1s, Stream::Kline1d, Stream::Heartbeat];
+    check(
+        r#"{"action":"subscribe","channel":"*-USDT","streams":["heartbeat","kline_1d","ticker","kline_1s"],"depth":5}"#,
+        None,
+        Action::Subscribe(Subscribe {
+            streams: Some(prices.into_iter().fold(Streams::NONE, Streams::with)),
+            depth: Some(TopLevels::Five),
+            ..Subscribe::bare("*-USDT")
         }),
     );
     let channel = "BTC-USDT";
