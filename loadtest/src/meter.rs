@@ -102,11 +102,19 @@ impl Meter {
         self.with(Lateness::look)
     }
 
-    pub fn percentiles(&self, phase: Phase) -> Percentiles {
+    /// Those of the phase so far. A second's sample in between loses none of them.
+    pub fn latencies(&self, phase: Phase) -> Latencies {
         self.with(|lateness| {
-            lateness.look();
-            lateness.of_phase[phase as usize].percentiles()
+            let mut all = lateness.of_phase[phase as usize].clone();
+            if lateness.phase == phase {
+                all.add(&lateness.fresh);
+            }
+            all
         })
+    }
+
+    pub fn percentiles(&self, phase: Phase) -> Percentiles {
+        self.latencies(phase).percentiles()
     }
 
     fn with<R>(&self, act: impl FnOnce(&mut Lateness) -> R) -> R {

@@ -8,7 +8,7 @@ use std::fmt;
 use std::time::Duration;
 
 /// Latencies in nanoseconds; three digits are kept, from 1 ns to two minutes.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Latencies(Histogram<u64>);
 
 const LATENCY_NS_MAX: u64 = 120_000_000_000;
@@ -37,6 +37,12 @@ impl Latencies {
 
     pub fn add(&mut self, other: &Latencies) {
         self.0.add(&other.0).expect("same bounds");
+    }
+
+    /// Those that were added to `earlier` since.
+    pub fn since(mut self, earlier: &Latencies) -> Self {
+        self.0.subtract(&earlier.0).expect("same bounds, and all of the earlier ones are here");
+        self
     }
 
     pub fn percentiles(&self) -> Percentiles {

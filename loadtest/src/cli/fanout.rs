@@ -7,9 +7,8 @@ use clap::Args;
 use loadtest::descriptors;
 use loadtest::lean::Opening;
 use loadtest::scenario::bare::{self, sender, sender::Method};
-use loadtest::scenario::fanout::{self, Load};
+use loadtest::scenario::fanout;
 use loadtest::scenario::fleet::Clients;
-use loadtest::scenario::flow::heavy;
 use loadtest::target::{Target, WrongUsage};
 use serde::Serialize;
 use std::time::Duration;
@@ -103,7 +102,10 @@ impl Fanout {
             plan: self.gateway.plan(&self.channel, self.subscribers, full_every)?,
             clients: self.clients(run),
             duration: Duration::from_secs(self.seconds),
-            load: self.load(run).await?,
+            load: self
+                .gateway
+                .load(&self.channel, self.orders_per_second, self.trades_per_order, run)
+                .await?,
             counters: if self.subscribe.is_none() { Some(http()?) } else { None },
             against: if self.against_bare { Some((self.child(run)?, self.windows as usize)) } else { None },
         })
@@ -119,21 +121,6 @@ impl Fanout {
             opening: self.subscribe.as_ref().map(foreign),
             pid: self.pid,
         }
-    }
-
-    async fn load(&self, run: &Run<'_>) -> Result<Option<Load>> {
-        let flow = self.gateway.flow(&self.channel, self.orders_per_second, run).await?;
-        Ok(flow.map(|flow| match self.trades_per_order {
-            None => Load::Steps(flow),
-            Some(trades_per_sweep) => Load::Sweeps(heavy::Options {
-                target: flow.target,
-                market: flow.market,
-                sweeps_per_second: flow.commands_per_second,
-                trades_per_sweep,
-                seed: flow.seed,
-                run: flow.run,
-            }),
-        }))
     }
 
     fn child(&self, run: &Run<'_>) -> Result<bare::Child> {

@@ -2,18 +2,22 @@
 
 mod churn;
 mod fanout;
+mod numbers;
 mod simulate;
+mod slow;
 
 pub use churn::Churn;
 pub use fanout::{Bare, BareSender, Fanout};
 pub use simulate::Simulate;
+pub use slow::Slow;
 
 use crate::Run;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 use loadtest::descriptors;
 use loadtest::market::Market;
-use loadtest::scenario::{fleet, flow, follow, idle, orders, slow};
+use loadtest::scenario::flow::{self, Load, heavy};
+use loadtest::scenario::{fleet, follow, idle, orders};
 use loadtest::target::{Target, WrongUsage};
 use serde::Serialize;
 use std::path::PathBuf;
@@ -21,8 +25,6 @@ use std::time::Duration;
 
 const SECONDS_MAX: u64 = 24 * 3600;
 const RATE_MAX: u64 = 1_000_000;
-/// Of `slow`, under load after the stall: enough to read on through some megabytes.
-const RECOVERY: Duration = Duration::from_secs(3);
 
 #[derive(Parser)]
 #[command(name = "loadtest", version, about = "Black-box load and conformance harness for Ringside")]
@@ -122,34 +124,6 @@ pub struct Orders {
 }
 
 #[derive(Args, Serialize)]
-pub struct Slow {
-    #[command(flatten)]
-    gateway: Gateway,
-    #[arg(long, default_value = "BTC-USDT")]
-    channel: String,
-    /// All subscribers, the stalled ones included
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(2..))]
-    subscribers: u64,
-    /// Of the subscribers, those that stop reading
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
-    stalled: u64,
-    #[arg(long, default_value_t = 10, value_parser = seconds())]
-    stall_seconds: u64,
-    /// Before the stall, for comparison
-    #[arg(long, default_value_t = 5, value_parser = seconds())]
-    baseline_seconds: u64,
-    /// Fail if the stall outran no window, and so tested nothing
-    #[arg(long)]
-    expect_lap: bool,
-    /// Commands a second of our own order flow; 0 relies on the server's own flow
-    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=RATE_MAX))]
-    orders_per_second: u64,
-    /// Process id of the server, to follow its processor time and memory
-    #[arg(long)]
-    pid: Option<u32>,
-}
-
-#[derive(Args, Serialize)]
 pub struct Idle {
     #[command(flatten)]
     gateway: Gateway,
@@ -193,6 +167,28 @@ impl Gateway {
         Ok(Some(flow::Options { target, market, commands_per_second, seed: run.cli.seed, run: run.id() }))
     }
 
+    /// The same, or sweeps through so many parts of icebergs.
+    async fn load(
+        &self,
+        channel: &str,
+        orders_per_second: u64,
+        trades_per_order: Option<u32>,
+        run: &Run<'_>,
+    ) -> Result<Option<Load>> {
+        let flow = self.flow(channel, orders_per_second, run).await?;
+        Ok(flow.map(|flow| match trades_per_order {
+            None => Load::Steps(flow),
+            Some(trades_per_sweep) => Load::Sweeps(heavy::Options {
+                target: flow.target,
+                market: flow.market,
+                sweeps_per_second: flow.commands_per_second,
+                trades_per_sweep,
+                seed: flow.seed,
+                run: flow.run,
+            }),
+        }))
+    }
+
     fn plan(&self, channel: &str, subscribers: u64, full_every: u64) -> Result<fleet::Plan, WrongUsage> {
         let (target, subscribers) = (self.target()?, subscribers as usize);
         descriptors::allow(subscribers)?;
@@ -227,38 +223,6 @@ impl Orders {
             pid: self.pid,
             seed: run.cli.seed,
             run: run.id(),
-        })
-    }
-}
-
-impl Slow {
-    pub fn clients(&self, run: &Run<'_>) -> fleet::Clients {
-        fleet::Clients {
-            reader_threads: run.cli.threads as usize,
-            pid: self.pid,
-            ..fleet::Clients::default()
-        }
-    }
-
-    pub async fn options(&self, run: &Run<'_>) -> Result<slow::Options> {
-        let reading = self.subscribers.saturating_sub(self.stalled);
-        if reading == 0 {
-            return Err(WrongUsage(format!(
-                "all {} subscribers stalled leaves nobody to watch",
-                self.stalled
-            ))
-            .into());
-        }
-        descriptors::allow(self.subscribers as usize)?;
-        Ok(slow::Options {
-            plan: self.gateway.plan(&self.channel, reading, 1)?,
-            stalled: self.stalled as usize,
-            baseline: Duration::from_secs(self.baseline_seconds),
-            stall: Duration::from_secs(self.stall_seconds),
-            recovery: RECOVERY,
-            stall_frames: 0,
-            expect_lap: self.expect_lap,
-            flow: self.gateway.flow(&self.channel, self.orders_per_second, run).await?,
         })
     }
 }

@@ -9,7 +9,7 @@ pub use results::{Against, Results};
 
 use super::bare;
 use super::fleet::{Clients, Fleet, Landed, Meter, Phase, Plan};
-use super::flow::{self, Flow, heavy, heavy::Heavy};
+use super::flow::{self, Load};
 use crate::counters::Counters;
 use crate::monitor::Usage;
 use crate::report::Outcome;
@@ -30,17 +30,6 @@ pub struct Options {
     pub counters: Option<Target>,
     /// The loop to measure against, and how many windows we and it have, in turns.
     pub against: Option<(bare::Child, usize)>,
-}
-
-#[derive(Clone, Debug)]
-pub enum Load {
-    Steps(flow::Options),
-    Sweeps(heavy::Options),
-}
-
-enum Running {
-    Steps(Flow),
-    Sweeps(Heavy),
 }
 
 pub async fn run(options: &Options, progress: &ProgressBar) -> Result<Outcome<Results>> {
@@ -84,31 +73,6 @@ async fn finish(options: &Options, fleet: Fleet, mut results: Results) -> Result
         verdict.violate(complaint);
     }
     Ok(Outcome { results, verdict })
-}
-
-impl Load {
-    /// Order ids of each window differ from those of the last.
-    async fn start(&self, window: usize) -> Result<Running> {
-        match self.clone() {
-            Load::Steps(mut options) => {
-                options.run += window as u64;
-                Flow::start(&options).await.map(Running::Steps)
-            }
-            Load::Sweeps(mut options) => {
-                options.run += window as u64;
-                Heavy::start(&options).await.map(Running::Sweeps)
-            }
-        }
-    }
-}
-
-impl Running {
-    async fn stop(self) -> Result<flow::Counts> {
-        match self {
-            Running::Steps(flow) => flow.stop().await,
-            Running::Sweeps(heavy) => heavy.stop().await,
-        }
-    }
 }
 
 /// A measured time that has begun.

@@ -27,6 +27,13 @@ pub struct Spans {
     pub skipped: usize,
 }
 
+/// The end of the stream, as the reference saw it.
+#[derive(Clone, Copy, Debug)]
+pub struct Reference {
+    pub seq: u64,
+    pub trade_id_last: Option<u64>,
+}
+
 impl Landed {
     pub(super) fn judge(&mut self) {
         for (index, full) in self.full.iter().enumerate() {
@@ -40,6 +47,12 @@ impl Landed {
             let backward = tally.order.backward;
             self.verdict.expect(backward == 0, || format!("a sequence went back {backward} times"));
         }
+    }
+
+    /// Where the one is that was there all the time, if there is one.
+    pub fn reference(&self) -> Option<Reference> {
+        let follower = &reference(&self.full)?.following.follower;
+        Some(Reference { seq: follower.seq(), trade_id_last: follower.trade_id_last() })
     }
 
     pub fn laps(&self) -> u64 {

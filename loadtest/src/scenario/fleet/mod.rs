@@ -13,12 +13,13 @@ mod landed;
 pub use crate::lean::Drain;
 pub use crate::meter::{Meter, Phase};
 pub use full::Full;
-pub use landed::{Landed, Spans};
+pub use landed::{Landed, Reference, Spans};
 
 use crate::client::{Dial, Following, now_us};
 use crate::descriptors;
 use crate::lean::{Lean, Opening, Readers, Recording};
 use crate::monitor::{Monitor, Sample};
+use crate::report::Latencies;
 use crate::target::Target;
 use anyhow::{Context, Result};
 use indicatif::ProgressBar;
@@ -137,6 +138,13 @@ impl Fleet {
 
     pub fn frames(&self) -> u64 {
         self.full.total().frames + self.lean.total().frames
+    }
+
+    /// Of everybody in that phase so far.
+    pub fn latencies(&self, phase: Phase) -> Latencies {
+        let mut latencies = self.full.latencies(phase);
+        latencies.add(&self.lean.latencies(phase));
+        latencies
     }
 
     /// Waits out a phase of the run, takes a sample every second and shows it.
