@@ -1,11 +1,12 @@
 //! What subscribers received, added up: in all, by phase of the run, and since somebody last looked.
 
 use crate::report::{Latencies, Percentiles};
+use serde::{Deserialize, Serialize};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Where a run is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
 pub enum Phase {
     Connecting,
     Steady,

@@ -1,6 +1,6 @@
 //! The arguments of `fanout` and of the loop it is measured against.
 
-use super::{Gateway, RATE_MAX, seconds};
+use super::{Gateway, RATE_MAX, seconds, spread};
 use crate::Run;
 use anyhow::{Context, Result};
 use clap::Args;
@@ -23,6 +23,12 @@ pub struct Fanout {
     subscribers: u64,
     #[arg(long, default_value_t = 10, value_parser = seconds())]
     seconds: u64,
+    /// Under load before the measured time
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=600))]
+    warm_up_seconds: u64,
+    /// Divide the subscribers among so many processes; each may hold 19,900, and has a checked one of its own
+    #[arg(long, default_value_t = 1, conflicts_with_all = ["against_bare", "subscribe"], value_parser = clap::value_parser!(u64).range(1..=64))]
+    processes: u64,
     /// Commands a second of our own order flow, each a change of the book; 0 relies on the server's own flow
     #[arg(long, visible_alias = "frames-per-second", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=RATE_MAX))]
     orders_per_second: u64,
@@ -99,8 +105,10 @@ impl Fanout {
         let full_every = if self.lean { self.check_every } else { 1 };
         let http = || Target::http(&self.gateway.http);
         Ok(fanout::Options {
-            plan: self.gateway.plan(&self.channel, self.subscribers, full_every)?,
+            plan: self.gateway.plan_in(self.processes, &self.channel, self.subscribers, full_every)?,
             clients: self.clients(run),
+            spread: spread(self.processes)?,
+            warm_up: Duration::from_secs(self.warm_up_seconds),
             duration: Duration::from_secs(self.seconds),
             load: self
                 .gateway
@@ -120,6 +128,7 @@ impl Fanout {
             record_bytes_max: self.check_later.then_some((self.record_mib as usize) << 20),
             opening: self.subscribe.as_ref().map(foreign),
             pid: self.pid,
+            place: None,
         }
     }
 

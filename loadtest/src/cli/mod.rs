@@ -3,19 +3,22 @@
 mod churn;
 mod fanout;
 mod numbers;
+mod plan;
 mod simulate;
 mod slow;
 
 pub use churn::Churn;
 pub use fanout::{Bare, BareSender, Fanout};
+pub use plan::Plan;
 pub use simulate::Simulate;
 pub use slow::Slow;
 
 use crate::Run;
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 use loadtest::descriptors;
 use loadtest::market::Market;
+use loadtest::scenario::audience::Spread;
 use loadtest::scenario::flow::{self, Load, heavy};
 use loadtest::scenario::{fleet, follow, idle, orders};
 use loadtest::target::{Target, WrongUsage};
@@ -65,11 +68,16 @@ pub enum Scenario {
     Churn(Churn),
     /// Millions of connections: the gateway's own code over simulated sockets
     Simulate(Simulate),
+    /// How many machines so many connections would take, from what this one needs for a few
+    Plan(Plan),
     /// How fast this machine sends when nothing but sending is done
     Bare(Bare),
     /// The sending side of `bare`, which starts it
     #[command(hide = true)]
     BareSender(BareSender),
+    /// Some of the subscribers of `--processes`, which starts it
+    #[command(hide = true)]
+    Part,
 }
 
 #[derive(Args, Clone, Serialize)]
@@ -137,6 +145,15 @@ pub struct Idle {
     /// Quiet time before each reading of the memory
     #[arg(long, default_value_t = 3, value_parser = seconds())]
     settle_seconds: u64,
+    /// Divide the connections among so many processes; each may hold 19,900
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=64))]
+    processes: u64,
+}
+
+/// As many processes as that, if that is more than this one.
+fn spread(processes: u64) -> Result<Option<Spread>> {
+    let program = std::env::current_exe().context("finding this program")?;
+    Ok((processes > 1).then_some(Spread { program, processes: processes as usize }))
 }
 
 fn seconds() -> clap::builder::RangedU64ValueParser<u64> {
@@ -190,8 +207,24 @@ impl Gateway {
     }
 
     fn plan(&self, channel: &str, subscribers: u64, full_every: u64) -> Result<fleet::Plan, WrongUsage> {
+        self.plan_in(1, channel, subscribers, full_every)
+    }
+
+    /// In so many processes.
+    fn plan_in(
+        &self,
+        processes: u64,
+        channel: &str,
+        subscribers: u64,
+        full_every: u64,
+    ) -> Result<fleet::Plan, WrongUsage> {
         let (target, subscribers) = (self.target()?, subscribers as usize);
-        descriptors::allow(subscribers)?;
+        if processes > subscribers as u64 {
+            return Err(WrongUsage(format!(
+                "--processes {processes}: each has one of the {subscribers} connections at least"
+            )));
+        }
+        descriptors::allow(subscribers.div_ceil(processes as usize))?;
         descriptors::expect_sources(&target, subscribers)?;
         Ok(fleet::Plan { target, channel: channel.to_owned(), subscribers, full_every: full_every as usize })
     }
@@ -228,10 +261,11 @@ impl Orders {
 }
 
 impl Idle {
-    pub fn options(&self) -> Result<idle::Options, WrongUsage> {
+    pub fn options(&self) -> Result<idle::Options> {
         Ok(idle::Options {
             // Only the reference is checked: a parsing client would hold memory for nothing.
-            plan: self.gateway.plan(&self.channel, self.connections, self.connections)?,
+            plan: self.gateway.plan_in(self.processes, &self.channel, self.connections, self.connections)?,
+            spread: spread(self.processes)?,
             pid: self.pid,
             settle: Duration::from_secs(self.settle_seconds),
         })

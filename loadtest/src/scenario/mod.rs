@@ -1,5 +1,6 @@
 //! What the harness can play, one file for each subcommand.
 
+pub mod audience;
 pub mod bare;
 pub mod churn;
 pub mod fanout;
@@ -8,5 +9,6 @@ pub mod flow;
 pub mod follow;
 pub mod idle;
 pub mod orders;
+pub mod plan;
 pub mod simulate;
 pub mod slow;

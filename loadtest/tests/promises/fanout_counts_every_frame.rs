@@ -24,7 +24,16 @@ async fn fanout_by(server: Scripted, full_every: usize, clients: Clients) -> Out
 
 async fn run(plan: Plan, clients: Clients, load: Option<Load>) -> Outcome<Results> {
     let duration = Duration::from_millis(100);
-    let options = Options { plan, clients, duration, load, counters: None, against: None };
+    let options = Options {
+        plan,
+        clients,
+        spread: None,
+        warm_up: Duration::ZERO,
+        duration,
+        load,
+        counters: None,
+        against: None,
+    };
     fanout::run(&options, &ProgressBar::hidden()).await.unwrap()
 }
 
@@ -212,6 +221,8 @@ async fn a_bare_loop_sends_the_same_between_the_server_s_windows() {
     let options = Options {
         plan,
         clients: Clients::default(),
+        spread: None,
+        warm_up: Duration::ZERO,
         duration: Duration::from_millis(100),
         load: None,
         counters: Some(counters().await),

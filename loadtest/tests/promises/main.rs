@@ -10,6 +10,7 @@ mod fanout_counts_every_frame;
 mod follow_catches_planted_faults;
 mod idle_connections_are_weighed;
 mod orders_are_answered_once;
+mod processes_add_up;
 mod python_client_agrees;
 mod scripted;
 mod slow_readers_are_told;

@@ -5,7 +5,7 @@ use crate::lean::Lean;
 use crate::report::Verdict;
 use crate::target::Target;
 use futures_util::future::join_all;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// Rebuilt books compared with a fresh snapshot.
@@ -20,7 +20,7 @@ pub struct Landed {
 }
 
 /// Subscribers whose count of messages was held against the reference's.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
 pub struct Spans {
     pub compared: usize,
     /// Lapped, or without data, or beyond what the reference saw.

@@ -8,11 +8,13 @@
 //! every message. Where another says "I counted n messages from this one to that one", the reference knows n.
 
 mod full;
+mod harvest;
 mod landed;
 
 pub use crate::lean::Drain;
 pub use crate::meter::{Meter, Phase};
 pub use full::Full;
+pub use harvest::Harvest;
 pub use landed::{Landed, Reference, Spans};
 
 use crate::client::{Dial, Following, now_us};
@@ -20,9 +22,11 @@ use crate::descriptors;
 use crate::lean::{Lean, Opening, Readers, Recording};
 use crate::monitor::{Monitor, Sample};
 use crate::report::Latencies;
+use crate::scenario::audience::{Seen, show};
 use crate::target::Target;
 use anyhow::{Context, Result};
 use indicatif::ProgressBar;
+use serde::{Deserialize, Serialize};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -40,7 +44,7 @@ pub const DRAIN: Drain = Drain { idle: Duration::from_millis(300), limit: Durati
 /// Longer on both counts, to have seen all that the others saw.
 const REFERENCE_DRAIN: Drain = Drain { idle: Duration::from_millis(600), limit: Duration::from_secs(5) };
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Plan {
     pub target: Target,
     pub channel: String,
@@ -50,7 +54,7 @@ pub struct Plan {
 }
 
 /// How the subscribers are read and checked, where that matters.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Clients {
     pub reader_threads: usize,
     /// How many are checked, the first ones; otherwise the plan's rule holds.
@@ -58,14 +62,31 @@ pub struct Clients {
     /// Checked ones are only recorded while the run lasts, up to so many bytes each, and checked when it is over.
     pub record_bytes_max: Option<usize>,
     /// For another server than Ringside. Nobody is checked fully then.
+    #[serde(skip)]
     pub opening: Option<Opening>,
     /// The server's process, to be looked at every second.
     pub pid: Option<u32>,
+    /// Where these subscribers stand among those of several processes.
+    pub place: Option<Place>,
+}
+
+/// Those of other processes come from other addresses, once there are too many for one.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+pub struct Place {
+    pub first: usize,
+    pub of: usize,
 }
 
 impl Default for Clients {
     fn default() -> Self {
-        Clients { reader_threads: 1, checked: None, record_bytes_max: None, opening: None, pid: None }
+        Clients {
+            reader_threads: 1,
+            checked: None,
+            record_bytes_max: None,
+            opening: None,
+            pid: None,
+            place: None,
+        }
     }
 }
 
@@ -152,21 +173,28 @@ impl Fleet {
         let end = Instant::now() + duration;
         while Instant::now() < end {
             tokio::time::sleep_until(end.min(Instant::now() + Duration::from_secs(1))).await;
-            let sample = self.sample();
-            let late = sample.p99_us.map(|us| format!(", p99 {us:.0} us")).unwrap_or_default();
-            progress.set_message(format!("{:.0} frames/s{late}", sample.per_second));
+            show(&self.look().1, progress);
         }
     }
 
-    /// Of the time since the last one.
-    pub fn sample(&self) -> Sample {
+    /// What there is so far, and the sample of the time since the last look.
+    pub fn look(&self) -> (Seen, Sample) {
         let mut latencies = self.full.look();
         latencies.add(&self.lean.look());
-        self.monitor.lock().expect("no holder panics").tick(self.frames(), &latencies)
+        let (frames, lean_bytes) = (self.frames(), self.lean.total().bytes);
+        let sample = self.monitor.lock().expect("no holder panics").tick(frames, &latencies);
+        (Seen { frames, lean_bytes, latencies }, sample)
     }
 
     pub fn samples(&self) -> Vec<Sample> {
         self.monitor.lock().expect("no holder panics").samples().to_vec()
+    }
+
+    /// Comes home and says what there is to say.
+    pub async fn harvest(self) -> Result<Harvest> {
+        let (target, meters) = (self.plan.target.clone(), [self.full.clone(), self.lean.clone()]);
+        let landed = self.land().await?;
+        Ok(Harvest::of(landed, &target, meters.map(|meter| meter.latencies(Phase::Steady))).await)
     }
 
     pub async fn land(mut self) -> Result<Landed> {
@@ -219,7 +247,9 @@ impl Member {
     /// Lean ones are the readers' when this ends; others come home with it.
     async fn run(self, gate: Arc<Semaphore>, live: mpsc::Sender<()>) -> Result<Option<Full>> {
         let Plan { target, channel, subscribers, .. } = &self.plan;
-        let how = Dial { source: descriptors::source(target, *subscribers, self.index), ..Dial::default() };
+        let place = self.clients.place.unwrap_or(Place { first: 0, of: *subscribers });
+        let source = descriptors::source(target, place.of, place.first + self.index);
+        let how = Dial { source, ..Dial::default() };
         let deadline = Instant::now() + LIVE_TIMEOUT;
         let turn = gate.acquire_owned().await.context("the gate is never closed")?;
         let who = || format!("subscriber {}", self.index);
