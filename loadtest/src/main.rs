@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use loadtest::client::now_us;
 use loadtest::html;
 use loadtest::report::{Machine, Outcome, Report, commit};
-use loadtest::scenario::{audience, bare, churn, fanout, follow, idle, orders, plan, simulate, slow};
+use loadtest::scenario::{audience, bare, churn, curve, fanout, follow, idle, orders, plan, simulate, slow};
 use loadtest::target::WrongUsage;
 use serde::Serialize;
 use std::process::ExitCode;
@@ -54,6 +54,15 @@ impl Cli {
                 let progress = progress("subscribers");
                 let outcome = fanout::run(&arguments.options(&run).await?, &progress).await?;
                 run.finish("fanout", arguments, outcome)
+            }
+            Scenario::Curve(arguments) => {
+                let progress = progress("points");
+                let outcome = curve::run(&arguments.options(&run).await?, &progress).await?;
+                if let Some(file) = arguments.markdown() {
+                    std::fs::write(file, outcome.results.markdown())
+                        .with_context(|| format!("writing {}", file.display()))?;
+                }
+                run.finish("curve", arguments, outcome)
             }
             Scenario::Simulate(arguments) => {
                 let progress = progress("simulated");

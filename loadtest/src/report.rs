@@ -127,6 +127,14 @@ impl Verdict {
         self.count(follower.counts().violations, texts);
     }
 
+    /// Says of each violation where it was found.
+    pub fn named(mut self, who: &str) -> Self {
+        for violation in &mut self.violations {
+            *violation = format!("{who}: {violation}");
+        }
+        self
+    }
+
     pub fn merge(&mut self, other: Verdict) {
         self.count(other.violation_count, other.violations.into_iter());
     }

@@ -1,6 +1,7 @@
 //! The command line: what may be asked for, and the options of a scenario made of it.
 
 mod churn;
+mod curve;
 mod fanout;
 mod numbers;
 mod plan;
@@ -8,6 +9,7 @@ mod simulate;
 mod slow;
 
 pub use churn::Churn;
+pub use curve::Curve;
 pub use fanout::{Bare, BareSender, Fanout};
 pub use plan::Plan;
 pub use simulate::Simulate;
@@ -60,6 +62,8 @@ pub enum Scenario {
     Orders(Orders),
     /// Many subscribers of one channel
     Fanout(Fanout),
+    /// Fan-out over a grid of subscribers and rates, as one table
+    Curve(Curve),
     /// Some subscribers stop reading; the others must not notice
     Slow(Slow),
     /// Memory of subscribed connections that hear nothing

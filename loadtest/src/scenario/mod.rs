@@ -3,6 +3,7 @@
 pub mod audience;
 pub mod bare;
 pub mod churn;
+pub mod curve;
 pub mod fanout;
 pub mod fleet;
 pub mod flow;

@@ -198,6 +198,7 @@ async fn counters() -> Target {
                 ("feed_frames", 1),
                 ("trades", 1),
                 ("fell_behind", 0),
+                ("lapped", 0),
             ];
             let lines = counts.map(|(name, each)| {
                 format!("ringside_{name}_total{{reactor=\"0\"}} {}\n", look * 1000 * each)

@@ -104,8 +104,9 @@ impl Parts {
         let answers = self.ask(&Order::Land).await?;
         let mut all = Harvest::default();
         for (part, answer) in self.parts.iter_mut().zip(answers) {
-            let Answer::Home(harvest) = answer else { bail!("{}: answered {answer:?}", part.name) };
-            all.add(harvest.named(&part.name));
+            let Answer::Home(mut harvest) = answer else { bail!("{}: answered {answer:?}", part.name) };
+            harvest.verdict = harvest.verdict.named(&part.name);
+            all.add(*harvest);
             part.process.wait().await.with_context(|| part.name.clone())?;
         }
         Ok(all)

@@ -65,14 +65,6 @@ impl Harvest {
         self.latency_lean.add(&other.latency_lean);
         self.verdict.merge(other.verdict);
     }
-
-    /// Says of each violation where it was found.
-    pub fn named(mut self, who: &str) -> Self {
-        for violation in &mut self.verdict.violations {
-            *violation = format!("{who}: {violation}");
-        }
-        self
-    }
 }
 
 #[cfg(test)]
@@ -95,12 +87,12 @@ mod tests {
     fn parts_add_up_to_the_same_percentiles_as_one_process_would_have() {
         let (one, other) = (harvest(1), harvest(7));
         let mut apart = Harvest::default();
-        apart.add(sent(&one).named("process 1 of 2"));
-        apart.add(sent(&other).named("process 2 of 2"));
+        apart.add(sent(&one));
+        apart.add(sent(&other));
         let mut together = one.latency_lean.clone();
         together.add(&other.latency_lean);
         assert_eq!(apart.latency_lean.percentiles(), together.percentiles());
         assert_eq!((apart.lean, apart.distinct_frames), (6, 17));
-        assert_eq!(apart.verdict.violations, ["process 1 of 2: fault 1", "process 2 of 2: fault 7"]);
+        assert_eq!(apart.verdict.violations, ["fault 1", "fault 7"]);
     }
 }
