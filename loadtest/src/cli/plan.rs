@@ -12,7 +12,7 @@ use serde::Serialize;
 use std::path::PathBuf;
 
 /// The most connections that are open at once while costs are measured.
-const CONNECTIONS_MEASURED: usize = 4000;
+const CONNECTIONS_MEASURED: usize = 8000;
 
 #[derive(Args, Serialize)]
 pub struct Plan {
@@ -65,6 +65,9 @@ pub struct Plan {
     /// The server's window_bytes
     #[arg(long, default_value = "1048576", value_parser = numbers::count)]
     window_bytes: u64,
+    /// Assumed: the most bytes of a write, where clients take a view of a bounded size instead of every trade and change
+    #[arg(long, value_name = "BYTES", value_parser = numbers::count)]
+    view_bytes: Option<u64>,
 }
 
 impl Plan {
@@ -88,6 +91,7 @@ impl Plan {
                 batch_ms: self.batch_ms,
                 rtt_ms: self.rtt_ms,
                 window_bytes: self.window_bytes as f64,
+                write_bytes_max: self.view_bytes.map(|bytes| bytes as f64),
             },
             place: self.place()?,
             seed: run.cli.seed,

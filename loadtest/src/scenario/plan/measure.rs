@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 const SYMBOL: &str = "BTC-USDT";
 
 /// Enough for a cost of a kilobyte to stand out of what the machine does besides.
-const IDLE_CONNECTIONS: usize = 4000;
+const IDLE_CONNECTIONS: usize = 8000;
 const SETTLE: Duration = Duration::from_secs(1);
 
 const SUBSCRIBERS: usize = 400;

@@ -6,10 +6,10 @@
 //!
 //! ```text
 //! writes a second of a subscription   w(k) = (1 - exp(-λ(k) T)) / T
-//! bytes of a write                    b(k) = f(k) · frame bytes / w(k)
+//! bytes of a write                    b(k) = f(k) · frame bytes / w(k), or less where clients take a view that has a bound
 //! cores of all nodes                  Σ s(k) w(k) send(b(k)) + commands · command + nodes · frames · encode
 //! memory of a node                    base + windows + connections · (user + kernel + 2 · bytes a second · round trip)
-//! bandwidth of all nodes              Σ s(k) f(k) frame bytes + headers · w(k)
+//! bandwidth of all nodes              Σ s(k) w(k) (b(k) + 90 for each packet of 1448)
 //! ```
 //! The nodes are the most that any one resource asks for; that one binds.
 
@@ -54,6 +54,8 @@ pub struct Assumptions {
     /// To the client and back: so long the kernel keeps what it has sent.
     pub rtt_ms: f64,
     pub window_bytes: f64,
+    /// Of a write, at most: clients then take a view that tells less than every trade and change. None: they take it all.
+    pub write_bytes_max: Option<f64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -159,10 +161,11 @@ fn demand(goal: &Goal, costs: &Costs, assumptions: &Assumptions) -> Demand {
         let orders = goal.orders_per_second as f64 * popularity;
         let frames = orders * assumptions.frames_per_order;
         let writes = writes(orders, batch);
-        let bytes = if writes > 0.0 { frames * costs.frame_bytes / writes } else { 0.0 };
+        let all_bytes = if writes > 0.0 { frames * costs.frame_bytes / writes } else { 0.0 };
+        let bytes = all_bytes.min(assumptions.write_bytes_max.unwrap_or(f64::INFINITY));
         let send = costs.send(bytes) / 1e9;
         demand.frames_made += frames;
-        demand.frames_delivered += subscribers * frames;
+        demand.frames_delivered += subscribers * writes * bytes / costs.frame_bytes;
         demand.writes += subscribers * writes;
         demand.bytes += subscribers * writes * on_the_wire(bytes);
         demand.send_cores += subscribers * writes * send;
@@ -229,6 +232,7 @@ mod tests {
             batch_ms: 100.0,
             rtt_ms: 50.0,
             window_bytes: 1_048_576.0,
+            write_bytes_max: None,
         }
     }
 
@@ -286,6 +290,17 @@ mod tests {
         assert!((each.frames_delivered - batched.frames_delivered).abs() < 1.0);
         assert!(batched.writes < each.writes && batched.writes <= 1e6 * 10.0);
         assert!((writes(1e9, 0.1) - 10.0).abs() < 1e-9 && (writes(0.001, 0.1) - 0.001).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_view_of_bounded_writes_takes_less_of_everything() {
+        let of = |write_bytes_max| {
+            plan(&goal(), &costs(), &Assumptions { write_bytes_max, ..assumptions() }).demand
+        };
+        let (all, view, roomy) = (of(None), of(Some(300.0)), of(Some(1e9)));
+        assert!(view.bytes < all.bytes && view.send_cores < all.send_cores && view.writes == all.writes);
+        assert!(view.bytes <= view.writes * (300.0 + 90.0));
+        assert_eq!((roomy.bytes, roomy.frames_delivered), (all.bytes, all.frames_delivered));
     }
 
     #[test]

@@ -106,6 +106,12 @@ impl Results {
             f,
             "    a connection is written to at most every {batch_ms} ms a symbol; the kernel keeps twice what is on the way for {rtt_ms} ms"
         )?;
+        if let Some(bytes) = self.assumptions.write_bytes_max {
+            writeln!(
+                f,
+                "    clients take a view of which a write has at most {bytes:.0} bytes, not every trade and change"
+            )?;
+        }
         write!(
             f,
             "    {window_bytes:.0} bytes of window for each of a symbol's two rooms; sockets cost the same beside a network card; every node encodes every symbol; TLS, acknowledgements and interrupts of the card are in none of it"
