@@ -31,6 +31,10 @@ use std::time::Duration;
 const SECONDS_MAX: u64 = 24 * 3600;
 const RATE_MAX: u64 = 1_000_000;
 
+/// Where a server is that was told nothing else.
+const URL: &str = "ws://127.0.0.1:9001/ws";
+const HTTP: &str = "http://127.0.0.1:8080";
+
 #[derive(Parser)]
 #[command(name = "loadtest", version, about = "Black-box load and conformance harness for Ringside")]
 pub struct Cli {
@@ -87,10 +91,10 @@ pub enum Scenario {
 #[derive(Args, Clone, Serialize)]
 pub struct Gateway {
     /// WebSocket endpoint; loopback only
-    #[arg(long, default_value = "ws://127.0.0.1:9001/ws")]
+    #[arg(long, default_value = URL)]
     url: String,
     /// REST endpoint for symbols and depth; loopback only
-    #[arg(long, default_value = "http://127.0.0.1:8080")]
+    #[arg(long, default_value = HTTP)]
     http: String,
 }
 
@@ -225,7 +229,7 @@ impl Gateway {
         let (target, subscribers) = (self.target()?, subscribers as usize);
         if processes > subscribers as u64 {
             return Err(WrongUsage(format!(
-                "--processes {processes}: each has one of the {subscribers} connections at least"
+                "--processes {processes}: more processes than the {subscribers} connections"
             )));
         }
         descriptors::allow(subscribers.div_ceil(processes as usize))?;

@@ -1,6 +1,6 @@
 //! The arguments of `plan`.
 
-use super::{Gateway, numbers};
+use super::{HTTP, URL, numbers};
 use crate::Run;
 use anyhow::{Context, Result};
 use clap::Args;
@@ -16,9 +16,13 @@ const CONNECTIONS_MEASURED: usize = 8000;
 
 #[derive(Args, Serialize)]
 pub struct Plan {
-    #[command(flatten)]
-    gateway: Gateway,
-    /// Process id of the server at --url and --http. Without it a server is started, and ends with this
+    /// WebSocket endpoint of a server that runs already; loopback only
+    #[arg(long, requires = "pid", value_name = "URL")]
+    url: Option<String>,
+    /// Its REST endpoint; loopback only
+    #[arg(long, requires = "pid", value_name = "URL")]
+    http: Option<String>,
+    /// Its process id. Without it a server is started, and ends with this
     #[arg(long, conflicts_with = "server")]
     pid: Option<u32>,
     /// The server to start; without it the ringside beside this program
@@ -101,7 +105,8 @@ impl Plan {
 
     fn place(&self) -> Result<Place> {
         if let Some(pid) = self.pid {
-            let (ws, http) = (self.gateway.target()?, Target::http(&self.gateway.http)?);
+            let ws = Target::websocket(self.url.as_deref().unwrap_or(URL))?;
+            let http = Target::http(self.http.as_deref().unwrap_or(HTTP))?;
             return Ok(Place::Running { ws, http, pid });
         }
         let beside = || std::env::current_exe().map(|this| this.with_file_name("ringside"));

@@ -5,9 +5,11 @@
 
 mod bare_loop_sends_whole_frames;
 mod churn_leaves_nothing_behind;
+mod curve_is_a_table;
 mod exit_codes;
 mod fanout_counts_every_frame;
 mod follow_catches_planted_faults;
+mod gateway;
 mod idle_connections_are_weighed;
 mod orders_are_answered_once;
 mod processes_add_up;

@@ -1,5 +1,6 @@
 //! Subscribers divided among processes are the same subscribers: counted, checked and compared as in one.
 
+use crate::gateway::Gateway;
 use crate::scripted::{Scripted, ack, right_feed, snapshot, update};
 use indicatif::ProgressBar;
 use loadtest::market::Market;
@@ -9,9 +10,6 @@ use loadtest::scenario::fanout::{self, Options, Results};
 use loadtest::scenario::fleet::{Clients, Plan};
 use loadtest::scenario::flow::{Load, heavy};
 use loadtest::target::Target;
-use std::io::{BufRead, BufReader};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 fn options(target: Target, subscribers: usize, program: &str) -> Options {
@@ -68,40 +66,9 @@ async fn a_process_that_fails_is_named() {
     assert_eq!(error, "process 1 of 2 ended: exit status: 1");
 }
 
-/// The gateway beside this test's binary, if somebody has built it.
-struct Gateway {
-    process: Child,
-    ws: Target,
-    http: Target,
-}
-
-impl Gateway {
-    fn start() -> Option<Self> {
-        let program = Path::new(THIS).with_file_name("ringside");
-        let arguments =
-            ["--json", "--no-demo-flow", "--ws-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0"];
-        let mut process = Command::new(program).args(arguments).stdout(Stdio::piped()).spawn().ok()?;
-        let mut line = String::new();
-        BufReader::new(process.stdout.take()?).read_line(&mut line).unwrap();
-        let ready: serde_json::Value = serde_json::from_str(&line).unwrap();
-        let target = |key: &str| ready[key].as_str().unwrap().to_owned();
-        let ws = Target::websocket(&target("ws")).unwrap();
-        let http = Target::http(&target("http")).unwrap();
-        Some(Gateway { process, ws, http })
-    }
-}
-
-impl Drop for Gateway {
-    fn drop(&mut self) {
-        let _ = (self.process.kill(), self.process.wait());
-    }
-}
-
 #[tokio::test]
 async fn two_processes_of_two_hundred_at_a_real_gateway() {
-    let Some(gateway) = Gateway::start() else {
-        return eprintln!("skipped: no ringside beside {THIS}; cargo build -p gateway makes it");
-    };
+    let Some(gateway) = Gateway::start() else { return };
     let market = Market::fetch(&gateway.http, "BTC-USDT").await.unwrap();
     let target = gateway.ws.clone();
     let load =

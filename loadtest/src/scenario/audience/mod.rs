@@ -65,6 +65,14 @@ impl Audience {
         Ok(())
     }
 
+    /// Frames and lean bytes so far, between two samples.
+    pub async fn count(&mut self) -> Result<(u64, u64)> {
+        match self {
+            Audience::Here(fleet) => Ok((fleet.frames(), fleet.lean.total().bytes)),
+            Audience::Elsewhere(parts) => parts.count().await,
+        }
+    }
+
     /// Also makes the sample of the time since the last look.
     pub async fn look(&mut self) -> Result<(Seen, Sample)> {
         match self {

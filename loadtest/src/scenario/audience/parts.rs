@@ -3,6 +3,7 @@
 use super::Seen;
 use super::part::{Answer, Order};
 use crate::monitor::{Monitor, Sample};
+use crate::report::Latencies;
 use crate::scenario::fleet::{Clients, Harvest, Phase, Place, Plan};
 use anyhow::{Context, Result, bail};
 use indicatif::ProgressBar;
@@ -27,6 +28,8 @@ pub struct Spread {
 pub struct Parts {
     parts: Vec<Part>,
     monitor: Monitor,
+    /// Heard in between two samples; the next one's.
+    kept: Latencies,
     pub(super) live: usize,
 }
 
@@ -50,7 +53,7 @@ impl Parts {
             (0..spread.processes).map(|index| Part::start(spread, index)).collect::<Result<_>>()?;
         let pids = parts.iter().filter_map(|part| part.process.id()).collect();
         let monitor = Monitor::of_all(clients.pid, pids);
-        let mut all = Parts { parts, monitor, live: 0 };
+        let mut all = Parts { parts, monitor, kept: Latencies::default(), live: 0 };
         let mut first = 0;
         for (index, part) in all.parts.iter_mut().enumerate() {
             let subscribers = share(plan.subscribers, spread.processes, index);
@@ -88,7 +91,20 @@ impl Parts {
         Ok(())
     }
 
+    pub(super) async fn count(&mut self) -> Result<(u64, u64)> {
+        let seen = self.seen().await?;
+        self.kept.add(&seen.latencies);
+        Ok((seen.frames, seen.lean_bytes))
+    }
+
     pub(super) async fn look(&mut self) -> Result<(Seen, Sample)> {
+        let mut seen = self.seen().await?;
+        seen.latencies.add(&std::mem::take(&mut self.kept));
+        let sample = self.monitor.tick(seen.frames, &seen.latencies);
+        Ok((seen, sample))
+    }
+
+    async fn seen(&mut self) -> Result<Seen> {
         let mut all = Seen::default();
         for answer in self.ask(&Order::Look).await? {
             let Answer::Seen(seen) = answer else { bail!("answered {answer:?} to a look") };
@@ -96,8 +112,7 @@ impl Parts {
             all.lean_bytes += seen.lean_bytes;
             all.latencies.add(&seen.latencies);
         }
-        let sample = self.monitor.tick(all.frames, &all.latencies);
-        Ok((all, sample))
+        Ok(all)
     }
 
     pub(super) async fn gather(mut self) -> Result<Harvest> {

@@ -110,9 +110,9 @@ impl Window {
     }
 
     async fn close(self, audience: &mut Audience, options: &Options) -> Result<Measured> {
-        let (seen, _) = audience.look().await?;
+        let (frames, bytes) = audience.count().await?;
         let seconds = self.start.elapsed().as_secs_f64();
-        let (frames, bytes) = (seen.frames - self.frames, seen.lean_bytes - self.bytes);
+        let (frames, bytes) = (frames - self.frames, bytes - self.bytes);
         let server_cpu = (|| Some(server(options)?.cpu.saturating_sub(self.server?.cpu)))();
         let client_cpu = (|| Some(audience.cpu()?.saturating_sub(self.client?)))();
         // What trickles in from here on is not the steady state.
