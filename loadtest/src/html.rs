@@ -20,7 +20,7 @@ const COLORS: [RGBColor; 6] = [
 
 const STYLE: &str = "body{font:15px/1.45 system-ui,sans-serif;max-width:56em;margin:2em auto;padding:0 1em;color:#222}\
     table{border-collapse:collapse;margin:1em 0}td,th{text-align:left;padding:.15em 1.2em .15em 0;vertical-align:top}\
-    td:last-child{font-variant-numeric:tabular-nums}svg{max-width:100%;height:auto}.bad{color:#b00}.good{color:#070}";
+    td:last-child{font-variant-numeric:tabular-nums}svg{max-width:100%;height:auto}.wide{max-width:52em;overflow-x:auto;font-size:.85em}.bad{color:#b00}.good{color:#070}";
 
 /// A plot: its title, the unit of its values, and its lines by key of a sample.
 struct Plot {
@@ -113,8 +113,10 @@ fn rows(page: &mut String, path: &str, value: &Value) -> Result<()> {
             Ok(write!(page, "<tr><td>{}<td>{number:.3}", escaped(path))?)
         }
         Value::Array(items) if items.iter().any(Value::is_object) => {
-            write!(page, "<tr><td>{}<td>", escaped(path))?;
-            list(page, items)
+            write!(page, "<tr><td colspan=2>{}<div class=wide>", escaped(path))?;
+            list(page, items)?;
+            page.push_str("</div>");
+            Ok(())
         }
         value => Ok(write!(page, "<tr><td>{}<td>{}", escaped(path), text(value))?),
     }
@@ -210,8 +212,9 @@ fn points(samples: &Value, key: &str) -> Vec<(f64, f64)> {
     samples.filter_map(|sample| Some((sample["at_seconds"].as_f64()?, sample[key].as_f64()?))).collect()
 }
 
-/// Millions and thousands by their letters.
+/// Millions and thousands by their letters, and no more digits than a step between two labels has.
 fn tall(value: f64) -> String {
+    let value = (value * 1000.0).round() / 1000.0;
     match value {
         1e6.. => format!("{}M", value / 1e6),
         1e3.. => format!("{}k", value / 1e3),

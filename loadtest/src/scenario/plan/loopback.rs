@@ -80,7 +80,7 @@ fn set(socket: &TcpStream, option: libc::c_int, on: bool) -> Result<()> {
 }
 
 /// Of this thread alone.
-fn thread_time() -> Result<Duration> {
+pub(super) fn thread_time() -> Result<Duration> {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `time` is valid to write to for the length of the call.
     let got = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
