@@ -16,6 +16,7 @@ pub struct Counters {
     pub feed_frames: u64,
     pub trades: u64,
     pub fell_behind: u64,
+    pub lapped: u64,
 }
 
 impl Counters {
@@ -32,6 +33,7 @@ impl Counters {
             feed_frames: sum(text, "ringside_feed_frames_total")?,
             trades: sum(text, "ringside_trades_total")?,
             fell_behind: sum(text, "ringside_fell_behind_total")?,
+            lapped: sum(text, "ringside_lapped_total")?,
         })
     }
 
@@ -43,6 +45,7 @@ impl Counters {
             feed_frames: self.feed_frames.saturating_sub(earlier.feed_frames),
             trades: self.trades.saturating_sub(earlier.trades),
             fell_behind: self.fell_behind.saturating_sub(earlier.fell_behind),
+            lapped: self.lapped.saturating_sub(earlier.lapped),
         }
     }
 }
@@ -55,6 +58,7 @@ impl std::ops::AddAssign for Counters {
         self.feed_frames += other.feed_frames;
         self.trades += other.trades;
         self.fell_behind += other.fell_behind;
+        self.lapped += other.lapped;
     }
 }
 

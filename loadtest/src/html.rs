@@ -9,12 +9,18 @@ use std::fmt::Write;
 
 const SIZE: (u32, u32) = (860, 280);
 
-const COLORS: [RGBColor; 4] =
-    [RGBColor(31, 119, 180), RGBColor(214, 39, 40), RGBColor(44, 160, 44), RGBColor(148, 103, 189)];
+const COLORS: [RGBColor; 6] = [
+    RGBColor(31, 119, 180),
+    RGBColor(214, 39, 40),
+    RGBColor(44, 160, 44),
+    RGBColor(148, 103, 189),
+    RGBColor(255, 127, 14),
+    RGBColor(140, 86, 75),
+];
 
 const STYLE: &str = "body{font:15px/1.45 system-ui,sans-serif;max-width:56em;margin:2em auto;padding:0 1em;color:#222}\
     table{border-collapse:collapse;margin:1em 0}td,th{text-align:left;padding:.15em 1.2em .15em 0;vertical-align:top}\
-    td:last-child{font-variant-numeric:tabular-nums}svg{max-width:100%;height:auto}.bad{color:#b00}.good{color:#070}";
+    td:last-child{font-variant-numeric:tabular-nums}svg{max-width:100%;height:auto}.wide{max-width:52em;overflow-x:auto;font-size:.85em}.bad{color:#b00}.good{color:#070}";
 
 /// A plot: its title, the unit of its values, and its lines by key of a sample.
 struct Plot {
@@ -46,8 +52,16 @@ pub fn page(report: &Value) -> Result<String> {
     write!(page, "<style>{STYLE}</style><h1>loadtest {scenario}</h1>")?;
     verdict(&mut page, report)?;
     for plot in &PLOTS {
-        if let Some(svg) = draw(plot, &report["results"]["samples"])? {
+        let samples = &report["results"]["samples"];
+        let lines = plot.lines.iter().map(|(key, name)| ((*name).to_owned(), points(samples, key)));
+        if let Some(svg) = draw(lines.collect(), "seconds", plot.unit)? {
             write!(page, "<h2>{}</h2>{svg}", plot.title)?;
+        }
+    }
+    for curve in report["results"]["curves"].as_array().into_iter().flatten() {
+        let lines = serde_json::from_value(curve["lines"].clone()).context("lines of a curve")?;
+        if let Some(svg) = draw(lines, "orders a second", &text(&curve["unit"]))? {
+            write!(page, "<h2>{}</h2>{svg}", text(&curve["title"]))?;
         }
     }
     let run = ["commit", "version", "seed", "elapsed_seconds", "started_us"];
@@ -81,7 +95,7 @@ fn table<'a>(
     fields: impl Iterator<Item = (&'a str, &'a Value)>,
 ) -> Result<()> {
     write!(page, "<h2>{title}</h2><table>")?;
-    for (key, value) in fields.filter(|(key, _)| *key != "samples") {
+    for (key, value) in fields.filter(|(key, _)| !matches!(*key, "samples" | "curves")) {
         rows(page, key, value)?;
     }
     page.push_str("</table>");
@@ -99,10 +113,44 @@ fn rows(page: &mut String, path: &str, value: &Value) -> Result<()> {
             Ok(write!(page, "<tr><td>{}<td>{number:.3}", escaped(path))?)
         }
         Value::Array(items) if items.iter().any(Value::is_object) => {
-            let mut items = items.iter().enumerate();
-            items.try_for_each(|(index, value)| rows(page, &format!("{path}[{index}]"), value))
+            write!(page, "<tr><td colspan=2>{}<div class=wide>", escaped(path))?;
+            list(page, items)?;
+            page.push_str("</div>");
+            Ok(())
         }
         value => Ok(write!(page, "<tr><td>{}<td>{}", escaped(path), text(value))?),
+    }
+}
+
+/// Objects of one kind: a row for each, a column for each of what is told of the first.
+fn list(page: &mut String, items: &[Value]) -> Result<()> {
+    let rows: Vec<Vec<(String, String)>> = items.iter().map(|item| cells("", item)).collect();
+    page.push_str("<table><tr>");
+    for (key, _) in rows.first().into_iter().flatten() {
+        write!(page, "<th>{key}")?;
+    }
+    for row in &rows {
+        page.push_str("<tr>");
+        for (_, cell) in row {
+            write!(page, "<td>{cell}")?;
+        }
+    }
+    page.push_str("</table>");
+    Ok(())
+}
+
+/// What is in an object, by path; a null has an empty cell, so that columns stay columns.
+fn cells(path: &str, value: &Value) -> Vec<(String, String)> {
+    match value {
+        Value::Object(fields) => {
+            let dot = if path.is_empty() { "" } else { "." };
+            fields.iter().flat_map(|(key, value)| cells(&format!("{path}{dot}{key}"), value)).collect()
+        }
+        Value::Null => vec![(escaped(path), String::new())],
+        Value::Number(number) if number.is_f64() => {
+            vec![(escaped(path), format!("{:.3}", number.as_f64().unwrap_or_default()))]
+        }
+        value => vec![(escaped(path), text(value))],
     }
 }
 
@@ -114,9 +162,11 @@ fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
+/// A line by its name and points.
+type Line = (String, Vec<(f64, f64)>);
+
 /// None if nothing was measured.
-fn draw(plot: &Plot, samples: &Value) -> Result<Option<String>> {
-    let lines: Vec<_> = plot.lines.iter().map(|(key, name)| (*name, points(samples, key))).collect();
+fn draw(lines: Vec<Line>, x: &str, y: &str) -> Result<Option<String>> {
     let all = || lines.iter().flat_map(|(_, points)| points);
     let (Some(end), Some(top)) =
         (all().map(|point| point.0).reduce(f64::max), all().map(|point| point.1).reduce(f64::max))
@@ -135,12 +185,13 @@ fn draw(plot: &Plot, samples: &Value) -> Result<Option<String>> {
         chart
             .configure_mesh()
             .light_line_style(TRANSPARENT)
-            .x_desc("seconds")
-            .y_desc(plot.unit)
+            .x_desc(x)
+            .y_desc(y)
+            .x_label_formatter(&tall)
             .y_label_formatter(&tall)
             .draw()?;
         for ((name, points), color) in
-            lines.into_iter().zip(COLORS).filter(|((_, points), _)| !points.is_empty())
+            lines.into_iter().zip(COLORS.into_iter().cycle()).filter(|((_, points), _)| !points.is_empty())
         {
             let line = chart.draw_series(LineSeries::new(points, color.stroke_width(2)))?;
             line.label(name).legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], color));
@@ -161,8 +212,9 @@ fn points(samples: &Value, key: &str) -> Vec<(f64, f64)> {
     samples.filter_map(|sample| Some((sample["at_seconds"].as_f64()?, sample[key].as_f64()?))).collect()
 }
 
-/// Millions and thousands by their letters.
+/// Millions and thousands by their letters, and no more digits than a step between two labels has.
 fn tall(value: f64) -> String {
+    let value = (value * 1000.0).round() / 1000.0;
     match value {
         1e6.. => format!("{}M", value / 1e6),
         1e3.. => format!("{}k", value / 1e3),
@@ -196,6 +248,17 @@ mod tests {
             !page.contains("http://")
                 || page.matches("http://").count() == page.matches("http://www.w3.org").count()
         );
+    }
+
+    #[test]
+    fn what_is_a_list_becomes_a_table_and_a_curve_a_plot() {
+        let mut report = report(Value::Null);
+        report["results"]["rows"] = json!([{"a": 1, "b": {"c": 2.5}}, {"a": 3, "b": {"c": null}}]);
+        report["results"]["curves"] =
+            json!([{"title": "Delivered", "unit": "frames", "lines": [["ten", [[1.0, 2.0], [3.0, 4.0]]]]}]);
+        let page = page(&report).unwrap();
+        assert!(page.contains("<th>a<th>b.c<tr><td>1<td>2.500<tr><td>3<td></table>"), "{page}");
+        assert!(page.contains("<h2>Delivered</h2><svg"));
     }
 
     #[test]

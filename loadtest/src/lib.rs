@@ -1,4 +1,5 @@
-//! A load and conformance harness for Ringside. It shares no code with it, but for one scenario, `simulate`, which runs its code.
+//! A load and conformance harness for Ringside. It shares no code with it, but for two scenarios: `simulate` runs its code, and
+//! `plan` times it.
 //!
 //! The gateway is a black box here: it is reached over TCP, by a WebSocket client somebody else wrote, and its JSON
 //! is read from the protocol's description. A mistake in the gateway's codec therefore cannot hide on both ends.

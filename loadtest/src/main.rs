@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use loadtest::client::now_us;
 use loadtest::html;
 use loadtest::report::{Machine, Outcome, Report, commit};
-use loadtest::scenario::{bare, churn, fanout, follow, idle, orders, simulate, slow};
+use loadtest::scenario::{audience, bare, churn, curve, fanout, follow, idle, orders, plan, simulate, slow};
 use loadtest::target::WrongUsage;
 use serde::Serialize;
 use std::process::ExitCode;
@@ -55,6 +55,15 @@ impl Cli {
                 let outcome = fanout::run(&arguments.options(&run).await?, &progress).await?;
                 run.finish("fanout", arguments, outcome)
             }
+            Scenario::Curve(arguments) => {
+                let progress = progress("points");
+                let outcome = curve::run(&arguments.options(&run).await?, &progress).await?;
+                if let Some(file) = arguments.markdown() {
+                    std::fs::write(file, outcome.results.markdown())
+                        .with_context(|| format!("writing {}", file.display()))?;
+                }
+                run.finish("curve", arguments, outcome)
+            }
             Scenario::Simulate(arguments) => {
                 let progress = progress("simulated");
                 let outcome = simulate::run(&arguments.options(self.seed, self.threads), &progress)?;
@@ -76,12 +85,18 @@ impl Cli {
                 let outcome = churn::run(&arguments.options(&run).await?, &progress).await?;
                 run.finish("churn", arguments, outcome)
             }
+            Scenario::Plan(arguments) => {
+                let progress = progress("measured");
+                let outcome = plan::run(&arguments.options(&run)?, &progress).await?;
+                run.finish("plan", arguments, outcome)
+            }
             Scenario::Bare(arguments) => {
                 let progress = progress("subscribers");
                 let outcome = bare::run(&arguments.options(&run)?, &progress).await?;
                 run.finish("bare", arguments, outcome)
             }
             Scenario::BareSender(arguments) => bare::sender::run(&arguments.options()?).map(|()| true),
+            Scenario::Part => audience::run_part().await,
         }
     }
 }

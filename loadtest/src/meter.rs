@@ -1,11 +1,12 @@
 //! What subscribers received, added up: in all, by phase of the run, and since somebody last looked.
 
 use crate::report::{Latencies, Percentiles};
+use serde::{Deserialize, Serialize};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Where a run is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
 pub enum Phase {
     Connecting,
     Steady,
@@ -102,11 +103,19 @@ impl Meter {
         self.with(Lateness::look)
     }
 
-    pub fn percentiles(&self, phase: Phase) -> Percentiles {
+    /// Those of the phase so far. A second's sample in between loses none of them.
+    pub fn latencies(&self, phase: Phase) -> Latencies {
         self.with(|lateness| {
-            lateness.look();
-            lateness.of_phase[phase as usize].percentiles()
+            let mut all = lateness.of_phase[phase as usize].clone();
+            if lateness.phase == phase {
+                all.add(&lateness.fresh);
+            }
+            all
         })
+    }
+
+    pub fn percentiles(&self, phase: Phase) -> Percentiles {
+        self.latencies(phase).percentiles()
     }
 
     fn with<R>(&self, act: impl FnOnce(&mut Lateness) -> R) -> R {

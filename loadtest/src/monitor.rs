@@ -31,6 +31,8 @@ pub struct Usage {
 
 pub struct Monitor {
     server: Option<u32>,
+    /// Those that read, this one among them.
+    clients: Vec<u32>,
     began: Instant,
     last: Reading,
     samples: Vec<Sample>,
@@ -40,7 +42,8 @@ struct Reading {
     at: Instant,
     count: u64,
     server: Option<Usage>,
-    client: Option<Usage>,
+    /// Processor time of all of them.
+    client: Option<Duration>,
 }
 
 impl Usage {
@@ -67,18 +70,26 @@ fn system(name: libc::c_int) -> u64 {
 
 impl Monitor {
     pub fn new(server: Option<u32>) -> Self {
-        Monitor { server, began: Instant::now(), last: Reading::now(server, 0), samples: Vec::new() }
+        Self::of_all(server, Vec::new())
+    }
+
+    /// With the other processes that read for this one.
+    pub fn of_all(server: Option<u32>, mut clients: Vec<u32>) -> Self {
+        clients.push(std::process::id());
+        let last = Reading::now(server, &clients, 0);
+        Monitor { server, clients, began: Instant::now(), last, samples: Vec::new() }
     }
 
     /// Adds a sample of the time since the last one. `count` is the count so far.
     pub fn tick(&mut self, count: u64, latencies: &Latencies) -> Sample {
-        let last = std::mem::replace(&mut self.last, Reading::now(self.server, count));
+        let last = std::mem::replace(&mut self.last, Reading::now(self.server, &self.clients, count));
         let seconds = (self.last.at - last.at).as_secs_f64().max(1e-9);
         let percentiles = latencies.percentiles();
         let measured = |us| (percentiles.count > 0).then_some(us);
-        let cpu = |now: Option<Usage>, then: Option<Usage>| {
-            Some(now?.cpu.saturating_sub(then?.cpu).as_secs_f64() / seconds * 100.0)
+        let cpu = |now: Option<Duration>, then: Option<Duration>| {
+            Some(now?.saturating_sub(then?).as_secs_f64() / seconds * 100.0)
         };
+        let server = |reading: &Reading| reading.server.map(|usage| usage.cpu);
         let sample = Sample {
             at_seconds: (self.last.at - self.began).as_secs_f64(),
             per_second: count.saturating_sub(last.count) as f64 / seconds,
@@ -86,7 +97,7 @@ impl Monitor {
             p99_us: measured(percentiles.p99_us),
             p999_us: measured(percentiles.p999_us),
             max_us: measured(percentiles.max_us),
-            server_cpu_percent: cpu(self.last.server, last.server),
+            server_cpu_percent: cpu(server(&self.last), server(&last)),
             server_resident_mib: self.last.server.map(|usage| usage.resident_bytes as f64 / 1_048_576.0),
             client_cpu_percent: cpu(self.last.client, last.client),
         };
@@ -100,8 +111,8 @@ impl Monitor {
 }
 
 impl Reading {
-    fn now(server: Option<u32>, count: u64) -> Self {
-        let client = Usage::of(std::process::id());
+    fn now(server: Option<u32>, clients: &[u32], count: u64) -> Self {
+        let client = clients.iter().map(|pid| Usage::of(*pid).map(|usage| usage.cpu)).sum();
         Reading { at: Instant::now(), count, server: server.and_then(Usage::of), client }
     }
 }

@@ -2,13 +2,16 @@
 
 use crate::check::Follower;
 use hdrhistogram::Histogram;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fmt;
 use std::time::Duration;
 
 /// Latencies in nanoseconds; three digits are kept, from 1 ns to two minutes.
-#[derive(Clone)]
+///
+/// As text they are pairs of a value and how often it was met: read again, they are the same histogram.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(from = "Vec<(u64, u64)>", into = "Vec<(u64, u64)>")]
 pub struct Latencies(Histogram<u64>);
 
 const LATENCY_NS_MAX: u64 = 120_000_000_000;
@@ -16,6 +19,22 @@ const LATENCY_NS_MAX: u64 = 120_000_000_000;
 impl Default for Latencies {
     fn default() -> Self {
         Latencies(Histogram::new_with_bounds(1, LATENCY_NS_MAX, 3).expect("constant bounds are valid"))
+    }
+}
+
+impl From<Vec<(u64, u64)>> for Latencies {
+    fn from(pairs: Vec<(u64, u64)>) -> Self {
+        let mut latencies = Latencies::default();
+        for (ns, count) in pairs {
+            latencies.0.saturating_record_n(ns, count);
+        }
+        latencies
+    }
+}
+
+impl From<Latencies> for Vec<(u64, u64)> {
+    fn from(latencies: Latencies) -> Self {
+        latencies.0.iter_recorded().map(|met| (met.value_iterated_to(), met.count_at_value())).collect()
     }
 }
 
@@ -37,6 +56,12 @@ impl Latencies {
 
     pub fn add(&mut self, other: &Latencies) {
         self.0.add(&other.0).expect("same bounds");
+    }
+
+    /// Those that were added to `earlier` since.
+    pub fn since(mut self, earlier: &Latencies) -> Self {
+        self.0.subtract(&earlier.0).expect("same bounds, and all of the earlier ones are here");
+        self
     }
 
     pub fn percentiles(&self) -> Percentiles {
@@ -76,7 +101,7 @@ impl fmt::Display for Percentiles {
 }
 
 /// Every violation counted, the first ones told.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Verdict {
     pub violation_count: u64,
     pub violations: Vec<String>,
@@ -100,6 +125,14 @@ impl Verdict {
     pub fn absorb(&mut self, who: &str, follower: &Follower) {
         let texts = follower.violations().iter().map(|violation| format!("{who}: {violation}"));
         self.count(follower.counts().violations, texts);
+    }
+
+    /// Says of each violation where it was found.
+    pub fn named(mut self, who: &str) -> Self {
+        for violation in &mut self.violations {
+            *violation = format!("{who}: {violation}");
+        }
+        self
     }
 
     pub fn merge(&mut self, other: Verdict) {

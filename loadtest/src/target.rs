@@ -3,10 +3,11 @@
 //! A load generator pointed at a stranger is an attack, so only loopback addresses are accepted, and a name is never
 //! looked up: `localhost` means 127.0.0.1 here.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Target {
     pub address: SocketAddr,
     /// As written, for the Host header.

@@ -12,9 +12,10 @@ use crate::http;
 use flate2::{Compress, Compression, FlushCompress};
 use indicatif::ProgressBar;
 use loadtest::market::Market;
-use loadtest::scenario::fanout::{self, Load};
+use loadtest::scenario::fanout;
 use loadtest::scenario::fleet::{Clients, Plan};
 use loadtest::scenario::flow;
+use loadtest::scenario::flow::Load;
 use loadtest::target::Target;
 use serde_json::{Value, json};
 use std::io::{Read, Write};
@@ -92,6 +93,8 @@ fn a_reader_of_compressed_frames_ends_with_the_book_of_a_plain_one() {
         let options = fanout::Options {
             plan: Plan { target, channel: "BTC-USDT".into(), subscribers: 12, full_every: 3 },
             clients: Clients { deflate: true, ..Clients::default() },
+            spread: None,
+            warm_up: Duration::ZERO,
             duration: Duration::from_secs(2),
             load: Some(Load::Steps(flow)),
             counters: Some(http),

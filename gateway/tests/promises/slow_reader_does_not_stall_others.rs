@@ -7,7 +7,8 @@ use crate::exchange::Exchange;
 use indicatif::ProgressBar;
 use loadtest::market::Market;
 use loadtest::scenario::fleet::Plan;
-use loadtest::scenario::{flow, slow};
+use loadtest::scenario::flow::{self, Load};
+use loadtest::scenario::slow;
 use loadtest::target::Target;
 use std::time::Duration;
 
@@ -39,12 +40,21 @@ fn and_is_told_what_it_missed() {
                 full_every: 1,
             },
             stalled: 1,
+            warm_up: Duration::ZERO,
             baseline: Duration::from_secs(2),
             stall: Duration::from_secs(10),
             recovery: Duration::from_secs(3),
             stall_frames: 1500,
+            rounds: 1,
+            record_bytes_max: 64 << 20,
             expect_lap: true,
-            flow: Some(flow::Options { target, market, commands_per_second: 400, seed: 1, run: 1 }),
+            load: Some(Load::Steps(flow::Options {
+                target,
+                market,
+                commands_per_second: 400,
+                seed: 1,
+                run: 1,
+            })),
         };
         slow::run(&options, &ProgressBar::hidden()).await.unwrap()
     });

@@ -1,15 +1,14 @@
 //! The arguments of `fanout` and of the loop it is measured against.
 
-use super::{Gateway, RATE_MAX, seconds};
+use super::{Gateway, RATE_MAX, seconds, spread};
 use crate::Run;
 use anyhow::{Context, Result};
 use clap::Args;
 use loadtest::descriptors;
 use loadtest::lean::Opening;
 use loadtest::scenario::bare::{self, sender, sender::Method};
-use loadtest::scenario::fanout::{self, Load};
+use loadtest::scenario::fanout;
 use loadtest::scenario::fleet::Clients;
-use loadtest::scenario::flow::heavy;
 use loadtest::target::{Target, WrongUsage};
 use serde::Serialize;
 use std::time::Duration;
@@ -24,6 +23,12 @@ pub struct Fanout {
     subscribers: u64,
     #[arg(long, default_value_t = 10, value_parser = seconds())]
     seconds: u64,
+    /// Under load before the measured time
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=600))]
+    warm_up_seconds: u64,
+    /// Divide the subscribers among so many processes; each may hold 19,900, and has a checked one of its own
+    #[arg(long, default_value_t = 1, conflicts_with_all = ["against_bare", "subscribe"], value_parser = clap::value_parser!(u64).range(1..=64))]
+    processes: u64,
     /// Commands a second of our own order flow, each a change of the book; 0 relies on the server's own flow
     #[arg(long, visible_alias = "frames-per-second", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=RATE_MAX))]
     orders_per_second: u64,
@@ -103,10 +108,15 @@ impl Fanout {
         let full_every = if self.lean { self.check_every } else { 1 };
         let http = || Target::http(&self.gateway.http);
         Ok(fanout::Options {
-            plan: self.gateway.plan(&self.channel, self.subscribers, full_every)?,
+            plan: self.gateway.plan_in(self.processes, &self.channel, self.subscribers, full_every)?,
             clients: self.clients(run),
+            spread: spread(self.processes)?,
+            warm_up: Duration::from_secs(self.warm_up_seconds),
             duration: Duration::from_secs(self.seconds),
-            load: self.load(run).await?,
+            load: self
+                .gateway
+                .load(&self.channel, self.orders_per_second, self.trades_per_order, run)
+                .await?,
             counters: if self.subscribe.is_none() { Some(http()?) } else { None },
             against: if self.against_bare { Some((self.child(run)?, self.windows as usize)) } else { None },
         })
@@ -122,22 +132,8 @@ impl Fanout {
             opening: self.subscribe.as_ref().map(foreign),
             pid: self.pid,
             deflate: self.deflate,
+            place: None,
         }
-    }
-
-    async fn load(&self, run: &Run<'_>) -> Result<Option<Load>> {
-        let flow = self.gateway.flow(&self.channel, self.orders_per_second, run).await?;
-        Ok(flow.map(|flow| match self.trades_per_order {
-            None => Load::Steps(flow),
-            Some(trades_per_sweep) => Load::Sweeps(heavy::Options {
-                target: flow.target,
-                market: flow.market,
-                sweeps_per_second: flow.commands_per_second,
-                trades_per_sweep,
-                seed: flow.seed,
-                run: flow.run,
-            }),
-        }))
     }
 
     fn child(&self, run: &Run<'_>) -> Result<bare::Child> {

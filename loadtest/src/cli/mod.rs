@@ -1,19 +1,28 @@
 //! The command line: what may be asked for, and the options of a scenario made of it.
 
 mod churn;
+mod curve;
 mod fanout;
+mod numbers;
+mod plan;
 mod simulate;
+mod slow;
 
 pub use churn::Churn;
+pub use curve::Curve;
 pub use fanout::{Bare, BareSender, Fanout};
+pub use plan::Plan;
 pub use simulate::Simulate;
+pub use slow::Slow;
 
 use crate::Run;
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 use loadtest::descriptors;
 use loadtest::market::Market;
-use loadtest::scenario::{fleet, flow, follow, idle, orders, slow};
+use loadtest::scenario::audience::Spread;
+use loadtest::scenario::flow::{self, Load, heavy};
+use loadtest::scenario::{fleet, follow, idle, orders};
 use loadtest::target::{Target, WrongUsage};
 use serde::Serialize;
 use std::path::PathBuf;
@@ -21,8 +30,10 @@ use std::time::Duration;
 
 const SECONDS_MAX: u64 = 24 * 3600;
 const RATE_MAX: u64 = 1_000_000;
-/// Of `slow`, under load after the stall: enough to read on through some megabytes.
-const RECOVERY: Duration = Duration::from_secs(3);
+
+/// Where a server is that was told nothing else.
+const URL: &str = "ws://127.0.0.1:9001/ws";
+const HTTP: &str = "http://127.0.0.1:8080";
 
 #[derive(Parser)]
 #[command(name = "loadtest", version, about = "Black-box load and conformance harness for Ringside")]
@@ -55,6 +66,8 @@ pub enum Scenario {
     Orders(Orders),
     /// Many subscribers of one channel
     Fanout(Fanout),
+    /// Fan-out over a grid of subscribers and rates, as one table
+    Curve(Curve),
     /// Some subscribers stop reading; the others must not notice
     Slow(Slow),
     /// Memory of subscribed connections that hear nothing
@@ -63,20 +76,25 @@ pub enum Scenario {
     Churn(Churn),
     /// Millions of connections: the gateway's own code over simulated sockets
     Simulate(Simulate),
+    /// How many machines so many connections would take, from what this one needs for a few
+    Plan(Plan),
     /// How fast this machine sends when nothing but sending is done
     Bare(Bare),
     /// The sending side of `bare`, which starts it
     #[command(hide = true)]
     BareSender(BareSender),
+    /// Some of the subscribers of `--processes`, which starts it
+    #[command(hide = true)]
+    Part,
 }
 
 #[derive(Args, Clone, Serialize)]
 pub struct Gateway {
     /// WebSocket endpoint; loopback only
-    #[arg(long, default_value = "ws://127.0.0.1:9001/ws")]
+    #[arg(long, default_value = URL)]
     url: String,
     /// REST endpoint for symbols and depth; loopback only
-    #[arg(long, default_value = "http://127.0.0.1:8080")]
+    #[arg(long, default_value = HTTP)]
     http: String,
 }
 
@@ -122,34 +140,6 @@ pub struct Orders {
 }
 
 #[derive(Args, Serialize)]
-pub struct Slow {
-    #[command(flatten)]
-    gateway: Gateway,
-    #[arg(long, default_value = "BTC-USDT")]
-    channel: String,
-    /// All subscribers, the stalled ones included
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(2..))]
-    subscribers: u64,
-    /// Of the subscribers, those that stop reading
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
-    stalled: u64,
-    #[arg(long, default_value_t = 10, value_parser = seconds())]
-    stall_seconds: u64,
-    /// Before the stall, for comparison
-    #[arg(long, default_value_t = 5, value_parser = seconds())]
-    baseline_seconds: u64,
-    /// Fail if the stall outran no window, and so tested nothing
-    #[arg(long)]
-    expect_lap: bool,
-    /// Commands a second of our own order flow; 0 relies on the server's own flow
-    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=RATE_MAX))]
-    orders_per_second: u64,
-    /// Process id of the server, to follow its processor time and memory
-    #[arg(long)]
-    pid: Option<u32>,
-}
-
-#[derive(Args, Serialize)]
 pub struct Idle {
     #[command(flatten)]
     gateway: Gateway,
@@ -163,6 +153,15 @@ pub struct Idle {
     /// Quiet time before each reading of the memory
     #[arg(long, default_value_t = 3, value_parser = seconds())]
     settle_seconds: u64,
+    /// Divide the connections among so many processes; each may hold 19,900
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=64))]
+    processes: u64,
+}
+
+/// As many processes as that, if that is more than this one.
+fn spread(processes: u64) -> Result<Option<Spread>> {
+    let program = std::env::current_exe().context("finding this program")?;
+    Ok((processes > 1).then_some(Spread { program, processes: processes as usize }))
 }
 
 fn seconds() -> clap::builder::RangedU64ValueParser<u64> {
@@ -193,9 +192,47 @@ impl Gateway {
         Ok(Some(flow::Options { target, market, commands_per_second, seed: run.cli.seed, run: run.id() }))
     }
 
+    /// The same, or sweeps through so many parts of icebergs.
+    async fn load(
+        &self,
+        channel: &str,
+        orders_per_second: u64,
+        trades_per_order: Option<u32>,
+        run: &Run<'_>,
+    ) -> Result<Option<Load>> {
+        let flow = self.flow(channel, orders_per_second, run).await?;
+        Ok(flow.map(|flow| match trades_per_order {
+            None => Load::Steps(flow),
+            Some(trades_per_sweep) => Load::Sweeps(heavy::Options {
+                target: flow.target,
+                market: flow.market,
+                sweeps_per_second: flow.commands_per_second,
+                trades_per_sweep,
+                seed: flow.seed,
+                run: flow.run,
+            }),
+        }))
+    }
+
     fn plan(&self, channel: &str, subscribers: u64, full_every: u64) -> Result<fleet::Plan, WrongUsage> {
+        self.plan_in(1, channel, subscribers, full_every)
+    }
+
+    /// In so many processes.
+    fn plan_in(
+        &self,
+        processes: u64,
+        channel: &str,
+        subscribers: u64,
+        full_every: u64,
+    ) -> Result<fleet::Plan, WrongUsage> {
         let (target, subscribers) = (self.target()?, subscribers as usize);
-        descriptors::allow(subscribers)?;
+        if processes > subscribers as u64 {
+            return Err(WrongUsage(format!(
+                "--processes {processes}: more processes than the {subscribers} connections"
+            )));
+        }
+        descriptors::allow(subscribers.div_ceil(processes as usize))?;
         descriptors::expect_sources(&target, subscribers)?;
         Ok(fleet::Plan { target, channel: channel.to_owned(), subscribers, full_every: full_every as usize })
     }
@@ -231,43 +268,12 @@ impl Orders {
     }
 }
 
-impl Slow {
-    pub fn clients(&self, run: &Run<'_>) -> fleet::Clients {
-        fleet::Clients {
-            reader_threads: run.cli.threads as usize,
-            pid: self.pid,
-            ..fleet::Clients::default()
-        }
-    }
-
-    pub async fn options(&self, run: &Run<'_>) -> Result<slow::Options> {
-        let reading = self.subscribers.saturating_sub(self.stalled);
-        if reading == 0 {
-            return Err(WrongUsage(format!(
-                "all {} subscribers stalled leaves nobody to watch",
-                self.stalled
-            ))
-            .into());
-        }
-        descriptors::allow(self.subscribers as usize)?;
-        Ok(slow::Options {
-            plan: self.gateway.plan(&self.channel, reading, 1)?,
-            stalled: self.stalled as usize,
-            baseline: Duration::from_secs(self.baseline_seconds),
-            stall: Duration::from_secs(self.stall_seconds),
-            recovery: RECOVERY,
-            stall_frames: 0,
-            expect_lap: self.expect_lap,
-            flow: self.gateway.flow(&self.channel, self.orders_per_second, run).await?,
-        })
-    }
-}
-
 impl Idle {
-    pub fn options(&self) -> Result<idle::Options, WrongUsage> {
+    pub fn options(&self) -> Result<idle::Options> {
         Ok(idle::Options {
             // Only the reference is checked: a parsing client would hold memory for nothing.
-            plan: self.gateway.plan(&self.channel, self.connections, self.connections)?,
+            plan: self.gateway.plan_in(self.processes, &self.channel, self.connections, self.connections)?,
+            spread: spread(self.processes)?,
             pid: self.pid,
             settle: Duration::from_secs(self.settle_seconds),
         })

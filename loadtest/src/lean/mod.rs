@@ -118,6 +118,11 @@ impl Lean {
         &self.ear.tally
     }
 
+    /// Another end to write to, whoever reads.
+    pub fn voice(&self) -> std::io::Result<TcpStream> {
+        self.stream.try_clone()
+    }
+
     /// Takes what is there, if anything is. Returns what it brought, and the latency of one message now and then.
     fn turn(&mut self, buffer: &mut [u8]) -> (Gain, Option<u64>) {
         let Lean { stream, ear } = self;

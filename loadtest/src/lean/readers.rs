@@ -11,7 +11,7 @@ use crate::meter::{Gain, Meter};
 use anyhow::{Result, anyhow};
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -36,6 +36,8 @@ struct Handle {
 /// How others reach a thread.
 struct Door {
     post: Mutex<Post>,
+    /// Who was told to hold waits for this.
+    changed: Condvar,
     bell: Bell,
 }
 
@@ -43,6 +45,8 @@ struct Door {
 struct Post {
     arrived: Vec<Lean>,
     drain: Option<Drain>,
+    /// Nothing is read for the time being.
+    held: bool,
 }
 
 /// The bell's token; sockets have those from zero.
@@ -54,7 +58,7 @@ const NAP: Duration = Duration::from_secs(60);
 impl Readers {
     pub fn start(threads: usize, meter: &Arc<Meter>) -> io::Result<Self> {
         let threads = (0..threads.max(1)).map(|index| {
-            let door = Arc::new(Door { post: Mutex::default(), bell: Bell::new()? });
+            let door = Arc::new(Door { post: Mutex::default(), changed: Condvar::new(), bell: Bell::new()? });
             let reader = Reader::new(door.clone(), meter.clone())?;
             let name = format!("reader-{index}");
             Ok(Handle { door, thread: std::thread::Builder::new().name(name).spawn(|| reader.run())? })
@@ -65,6 +69,11 @@ impl Readers {
     pub fn take(&self, lean: Lean) {
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
         self.threads[turn % self.threads.len()].door.with(|post| post.arrived.push(lean));
+    }
+
+    /// Lets nobody read, until they may again.
+    pub fn hold(&self, held: bool) {
+        self.threads.iter().for_each(|handle| handle.door.with(|post| post.held = held));
     }
 
     /// Reads to silence and brings everyone home. Blocks.
@@ -81,7 +90,15 @@ impl Readers {
 impl Door {
     fn with(&self, act: impl FnOnce(&mut Post)) {
         act(&mut self.post.lock().expect("no holder panics"));
+        self.changed.notify_all();
         self.bell.ring();
+    }
+
+    /// What has come, as soon as it may be acted upon.
+    fn open(&self) -> Post {
+        let post = self.post.lock().expect("no holder panics");
+        let mut post = self.changed.wait_while(post, |post| post.held).expect("no holder panics");
+        std::mem::take(&mut *post)
     }
 }
 
@@ -141,7 +158,7 @@ impl Reader {
     }
 
     fn collect(&mut self) -> io::Result<()> {
-        let post = std::mem::take(&mut *self.door.post.lock().expect("no holder panics"));
+        let post = self.door.open();
         for lean in post.arrived {
             self.epoll.add(&lean.stream, self.leans.len() as u64)?;
             self.leans.push(lean);

@@ -4,7 +4,8 @@
 //! each connection live in this kernel, so its figure is for two sockets, and anything else the machine does in the
 //! meantime is in it too.
 
-use super::fleet::{Clients, Fleet, Plan};
+use super::audience::{Audience, Spread};
+use super::fleet::{Clients, Plan};
 use crate::monitor::Sample;
 use crate::report::{Outcome, Verdict, field, kib};
 use anyhow::{Context, Result};
@@ -21,6 +22,8 @@ const CACHES_SHOWN: usize = 10;
 #[derive(Clone, Debug)]
 pub struct Options {
     pub plan: Plan,
+    /// Over several processes; otherwise they are all in this one.
+    pub spread: Option<Spread>,
     /// Of the server.
     pub pid: u32,
     /// Quiet time before each reading of the memory.
@@ -57,14 +60,15 @@ pub async fn run(options: &Options, progress: &ProgressBar) -> Result<Outcome<Re
     tokio::time::sleep(options.settle).await;
     let before = Memory::read(options.pid)?;
     let clients = Clients { pid: Some(options.pid), ..Clients::default() };
-    let fleet = Fleet::launch_as(&options.plan, &clients, progress).await?;
-    fleet.pass(options.settle, progress).await;
-    let samples = fleet.samples();
+    let spread = options.spread.as_ref();
+    let mut audience = Audience::launch(&options.plan, &clients, spread, progress).await?;
+    audience.pass(options.settle, progress).await?;
+    let samples = audience.samples();
     let after = Memory::read(options.pid)?;
-    let (live, wanted) = (fleet.live, options.plan.subscribers);
+    let (live, wanted) = (audience.live(), options.plan.subscribers);
     let mut verdict = Verdict::default();
     verdict.expect(live == wanted, || format!("{live} of {wanted} connections became live"));
-    verdict.merge(fleet.land().await?.verdict);
+    verdict.merge(audience.gather().await?.verdict);
     Ok(Outcome { results: Results::new(live, before, after, samples), verdict })
 }
 

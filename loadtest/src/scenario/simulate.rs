@@ -1,6 +1,6 @@
 //! `loadtest simulate`: the gateway's own sessions, rooms, rings and fan-out with more connections than there are sockets.
 //!
-//! The one scenario that is no black box: it runs the gateway's code in this process, over sockets that are simulated. The
+//! No black box: it runs the gateway's code in this process, over sockets that are simulated. The
 //! clients behind them are not the gateway's; they read every message and keep their own accounts.
 
 use crate::report::{Outcome, Verdict};

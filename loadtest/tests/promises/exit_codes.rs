@@ -88,3 +88,23 @@ async fn nobody_listening_is_a_failure() {
     let (code, text) = loadtest(&["follow", "--url", &format!("ws://127.0.0.1:{port}/ws")]).await;
     assert_eq!(code, 1, "{text}");
 }
+
+#[tokio::test]
+async fn wrong_numbers_are_told_with_their_flag_and_the_rule() {
+    let cases: [(&[&str], &str, &str); 9] = [
+        (&["plan", "--connections", "many"], "--connections", "such as 500, 20k"),
+        (&["plan", "--rate", "0"], "--rate", "whole number above 0"),
+        (&["plan", "--ram-gb", "0"], "--ram-gb", "above 0"),
+        (&["plan", "--cpu-percent", "120"], "--cpu-percent", "at most 100"),
+        (&["plan", "--server", "/nowhere"], "--server", "no file"),
+        (&["plan", "--url", "ws://127.0.0.1:1/ws"], "--pid", "required"),
+        (&["slow", "--stalled", "100%"], "--stalled", "less than 100%"),
+        (&["fanout", "--processes", "3", "--subscribers", "2"], "--processes", "more processes than"),
+        (&["curve", "--subscribers", "10,x"], "--subscribers", "invalid digit"),
+    ];
+    for (arguments, flag, rule) in cases {
+        let (code, text) = loadtest(arguments).await;
+        assert_eq!(code, 2, "{text}");
+        assert!(text.contains(flag) && text.contains(rule), "{arguments:?}: {text}");
+    }
+}

@@ -6,9 +6,9 @@ use loadtest::lean::Opening;
 use loadtest::market::Market;
 use loadtest::report::Outcome;
 use loadtest::scenario::bare::{self, sender::Method};
-use loadtest::scenario::fanout::{self, Load, Options, Results};
+use loadtest::scenario::fanout::{self, Options, Results};
 use loadtest::scenario::fleet::{Clients, Plan};
-use loadtest::scenario::flow::{self, heavy};
+use loadtest::scenario::flow::{self, Load, heavy};
 use loadtest::target::Target;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -24,7 +24,16 @@ async fn fanout_by(server: Scripted, full_every: usize, clients: Clients) -> Out
 
 async fn run(plan: Plan, clients: Clients, load: Option<Load>) -> Outcome<Results> {
     let duration = Duration::from_millis(100);
-    let options = Options { plan, clients, duration, load, counters: None, against: None };
+    let options = Options {
+        plan,
+        clients,
+        spread: None,
+        warm_up: Duration::ZERO,
+        duration,
+        load,
+        counters: None,
+        against: None,
+    };
     fanout::run(&options, &ProgressBar::hidden()).await.unwrap()
 }
 
@@ -189,6 +198,7 @@ async fn counters() -> Target {
                 ("feed_frames", 1),
                 ("trades", 1),
                 ("fell_behind", 0),
+                ("lapped", 0),
             ];
             let lines = counts.map(|(name, each)| {
                 format!("ringside_{name}_total{{reactor=\"0\"}} {}\n", look * 1000 * each)
@@ -212,6 +222,8 @@ async fn a_bare_loop_sends_the_same_between_the_server_s_windows() {
     let options = Options {
         plan,
         clients: Clients::default(),
+        spread: None,
+        warm_up: Duration::ZERO,
         duration: Duration::from_millis(100),
         load: None,
         counters: Some(counters().await),

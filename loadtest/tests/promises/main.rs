@@ -5,11 +5,14 @@
 
 mod bare_loop_sends_whole_frames;
 mod churn_leaves_nothing_behind;
+mod curve_is_a_table;
 mod exit_codes;
 mod fanout_counts_every_frame;
 mod follow_catches_planted_faults;
+mod gateway;
 mod idle_connections_are_weighed;
 mod orders_are_answered_once;
+mod processes_add_up;
 mod python_client_agrees;
 mod scripted;
 mod slow_readers_are_told;

@@ -9,7 +9,20 @@ use std::time::Duration;
 
 /// Two that read on, then one that stalls and is played `stalled`; whoever comes after gets a fresh book.
 async fn slow(stalled: Vec<String>, expect_lap: bool) -> Outcome<Results> {
+    slow_answering(stalled, expect_lap, |ping| ping).await
+}
+
+/// The same; a ping is answered with such a number.
+async fn slow_answering(
+    stalled: Vec<String>,
+    expect_lap: bool,
+    pong: impl Fn(u64) -> u64 + Send + Sync + 'static,
+) -> Outcome<Results> {
     let server = Scripted::start(move |request| {
+        if request.action() == "ping" {
+            let id = pong(request.message["id"].as_u64().unwrap());
+            return vec![format!(r#"{{"type":"pong","id":{id},"ts":1}}"#)];
+        }
         let mut feed = match request.subscription {
             0 | 1 => right_feed(60),
             2 => stalled.clone(),
@@ -24,12 +37,15 @@ async fn slow(stalled: Vec<String>, expect_lap: bool) -> Outcome<Results> {
     let options = Options {
         plan,
         stalled: 1,
+        warm_up: Duration::ZERO,
         baseline: moment,
         stall: moment,
         recovery: moment,
         stall_frames: 0,
+        rounds: 2,
+        record_bytes_max: 1 << 20,
         expect_lap,
-        flow: None,
+        load: None,
     };
     slow::run(&options, &ProgressBar::hidden()).await.unwrap()
 }
@@ -45,6 +61,9 @@ async fn nothing_lost_is_caught_up() {
     let Outcome { results, verdict } = slow(right_feed(60), false).await;
     assert_eq!(verdict.violations, [""; 0]);
     assert_eq!((results.reading, results.caught_up, results.lapped, results.closed), (2, 1, 0, 0));
+    assert_eq!((results.reading_spans.compared, results.stalled_books_compared), (2, 1));
+    let kinds: Vec<_> = results.windows.iter().map(|window| window.kind).collect();
+    assert_eq!(kinds, ["all read", "some stalled", "after it", "all read", "some stalled", "after it"]);
 }
 
 #[tokio::test]
@@ -67,5 +86,34 @@ async fn a_lap_that_hides_lost_trades_is_a_violation() {
     let mut feed = right_feed(9);
     feed.extend([snapshot(60, 60), trade(20, 60)]);
     let Outcome { verdict, .. } = slow(feed, true).await;
-    assert_eq!(verdict.violations, ["stalled reader: after trade 3 came 20 without a gap message"]);
+    assert_eq!(verdict.violations, ["stalled reader 0: after trade 3 came 20 without a gap message"]);
+}
+
+#[tokio::test]
+async fn trades_that_are_missing_at_the_end_are_a_violation() {
+    let mut feed = right_feed(60);
+    assert_eq!(feed.pop(), Some(trade(20, 60)));
+    let Outcome { verdict, .. } = slow(feed, false).await;
+    let [violation] = &verdict.violations[..] else { panic!("{:?}", verdict.violations) };
+    assert!(violation.contains("a trade at the end neither came nor was announced"), "{violation}");
+}
+
+#[tokio::test]
+async fn a_wrong_book_after_a_lap_is_a_violation() {
+    let mut feed = right_feed(9);
+    feed.extend([gap(4, 20), snapshot(60, 59)]);
+    let Outcome { results, verdict } = slow(feed, true).await;
+    assert_eq!(results.lapped, 1);
+    let [violation] = &verdict.violations[..] else { panic!("{:?}", verdict.violations) };
+    assert!(violation.contains("book differs"), "{violation}");
+}
+
+#[tokio::test]
+async fn the_answer_to_another_s_ping_is_a_violation() {
+    let Outcome { verdict, .. } = slow_answering(right_feed(60), false, |ping| ping + 1_000_000).await;
+    let [violation] = &verdict.violations[..] else { panic!("{:?}", verdict.violations) };
+    assert!(
+        violation.contains("answers to its pings were [2000000, 2000001, 2000002, 2000003]"),
+        "{violation}"
+    );
 }

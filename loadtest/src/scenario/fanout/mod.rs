@@ -7,22 +7,26 @@ mod results;
 
 pub use results::{Against, Results};
 
+use super::audience::{Audience, Spread};
 use super::bare;
-use super::fleet::{Clients, Fleet, Landed, Meter, Phase, Plan};
-use super::flow::{self, Flow, heavy, heavy::Heavy};
+use super::fleet::{Clients, Phase, Plan};
+use super::flow::{self, Load};
 use crate::counters::Counters;
 use crate::monitor::Usage;
 use crate::report::Outcome;
 use crate::target::Target;
 use anyhow::{Context, Result};
 use indicatif::ProgressBar;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 #[derive(Clone, Debug)]
 pub struct Options {
     pub plan: Plan,
     pub clients: Clients,
+    /// Over several processes; otherwise they are all in this one.
+    pub spread: Option<Spread>,
+    /// Under load before a window.
+    pub warm_up: Duration,
     pub duration: Duration,
     /// Without a load of ours the server must have its own.
     pub load: Option<Load>,
@@ -32,29 +36,20 @@ pub struct Options {
     pub against: Option<(bare::Child, usize)>,
 }
 
-#[derive(Clone, Debug)]
-pub enum Load {
-    Steps(flow::Options),
-    Sweeps(heavy::Options),
-}
-
-enum Running {
-    Steps(Flow),
-    Sweeps(Heavy),
-}
-
 pub async fn run(options: &Options, progress: &ProgressBar) -> Result<Outcome<Results>> {
-    let fleet = Fleet::launch_as(&options.plan, &options.clients, progress).await?;
-    let mut results = Results::new(options, fleet.live);
+    let spread = options.spread.as_ref();
+    let mut audience = Audience::launch(&options.plan, &options.clients, spread, progress).await?;
+    let mut results = Results::new(options, audience.live());
     let mut windows = 0;
     loop {
         let running = match &options.load {
             Some(load) => Some(load.start(windows).await?),
             None => None,
         };
-        let window = Window::open(&fleet, options).await;
-        fleet.pass(options.duration, progress).await;
-        results.add(window.close(&fleet, options).await?);
+        audience.pass(options.warm_up, progress).await?;
+        let window = Window::open(&mut audience, options).await?;
+        audience.pass(options.duration, progress).await?;
+        results.add(window.close(&mut audience, options).await?);
         if let Some(running) = running {
             results.flowed(running.stop().await?);
         }
@@ -67,48 +62,18 @@ pub async fn run(options: &Options, progress: &ProgressBar) -> Result<Outcome<Re
             break;
         }
     }
-    finish(options, fleet, results).await
+    finish(options, audience, results).await
 }
 
-async fn finish(options: &Options, fleet: Fleet, mut results: Results) -> Result<Outcome<Results>> {
-    let meters: [Arc<Meter>; 2] = [fleet.full.clone(), fleet.lean.clone()];
-    results.samples = fleet.samples();
-    let mut landed = fleet.land().await?;
-    let [full, lean] = meters.map(|meter| meter.percentiles(Phase::Steady));
-    (results.latency, results.latency_lean) = (full, lean);
-    results.take(&mut landed, &options.plan.target).await;
-    let Landed { mut verdict, .. } = landed;
+async fn finish(options: &Options, audience: Audience, mut results: Results) -> Result<Outcome<Results>> {
+    results.samples = audience.samples();
+    let mut verdict = results.take(audience.gather().await?);
     let (live, wanted) = (results.live, options.plan.subscribers);
     verdict.expect(live == wanted, || format!("{live} of {wanted} subscribers became live"));
     if let Some(complaint) = results.flow.as_ref().and_then(flow::Counts::complaint) {
         verdict.violate(complaint);
     }
     Ok(Outcome { results, verdict })
-}
-
-impl Load {
-    /// Order ids of each window differ from those of the last.
-    async fn start(&self, window: usize) -> Result<Running> {
-        match self.clone() {
-            Load::Steps(mut options) => {
-                options.run += window as u64;
-                Flow::start(&options).await.map(Running::Steps)
-            }
-            Load::Sweeps(mut options) => {
-                options.run += window as u64;
-                Heavy::start(&options).await.map(Running::Sweeps)
-            }
-        }
-    }
-}
-
-impl Running {
-    async fn stop(self) -> Result<flow::Counts> {
-        match self {
-            Running::Steps(flow) => flow.stop().await,
-            Running::Sweeps(heavy) => heavy.stop().await,
-        }
-    }
 }
 
 /// A measured time that has begun.
@@ -118,7 +83,7 @@ struct Window {
     bytes: u64,
     counters: Option<Counters>,
     server: Option<Usage>,
-    client: Option<Usage>,
+    client: Option<Duration>,
 }
 
 /// A measured time that is over.
@@ -132,26 +97,26 @@ pub(super) struct Measured {
 }
 
 impl Window {
-    async fn open(fleet: &Fleet, options: &Options) -> Self {
+    async fn open(audience: &mut Audience, options: &Options) -> Result<Self> {
         let counters = match &options.counters {
             Some(host) => Counters::fetch(host).await.ok(),
             None => None,
         };
-        fleet.enter(Phase::Steady);
-        fleet.sample();
-        let (bytes, server, client) =
-            (fleet.lean.total().bytes, server(options), Usage::of(std::process::id()));
-        Window { start: Instant::now(), frames: fleet.frames(), bytes, counters, server, client }
+        audience.enter(Phase::Steady).await?;
+        let (seen, _) = audience.look().await?;
+        let (server, client) = (server(options), audience.cpu());
+        let (frames, bytes) = (seen.frames, seen.lean_bytes);
+        Ok(Window { start: Instant::now(), frames, bytes, counters, server, client })
     }
 
-    async fn close(self, fleet: &Fleet, options: &Options) -> Result<Measured> {
+    async fn close(self, audience: &mut Audience, options: &Options) -> Result<Measured> {
+        let (frames, bytes) = audience.count().await?;
         let seconds = self.start.elapsed().as_secs_f64();
-        let (frames, bytes) = (fleet.frames() - self.frames, fleet.lean.total().bytes - self.bytes);
-        let spent = |now: Option<Usage>, then: Option<Usage>| Some(now?.cpu.saturating_sub(then?.cpu));
-        let server_cpu = spent(server(options), self.server);
-        let client_cpu = spent(Usage::of(std::process::id()), self.client);
+        let (frames, bytes) = (frames - self.frames, bytes - self.bytes);
+        let server_cpu = (|| Some(server(options)?.cpu.saturating_sub(self.server?.cpu)))();
+        let client_cpu = (|| Some(audience.cpu()?.saturating_sub(self.client?)))();
         // What trickles in from here on is not the steady state.
-        fleet.enter(Phase::Recovery);
+        audience.enter(Phase::Recovery).await?;
         let counters = match (&options.counters, self.counters) {
             (Some(host), Some(before)) => Some(Counters::fetch(host).await?.since(&before)),
             _ => None,

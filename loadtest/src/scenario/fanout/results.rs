@@ -3,17 +3,17 @@
 use super::{Measured, Options};
 use crate::counters::Counters;
 use crate::monitor::Sample;
-use crate::report::{Latencies, Percentiles};
+use crate::report::{Latencies, Percentiles, Verdict};
 use crate::scenario::bare;
-use crate::scenario::fleet::{Landed, Spans};
+use crate::scenario::fleet::{Harvest, Spans};
 use crate::scenario::flow;
-use crate::target::Target;
 use serde::Serialize;
 use std::fmt;
 
 #[derive(Debug, Serialize)]
 pub struct Results {
     pub subscribers: usize,
+    pub processes: usize,
     pub live: usize,
     pub checked: usize,
     pub lean: usize,
@@ -67,6 +67,7 @@ impl Results {
         let none = Latencies::default().percentiles();
         Results {
             subscribers: options.plan.subscribers,
+            processes: options.spread.as_ref().map_or(1, |spread| spread.processes),
             live,
             checked: 0,
             lean: 0,
@@ -127,22 +128,25 @@ impl Results {
         Some((server.bytes_out / server.sends, server.bytes_out / server.frames_out))
     }
 
-    pub(super) async fn take(&mut self, landed: &mut Landed, target: &Target) {
-        self.checked = landed.full.len();
-        self.lean = landed.lean.len();
-        self.distinct_frames = landed.distinct_frames();
-        self.frames_checked = landed.frames_checked();
-        self.bytes_unchecked = landed.bytes_unchecked();
-        self.laps = landed.laps();
-        self.gaps = landed.gaps();
-        self.sequences_missing = landed.sequences_missing();
-        self.spans = landed.compare_spans();
-        self.books_compared = landed.compare_books(target).await;
+    pub(super) fn take(&mut self, harvest: Harvest) -> Verdict {
+        self.checked = harvest.checked;
+        self.lean = harvest.lean;
+        self.distinct_frames = harvest.distinct_frames;
+        self.frames_checked = harvest.frames_checked;
+        self.bytes_unchecked = harvest.bytes_unchecked;
+        self.laps = harvest.laps;
+        self.gaps = harvest.gaps;
+        self.sequences_missing = harvest.sequences_missing;
+        self.spans = harvest.spans;
+        self.books_compared = harvest.books_compared;
+        (self.latency, self.latency_lean) =
+            (harvest.latency.percentiles(), harvest.latency_lean.percentiles());
         let (frames_per_second, sends_per_second) = (self.frames_per_second, self.sends_per_second);
         if let Some(against) = &mut self.against {
             against.ratio_of_sends = sends_per_second.map(|ours| ours / against.sends_per_second);
             against.ratio_of_frames = Some(frames_per_second / against.frames_per_second);
         }
+        harvest.verdict
     }
 }
 
@@ -159,7 +163,11 @@ impl Against {
 
 impl fmt::Display for Results {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{} subscribers ({} checked, {} lean)", self.live, self.checked, self.lean)?;
+        write!(f, "{} subscribers ({} checked, {} lean)", self.live, self.checked, self.lean)?;
+        match self.processes {
+            1 => writeln!(f)?,
+            processes => writeln!(f, " in {processes} processes")?,
+        }
         let Results { frames, window_seconds, frames_per_second, distinct_frames, .. } = self;
         writeln!(f, "  {frames} frames in {window_seconds:.1} s: {frames_per_second:.0} a second")?;
         if let (Some(server), Some(sends)) = (&self.server, self.sends_per_second) {

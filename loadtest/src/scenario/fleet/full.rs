@@ -21,8 +21,10 @@ pub struct Full {
     last: Option<Mark>,
     /// Of the reference only.
     pub(super) places: Option<Places>,
+    /// Numbers of answered pings, of a recording.
+    pub(crate) pongs: Vec<u64>,
     /// Of a recording that had not room for all.
-    pub(super) bytes_unchecked: u64,
+    pub(crate) bytes_unchecked: u64,
 }
 
 /// Where in the stream each message was. Both lists go up, as both kinds of numbers do.
@@ -35,11 +37,11 @@ pub(super) struct Places {
 impl Full {
     pub fn new(following: Following, is_reference: bool) -> Self {
         let places = is_reference.then(Places::default);
-        Full { following, frames: 0, first: None, last: None, places, bytes_unchecked: 0 }
+        Full { following, frames: 0, first: None, last: None, places, pongs: Vec::new(), bytes_unchecked: 0 }
     }
 
     /// Checks what a lean subscriber recorded. None: it recorded nothing.
-    pub(super) async fn hear(
+    pub(crate) async fn hear(
         lean: Lean,
         channel: &str,
         (is_reference, deflate): (bool, bool),
@@ -51,10 +53,13 @@ impl Full {
             Err(lean) => return Ok(Err(lean)),
         };
         let mut follower = Follower::new(channel);
-        let mut heard = Vec::new();
+        let (mut heard, mut pongs) = (Vec::new(), Vec::new());
         let walker = if deflate { Walker::inflating() } else { Walker::default() };
         let carry = recording.play(walker, |message| match message {
-            Heard::Text { text, received_us } => heard.push((follower.apply(text), received_us)),
+            Heard::Text { text, received_us } => {
+                pongs.extend(pong(text));
+                heard.push((follower.apply(text), received_us));
+            }
             Heard::Close => _ = closed.get_or_insert_default(),
         })?;
         if let Some(reason) = &closed {
@@ -68,7 +73,7 @@ impl Full {
         // Behind a hole nothing more can be read.
         let is_over = closed.is_some() || recording.bytes_lost() > 0;
         let mut full = Full::new(Following::resume(connection, follower, is_over), is_reference);
-        full.bytes_unchecked = recording.bytes_lost();
+        (full.pongs, full.bytes_unchecked) = (pongs, recording.bytes_lost());
         for (applied, received_us) in heard {
             if full.note(applied.mark)
                 && let Some(event_us) = applied.event_us
@@ -171,6 +176,13 @@ impl Places {
     pub(super) fn frames_between(&self, span: &Span) -> Option<u64> {
         (self.get(span.last)? + 1).checked_sub(self.get(span.first)?)
     }
+}
+
+/// The number of the ping that this answers. Only what may be an answer is parsed.
+fn pong(text: &str) -> Option<u64> {
+    let message: serde_json::Value =
+        serde_json::from_str(Some(text).filter(|text| text.contains("\"pong\""))?).ok()?;
+    message["id"].as_u64().filter(|_| message["type"] == "pong")
 }
 
 /// No deadline of its own: the phases end the wait.

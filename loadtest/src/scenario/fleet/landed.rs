@@ -5,7 +5,7 @@ use crate::lean::Lean;
 use crate::report::Verdict;
 use crate::target::Target;
 use futures_util::future::join_all;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// Rebuilt books compared with a fresh snapshot.
@@ -20,11 +20,18 @@ pub struct Landed {
 }
 
 /// Subscribers whose count of messages was held against the reference's.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
 pub struct Spans {
     pub compared: usize,
     /// Lapped, or without data, or beyond what the reference saw.
     pub skipped: usize,
+}
+
+/// The end of the stream, as the reference saw it.
+#[derive(Clone, Copy, Debug)]
+pub struct Reference {
+    pub seq: u64,
+    pub trade_id_last: Option<u64>,
 }
 
 impl Landed {
@@ -40,6 +47,12 @@ impl Landed {
             let backward = tally.order.backward;
             self.verdict.expect(backward == 0, || format!("a sequence went back {backward} times"));
         }
+    }
+
+    /// Where the one is that was there all the time, if there is one.
+    pub fn reference(&self) -> Option<Reference> {
+        let follower = &reference(&self.full)?.following.follower;
+        Some(Reference { seq: follower.seq(), trade_id_last: follower.trade_id_last() })
     }
 
     pub fn laps(&self) -> u64 {

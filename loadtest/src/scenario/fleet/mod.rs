@@ -8,20 +8,25 @@
 //! every message. Where another says "I counted n messages from this one to that one", the reference knows n.
 
 mod full;
+mod harvest;
 mod landed;
 
 pub use crate::lean::Drain;
 pub use crate::meter::{Meter, Phase};
 pub use full::Full;
-pub use landed::{Landed, Spans};
+pub use harvest::Harvest;
+pub use landed::{Landed, Reference, Spans};
 
 use crate::client::{Dial, Following, now_us};
 use crate::descriptors;
 use crate::lean::{Lean, Opening, Readers, Recording};
 use crate::monitor::{Monitor, Sample};
+use crate::report::Latencies;
+use crate::scenario::audience::{Seen, show};
 use crate::target::Target;
 use anyhow::{Context, Result};
 use indicatif::ProgressBar;
+use serde::{Deserialize, Serialize};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -39,7 +44,7 @@ pub const DRAIN: Drain = Drain { idle: Duration::from_millis(300), limit: Durati
 /// Longer on both counts, to have seen all that the others saw.
 const REFERENCE_DRAIN: Drain = Drain { idle: Duration::from_millis(600), limit: Duration::from_secs(5) };
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Plan {
     pub target: Target,
     pub channel: String,
@@ -49,7 +54,7 @@ pub struct Plan {
 }
 
 /// How the subscribers are read and checked, where that matters.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Clients {
     pub reader_threads: usize,
     /// How many are checked, the first ones; otherwise the plan's rule holds.
@@ -57,11 +62,21 @@ pub struct Clients {
     /// Checked ones are only recorded while the run lasts, up to so many bytes each, and checked when it is over.
     pub record_bytes_max: Option<usize>,
     /// For another server than Ringside. Nobody is checked fully then.
+    #[serde(skip)]
     pub opening: Option<Opening>,
     /// The server's process, to be looked at every second.
     pub pid: Option<u32>,
     /// They have the server compress what it sends.
     pub deflate: bool,
+    /// Where these subscribers stand among those of several processes.
+    pub place: Option<Place>,
+}
+
+/// Those of other processes come from other addresses, once there are too many for one.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+pub struct Place {
+    pub first: usize,
+    pub of: usize,
 }
 
 impl Default for Clients {
@@ -73,6 +88,7 @@ impl Default for Clients {
             opening: None,
             pid: None,
             deflate: false,
+            place: None,
         }
     }
 }
@@ -148,26 +164,40 @@ impl Fleet {
         self.full.total().frames + self.lean.total().frames
     }
 
+    /// Of everybody in that phase so far.
+    pub fn latencies(&self, phase: Phase) -> Latencies {
+        let mut latencies = self.full.latencies(phase);
+        latencies.add(&self.lean.latencies(phase));
+        latencies
+    }
+
     /// Waits out a phase of the run, takes a sample every second and shows it.
     pub async fn pass(&self, duration: Duration, progress: &ProgressBar) {
         let end = Instant::now() + duration;
         while Instant::now() < end {
             tokio::time::sleep_until(end.min(Instant::now() + Duration::from_secs(1))).await;
-            let sample = self.sample();
-            let late = sample.p99_us.map(|us| format!(", p99 {us:.0} us")).unwrap_or_default();
-            progress.set_message(format!("{:.0} frames/s{late}", sample.per_second));
+            show(&self.look().1, progress);
         }
     }
 
-    /// Of the time since the last one.
-    pub fn sample(&self) -> Sample {
+    /// What there is so far, and the sample of the time since the last look.
+    pub fn look(&self) -> (Seen, Sample) {
         let mut latencies = self.full.look();
         latencies.add(&self.lean.look());
-        self.monitor.lock().expect("no holder panics").tick(self.frames(), &latencies)
+        let (frames, lean_bytes) = (self.frames(), self.lean.total().bytes);
+        let sample = self.monitor.lock().expect("no holder panics").tick(frames, &latencies);
+        (Seen { frames, lean_bytes, latencies }, sample)
     }
 
     pub fn samples(&self) -> Vec<Sample> {
         self.monitor.lock().expect("no holder panics").samples().to_vec()
+    }
+
+    /// Comes home and says what there is to say.
+    pub async fn harvest(self) -> Result<Harvest> {
+        let (target, meters) = (self.plan.target.clone(), [self.full.clone(), self.lean.clone()]);
+        let landed = self.land().await?;
+        Ok(Harvest::of(landed, &target, meters.map(|meter| meter.latencies(Phase::Steady))).await)
     }
 
     pub async fn land(mut self) -> Result<Landed> {
@@ -220,7 +250,8 @@ impl Member {
     /// Lean ones are the readers' when this ends; others come home with it.
     async fn run(self, gate: Arc<Semaphore>, live: mpsc::Sender<()>) -> Result<Option<Full>> {
         let Plan { target, channel, subscribers, .. } = &self.plan;
-        let source = descriptors::source(target, *subscribers, self.index);
+        let place = self.clients.place.unwrap_or(Place { first: 0, of: *subscribers });
+        let source = descriptors::source(target, place.of, place.first + self.index);
         let how = Dial { source, deflate: self.clients.deflate, ..Dial::default() };
         let deadline = Instant::now() + LIVE_TIMEOUT;
         let turn = gate.acquire_owned().await.context("the gate is never closed")?;

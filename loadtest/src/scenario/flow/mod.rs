@@ -6,6 +6,9 @@
 //! an order that has just traded is part of life. [`heavy`] makes many messages of few orders.
 
 pub mod heavy;
+mod load;
+
+pub use load::Load;
 
 use crate::client::{Connection, Incoming, Socket, incoming};
 use crate::market::Market;

@@ -1,0 +1,206 @@
+//! What `slow` found.
+
+use super::stalled::{End, Stalled};
+use super::{Options, Phase};
+use crate::monitor::Sample;
+use crate::report::{Latencies, Percentiles, Verdict};
+use crate::scenario::fleet::{Landed, Spans};
+use crate::scenario::flow;
+use crate::target::Target;
+use serde::Serialize;
+use std::fmt;
+
+#[derive(Debug, Serialize)]
+pub struct Results {
+    pub reading: usize,
+    pub stalled: usize,
+    /// Of the reading subscribers: all windows before a stall, all in one, all after one.
+    pub latency_before: Percentiles,
+    pub latency_during_stall: Percentiles,
+    pub latency_after: Percentiles,
+    /// During stalls as a multiple of before.
+    pub ratio: Option<Ratio>,
+    /// In the order they had.
+    pub windows: Vec<Window>,
+    pub reading_laps: u64,
+    pub reading_gaps: u64,
+    pub reading_books_compared: usize,
+    pub reading_checked: usize,
+    /// Reading subscribers whose count of messages was held against the reference's.
+    pub reading_spans: Spans,
+    pub caught_up: usize,
+    pub lapped: usize,
+    pub closed: usize,
+    pub closed_reasons: Vec<String>,
+    pub stalled_books_compared: usize,
+    pub stalled_laps: u64,
+    pub stalled_gaps: u64,
+    pub trades_announced_missing: u64,
+    /// What recordings had no room for.
+    pub stalled_bytes_unchecked: u64,
+    /// Each of the stalled readers.
+    pub stalled_readers: Vec<Stalled>,
+    pub flow: Option<flow::Counts>,
+    pub samples: Vec<Sample>,
+}
+
+/// A measured time: what the reading subscribers had of it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Window {
+    pub kind: &'static str,
+    pub seconds: f64,
+    pub frames_per_second: f64,
+    pub latency: Percentiles,
+    #[serde(skip)]
+    phase: Phase,
+    #[serde(skip)]
+    latencies: Latencies,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Ratio {
+    pub p50: f64,
+    pub p99: f64,
+    pub p999: f64,
+}
+
+impl Window {
+    pub(super) fn new(phase: Phase, seconds: f64, frames: u64, latencies: Latencies) -> Self {
+        let kind = match phase {
+            Phase::Stalled => "some stalled",
+            Phase::Recovery => "after it",
+            _ => "all read",
+        };
+        let frames_per_second = frames as f64 / seconds;
+        Window { kind, seconds, frames_per_second, latency: latencies.percentiles(), phase, latencies }
+    }
+}
+
+impl Results {
+    pub(super) fn new(
+        options: &Options,
+        windows: Vec<Window>,
+        flow: Option<flow::Counts>,
+        samples: Vec<Sample>,
+    ) -> Self {
+        let of = |phase| {
+            let mut all = Latencies::default();
+            windows
+                .iter()
+                .filter(|window| window.phase == phase)
+                .for_each(|window| all.add(&window.latencies));
+            all.percentiles()
+        };
+        let (before, during) = (of(Phase::Steady), of(Phase::Stalled));
+        Results {
+            reading: 0,
+            stalled: options.stalled,
+            latency_before: before,
+            latency_during_stall: during,
+            latency_after: of(Phase::Recovery),
+            ratio: Ratio::of(&during, &before),
+            windows,
+            reading_laps: 0,
+            reading_gaps: 0,
+            reading_books_compared: 0,
+            reading_checked: 0,
+            reading_spans: Spans::default(),
+            caught_up: 0,
+            lapped: 0,
+            closed: 0,
+            closed_reasons: Vec::new(),
+            stalled_books_compared: 0,
+            stalled_laps: 0,
+            stalled_gaps: 0,
+            trades_announced_missing: 0,
+            stalled_bytes_unchecked: 0,
+            stalled_readers: Vec::new(),
+            flow,
+            samples,
+        }
+    }
+
+    pub(super) async fn take_reading(&mut self, landed: &mut Landed, target: &Target) {
+        self.reading = landed.full.len() + landed.lean.len();
+        self.reading_checked = landed.full.len();
+        self.reading_laps = landed.laps();
+        self.reading_gaps = landed.gaps();
+        self.reading_spans = landed.compare_spans();
+        self.reading_books_compared = landed.compare_books(target).await;
+    }
+
+    pub(super) fn take_stalled(&mut self, stalled: Vec<Stalled>, verdict: &mut Verdict) {
+        for reader in &stalled {
+            match reader.end {
+                End::CaughtUp => self.caught_up += 1,
+                End::Lapped => self.lapped += 1,
+                End::Closed => self.closed += 1,
+            }
+            if let Some(reason) = reader.closed_reason.as_ref().filter(|it| !self.closed_reasons.contains(it))
+            {
+                self.closed_reasons.push(reason.clone());
+            }
+            self.stalled_books_compared += usize::from(reader.book_compared);
+            self.stalled_laps += reader.laps;
+            self.stalled_gaps += reader.gaps;
+            self.trades_announced_missing += reader.trades_announced_missing;
+            self.stalled_bytes_unchecked += reader.bytes_unchecked;
+            for violation in &reader.violations {
+                verdict.violate(format!("stalled reader {}: {violation}", reader.number));
+            }
+        }
+        self.stalled_readers = stalled;
+    }
+}
+
+impl Ratio {
+    fn of(during: &Percentiles, before: &Percentiles) -> Option<Self> {
+        let measured = during.count > 0 && before.count > 0;
+        measured.then(|| Ratio {
+            p50: during.p50_us / before.p50_us,
+            p99: during.p99_us / before.p99_us,
+            p999: during.p999_us / before.p999_us,
+        })
+    }
+}
+
+impl fmt::Display for Results {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Results { reading, stalled, caught_up, lapped, closed, .. } = self;
+        writeln!(
+            f,
+            "{reading} subscribers read on while {stalled} stalled; event to receipt of those that read:"
+        )?;
+        for Window { kind, seconds, frames_per_second, latency, .. } in &self.windows {
+            writeln!(f, "    {kind:<12} {seconds:4.1} s, {frames_per_second:.0} frames/s: {latency}")?;
+        }
+        writeln!(f, "  all windows before a stall: {}", self.latency_before)?;
+        writeln!(f, "  all windows during one:     {}", self.latency_during_stall)?;
+        if let Some(Ratio { p50, p99, p999 }) = self.ratio {
+            writeln!(f, "  during as a multiple:       p50 {p50:.2}, p99 {p99:.2}, p99.9 {p999:.2}")?;
+        }
+        let Spans { compared, skipped } = self.reading_spans;
+        writeln!(
+            f,
+            "  among them {} laps and {} gaps; {} checked in full, {} books compared; counts of {compared} compared, {skipped} not",
+            self.reading_laps, self.reading_gaps, self.reading_checked, self.reading_books_compared
+        )?;
+        writeln!(f, "  stalled: {caught_up} caught up without loss, {lapped} lapped, {closed} closed")?;
+        let Results { stalled_laps, stalled_gaps, trades_announced_missing, .. } = self;
+        write!(
+            f,
+            "  {stalled_laps} fresh snapshots, {stalled_gaps} gaps naming {trades_announced_missing} trades, {} books compared",
+            self.stalled_books_compared
+        )?;
+        if self.stalled_bytes_unchecked > 0 {
+            write!(f, "; {} bytes beyond the recordings were not checked", self.stalled_bytes_unchecked)?;
+        }
+        for reason in &self.closed_reasons {
+            write!(f, "\n  closed: {reason}")?;
+        }
+        match &self.flow {
+            Some(flow) => write!(f, "\n  flow: {flow}"),
+            None => Ok(()),
+        }
+    }
+}

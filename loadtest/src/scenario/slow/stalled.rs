@@ -1,0 +1,188 @@
+//! The readers that stop reading, and what became of each.
+//!
+//! One thread reads them all, so that it can stop for all at once. What they get is recorded and every message of it
+//! checked when the run is over: parsing it in between would take time of the machine in one kind of window only.
+//!
+//! When a stall begins and again before it ends, each says a ping of its own. It gets the answers in the middle of what
+//! it was lapped with, and they must be its own and nobody else's.
+
+use super::Options;
+use crate::check::Violation;
+use crate::client::Dial;
+use crate::descriptors;
+use crate::frames::{TEXT, put_client_frame};
+use crate::lean::{Lean, Opening, Readers, Recording};
+use crate::meter::Meter;
+use crate::scenario::fleet::{DRAIN, Full, Reference};
+use crate::target::Target;
+use anyhow::{Context, Result};
+use serde::Serialize;
+use std::io::Write;
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// So that a stall is felt after kilobytes rather than the megabytes loopback sockets grow to. The kernel doubles it.
+const RECEIVE_BYTES: u32 = 16 << 10;
+
+const LIVE_TIMEOUT: Duration = Duration::from_secs(60);
+const MEETING_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Numbers of pings that belong to one reader: two for each stall.
+const PINGS_MAX: u64 = 1_000_000;
+
+pub(super) struct Stalling {
+    readers: Readers,
+    /// The writing ends, by number.
+    voices: Vec<TcpStream>,
+    pings: u64,
+}
+
+/// How a stalled reader came out of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum End {
+    CaughtUp,
+    Lapped,
+    Closed,
+}
+
+/// What is known of one of them in the end.
+#[derive(Clone, Debug, Serialize)]
+pub struct Stalled {
+    pub number: usize,
+    pub end: End,
+    /// Fresh snapshots after the first.
+    pub laps: u64,
+    pub gaps: u64,
+    pub trades_announced_missing: u64,
+    pub trades_received: u64,
+    /// Its rebuilt book was held against a fresh one at the same sequence.
+    pub book_compared: bool,
+    /// All of its recording fitted, so all was checked.
+    pub bytes_unchecked: u64,
+    pub closed_reason: Option<String>,
+    #[serde(skip)]
+    pub(super) violations: Vec<String>,
+}
+
+impl Stalling {
+    pub(super) async fn launch(options: &Options) -> Result<Self> {
+        let (plan, unmeasured) = (&options.plan, Arc::new(Meter::default()));
+        let mut stalling =
+            Stalling { readers: Readers::start(1, &unmeasured)?, voices: Vec::new(), pings: 0 };
+        let (opening, all) = (Opening::subscribe(&plan.channel), plan.subscribers + options.stalled);
+        for number in 0..options.stalled {
+            let how = Dial {
+                source: descriptors::source(&plan.target, all, plan.subscribers + number),
+                receive_buffer_bytes: Some(RECEIVE_BYTES),
+                ..Dial::default()
+            };
+            let recording = Some(Recording::new(options.record_bytes_max));
+            let lean = Lean::subscribe(&plan.target, &opening, how, recording, Instant::now() + LIVE_TIMEOUT);
+            let lean = lean.await.with_context(|| format!("stalled reader {number}"))?;
+            stalling.voices.push(lean.voice()?);
+            stalling.readers.take(lean);
+        }
+        Ok(stalling)
+    }
+
+    pub(super) fn stall(&mut self) {
+        self.readers.hold(true);
+        self.ping();
+    }
+
+    pub(super) fn read_on(&mut self) {
+        self.ping();
+        self.readers.hold(false);
+    }
+
+    /// One that the server has closed cannot say anything any more; that it was closed is told by what it heard.
+    fn ping(&mut self) {
+        for (number, voice) in self.voices.iter_mut().enumerate() {
+            let request = serde_json::json!({"action": "ping", "id": ping_id(number, self.pings)});
+            let mut frame = Vec::new();
+            put_client_frame(&mut frame, TEXT, request.to_string().as_bytes());
+            let _ = voice.write_all(&frame);
+        }
+        self.pings += 1;
+    }
+
+    /// Reads to silence, then checks all that each of them got.
+    pub(super) async fn land(self, options: &Options, reference: Option<Reference>) -> Result<Vec<Stalled>> {
+        let Self { readers, pings, .. } = self;
+        let leans = tokio::task::spawn_blocking(move || readers.finish(DRAIN)).await??;
+        let (mut home, unmeasured) = (Vec::new(), Meter::default());
+        for (number, lean) in leans.into_iter().enumerate() {
+            let heard = Full::hear(lean, &options.plan.channel, (false, false), &unmeasured).await?;
+            let full = heard.ok().context("a stalled reader without a recording")?;
+            home.push(judge(number, full, pings, &options.plan.target, reference).await);
+        }
+        Ok(home)
+    }
+}
+
+fn ping_id(number: usize, ping: u64) -> u64 {
+    (number as u64 + 1) * PINGS_MAX + ping
+}
+
+async fn judge(
+    number: usize,
+    mut full: Full,
+    pings: u64,
+    target: &Target,
+    reference: Option<Reference>,
+) -> Stalled {
+    let mut violations = Vec::new();
+    let whole = !full.following.is_closed();
+    let book_compared = whole && full.following.follower.has_book();
+    if whole {
+        violations.extend(missing_at_the_end(&mut full, reference).await);
+        let wanted: Vec<u64> = (0..pings).map(|ping| ping_id(number, ping)).collect();
+        if full.pongs != wanted {
+            violations.push(format!("answers to its pings were {:?}, not {wanted:?}", full.pongs));
+        }
+    }
+    if book_compared && let Err(error) = full.following.compare_with_fresh(target, MEETING_TIMEOUT).await {
+        violations.push(format!("comparing its book: {error:#}"));
+    }
+    let (follower, bytes_unchecked) = (&full.following.follower, full.bytes_unchecked);
+    let (counts, laps) = (follower.counts(), follower.laps());
+    let closed = follower.violations().iter().find_map(|violation| match violation {
+        Violation::Closed { reason } => Some(reason.clone()),
+        _ => None,
+    });
+    // Being closed is a way the contract allows; anything else said before it is not.
+    let faults = follower.violations().iter().filter(|fault| !matches!(fault, Violation::Closed { .. }));
+    violations.extend(faults.map(ToString::to_string));
+    let end = match closed {
+        Some(_) => End::Closed,
+        None if laps + counts.gaps > 0 => End::Lapped,
+        None => End::CaughtUp,
+    };
+    Stalled {
+        number,
+        end,
+        laps,
+        gaps: counts.gaps,
+        trades_announced_missing: counts.trades_announced_missing,
+        trades_received: counts.trades,
+        book_compared,
+        bytes_unchecked,
+        closed_reason: closed,
+        violations,
+    }
+}
+
+/// A hole in the middle shows in the next trade. One at the end shows beside somebody who has the same book: there
+/// the last trade is the same one, delivered or announced.
+async fn missing_at_the_end(full: &mut Full, reference: Option<Reference>) -> Option<String> {
+    let following = &mut full.following;
+    let reference = reference.filter(|reference| reference.seq == following.follower.seq())?;
+    let last = reference.trade_id_last?;
+    let deadline = Instant::now() + DRAIN.limit;
+    let name = format!("trade {last}");
+    let told = following.until(deadline, &name, |follower| follower.trade_id_last() >= Some(last));
+    told.await.err().map(|error| format!("a trade at the end neither came nor was announced: {error:#}"))
+}
