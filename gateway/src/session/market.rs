@@ -24,9 +24,9 @@ const _: () = assert!(size_of::<Subscription>() == 24);
 #[derive(Clone, Copy)]
 enum Target {
     User,
-    Symbol(SymbolId, Views),
+    Symbol(SymbolId, Views, OnSlow),
     /// These views of every symbol that matches; the pattern is in the channel's name.
-    Pattern(Views),
+    Pattern(Views, OnSlow),
 }
 
 /// The symbols of a channel.
@@ -61,8 +61,8 @@ impl Subscription {
     fn market(&self) -> Option<(Scope<'_>, Views)> {
         match self.target {
             Target::User => None,
-            Target::Symbol(symbol, views) => Some((Scope::One(symbol), views)),
-            Target::Pattern(views) => {
+            Target::Symbol(symbol, views, _) => Some((Scope::One(symbol), views)),
+            Target::Pattern(views, _) => {
                 let name = Channel::symbol_of(&self.channel);
                 Some((Scope::All(Pattern::parse(name).expect("it was one when it was subscribed")), views))
             }
@@ -86,7 +86,6 @@ impl Session {
         host: &mut impl Host,
     ) -> Result<(), Refusal> {
         not_yet("checksum", subscribe.checksum == Some(true))?;
-        not_yet("on_slow", subscribe.on_slow == Some(OnSlow::Disconnect))?;
         if self.subscriptions.len() >= limits.channels_max {
             let message = format!("a connection may have {} channels", limits.channels_max);
             return Err(Refusal::new(ErrorCode::TooManySubscriptions, message));
@@ -146,9 +145,10 @@ impl Session {
             None => views_of(subscribe)?,
         };
         self.refuse_repeated(scope, views, venue)?;
+        let on_slow = subscribe.on_slow.unwrap_or(OnSlow::Conflate);
         Ok(match scope {
-            Scope::One(symbol) => Target::Symbol(symbol, views),
-            Scope::All(_) => Target::Pattern(views),
+            Scope::One(symbol) => Target::Symbol(symbol, views, on_slow),
+            Scope::All(_) => Target::Pattern(views, on_slow),
         })
     }
 
@@ -196,6 +196,21 @@ impl Session {
                 trader.look(account, host)
             }
         }
+    }
+
+    /// Whether the client would rather be disconnected than miss something in this room.
+    pub fn leaves_if_lapped(&self, room: (SymbolId, View), venue: &Venue) -> bool {
+        let (symbol, view) = room;
+        self.subscriptions.iter().any(|subscription| {
+            let on_slow = match subscription.target {
+                Target::User => return false,
+                Target::Symbol(_, _, on_slow) | Target::Pattern(_, on_slow) => on_slow,
+            };
+            let is_of_it = |(scope, views): (Scope<'_>, Views)| {
+                scope.overlaps(Scope::One(symbol), venue) && views.iter().any(|has| has == view)
+            };
+            on_slow == OnSlow::Disconnect && subscription.market().is_some_and(is_of_it)
+        })
     }
 
     fn find(&self, channel: &str) -> Result<usize, Refusal> {

@@ -96,6 +96,8 @@ names! {
     OnSlow {
         /// It gets newer data instead of all data, and is told what is missing.
         Conflate "conflate"
+        /// The same: what is missing is announced in any case.
+        Gap "gap"
         /// It is disconnected.
         Disconnect "disconnect"
     }

@@ -25,6 +25,7 @@ mod history_store;
 mod http_queries;
 mod journal_tool;
 mod killed;
+mod lapped_and_let_go;
 mod limits;
 mod lost_journal;
 mod many_rooms;

@@ -3,7 +3,7 @@
 //! The ladder of one that stays behind:
 //! 1. inside the window: it catches up, nothing is lost;
 //! 2. its position has left the window: it is lapped, gets a `gap` that names the trades it misses, and a fresh
-//!    snapshot of the book;
+//!    snapshot of the book; or it is closed with 4001, if it said so when it subscribed;
 //! 3. its socket has taken nothing for the write timeout: it is closed with 4001.
 
 use super::{Place, Standing, local_mut, place_of, trade_after};
@@ -11,7 +11,7 @@ use crate::reactor::Reactor;
 use crate::rooms::{Snapshot, frames};
 use crate::wire::encode::market;
 use crate::wire::name::{GapReason, Stream};
-use crate::ws::{self, Opcode};
+use crate::ws::{self, CloseCode, Opcode};
 
 /// A snapshot this far behind the head is still handed out: catching up from it costs less than cutting another. It is more than a
 /// busy room moves on while a snapshot is cut, or nobody would ever get one.
@@ -96,6 +96,11 @@ impl Reactor {
         if position < local.reader.oldest() {
             counters.lapped.add(1);
             let room = membership.room;
+            if self.would_rather_leave(at, room) {
+                self.counters.closed_slow.add(1);
+                self.close(at, Some(CloseCode::SLOW_CONSUMER), "lapped");
+                return true;
+            }
             self.wait_for_snapshot(at, m, Some(position));
             self.serve_waiting(room);
             // Whether a snapshot was at hand or comes later: what follows is in the outbox or not our turn yet.
@@ -129,6 +134,13 @@ impl Reactor {
             }
         }
         true
+    }
+
+    fn would_rather_leave(&mut self, at: usize, room: u32) -> bool {
+        let shared = self.shared.clone();
+        let room = &self.rooms[&room].room;
+        let room = (room.symbol, room.view);
+        self.session_mut(at).is_some_and(|session| session.leaves_if_lapped(room, &shared.venue))
     }
 
     // ---- snapshots ----------------------------------------------------------------------------------------------
