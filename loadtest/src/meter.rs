@@ -77,9 +77,13 @@ impl Meter {
         }
     }
 
-    /// An event of now.
-    pub fn late(&self, latency_us: u64) {
-        self.with(|lateness| lateness.fresh.record_us(latency_us));
+    /// Events of now, by their stamps, each of so many messages.
+    pub fn late(&self, now_us: u64, stamps: &[(u64, u64)]) {
+        self.with(|lateness| {
+            for (stamp_us, messages) in stamps {
+                lateness.fresh.record_many_us(now_us.saturating_sub(*stamp_us), *messages);
+            }
+        });
     }
 
     /// An event that was received a while ago; no second's sample will have it, but its phase does.
@@ -143,11 +147,11 @@ mod tests {
     #[test]
     fn a_latency_belongs_to_the_phase_it_was_met_in() {
         let meter = Meter::default();
-        meter.late(1);
+        meter.late(1, &[(0, 1)]);
         meter.enter(Phase::Steady, 100);
-        meter.late(2);
+        meter.late(2, &[(0, 1)]);
         assert_eq!(meter.look().percentiles().count, 1);
-        meter.late(3);
+        meter.late(3, &[(0, 1)]);
         meter.enter(Phase::Draining, 200);
         meter.was_late(150, 4);
         meter.was_late(250, 5);

@@ -44,7 +44,11 @@ impl Latencies {
     }
 
     pub fn record_us(&mut self, latency_us: u64) {
-        self.record(Duration::from_micros(latency_us));
+        self.record_many_us(latency_us, 1);
+    }
+
+    pub fn record_many_us(&mut self, latency_us: u64, count: u64) {
+        self.0.saturating_record_n((latency_us * 1000).max(1), count);
     }
 
     /// From the stamp of an event, if it has one, to its receipt; both clocks are this machine's.

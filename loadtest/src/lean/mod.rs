@@ -28,7 +28,7 @@ pub(crate) use login::log_in;
 
 use crate::client::{Dial, dial, now_us};
 use crate::frames::{FrameFault, TEXT, Walker, put_client_frame};
-use crate::meter::Gain;
+use crate::meter::{Gain, Meter};
 use crate::target::Target;
 use anyhow::{Context, Result, bail, ensure};
 use std::io::{ErrorKind, Read, Write};
@@ -40,7 +40,7 @@ use tokio::time::{Instant, timeout_at};
 /// Room for what a socket has gathered between two turns of ours.
 const BUFFER_BYTES: usize = 256 << 10;
 
-/// One read in this many has a latency taken from its first, that is oldest, data frame.
+/// One read in this many has its messages' latencies taken.
 const READS_PER_LATENCY: u64 = 8;
 
 pub struct Lean {
@@ -123,8 +123,8 @@ impl Lean {
         self.stream.try_clone()
     }
 
-    /// Takes what is there, if anything is. Returns what it brought, and the latency of one message now and then.
-    fn turn(&mut self, buffer: &mut [u8]) -> (Gain, Option<u64>) {
+    /// Takes what is there, if anything is. Returns what it brought; the latencies of its messages, now and then, are the meter's.
+    fn turn(&mut self, buffer: &mut [u8], meter: &Meter) -> Gain {
         let Lean { stream, ear } = self;
         let read = match stream.read(buffer) {
             Ok(0) => return ear.close("end of stream"),
@@ -135,6 +135,9 @@ impl Lean {
             Err(error) => return ear.close(&error.to_string()),
         };
         let gained = ear.take(&buffer[..read]).unwrap_or_else(|fault| ear.close(&fault.to_string()));
+        if !ear.tally.stamps.is_empty() {
+            meter.late(now_us(), &ear.tally.stamps);
+        }
         if let Some(pong) = ear.tally.pong_due.take() {
             // A socket too full for a pong will fail by the server's own rule.
             let _ = stream.write(&pong);
@@ -173,16 +176,15 @@ impl Ear {
         Ok(())
     }
 
-    /// What one read brought. Returns what that was, and the latency of one message now and then.
-    pub fn take(&mut self, bytes: &[u8]) -> Result<(Gain, Option<u64>), FrameFault> {
+    /// What one read brought. Returns how much that was.
+    pub fn take(&mut self, bytes: &[u8]) -> Result<Gain, FrameFault> {
         if let Some(recording) = &mut self.recording {
             recording.keep(bytes, now_us());
         }
         let frames_before = self.tally.frames;
-        let wants_stamp = self.tally.reads.is_multiple_of(READS_PER_LATENCY);
-        let stamp_us = self.tally.take(&mut self.walker, bytes, wants_stamp)?;
-        let gain = Gain { frames: self.tally.frames - frames_before, bytes: bytes.len() as u64, reads: 1 };
-        Ok((gain, stamp_us.map(|stamp_us| now_us().saturating_sub(stamp_us))))
+        let wants_stamps = self.tally.reads.is_multiple_of(READS_PER_LATENCY);
+        self.tally.take(&mut self.walker, bytes, wants_stamps)?;
+        Ok(Gain { frames: self.tally.frames - frames_before, bytes: bytes.len() as u64, reads: 1 })
     }
 
     fn close<T: Default>(&mut self, reason: &str) -> T {

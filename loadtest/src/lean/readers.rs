@@ -136,11 +136,7 @@ impl Reader {
             }
             ready += 1;
             let lean = &mut leans[token as usize];
-            let (gained, latency_us) = lean.turn(buffer);
-            gain += gained;
-            if let Some(latency_us) = latency_us {
-                meter.late(latency_us);
-            }
+            gain += lean.turn(buffer, meter);
             if lean.tally().closed.is_some() {
                 gone.push(token as usize);
             }

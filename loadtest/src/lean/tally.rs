@@ -32,6 +32,8 @@ pub struct Tally {
     /// The same for the sequence of another kind of server.
     sequence_at: usize,
     pub(super) pong_due: Option<Vec<u8>>,
+    /// Of the last read, if they were wanted: stamps, and how many messages in a row have them.
+    pub(super) stamps: Vec<(u64, u64)>,
 }
 
 /// How the numbers of a foreign stream went.
@@ -57,27 +59,28 @@ impl Tally {
         Tally { keys, ..Tally::default() }
     }
 
-    /// Takes what one read brought. Returns the stamp of the first data message, if `wants_stamp`.
+    /// Takes what one read brought, and the stamps of its data messages, if `wants_stamps`.
     pub(super) fn take(
         &mut self,
         walker: &mut Walker,
         bytes: &[u8],
-        mut wants_stamp: bool,
-    ) -> Result<Option<u64>, FrameFault> {
+        wants_stamps: bool,
+    ) -> Result<(), FrameFault> {
         self.bytes += bytes.len() as u64;
         self.reads += 1;
         let begin = bytes.as_ptr() as usize;
-        let (mut stamp_us, mut last) = (None, None);
+        let mut last = None;
+        self.stamps.clear();
         walker.walk(bytes, |frame| {
             if !self.frame(frame) {
                 return;
             }
-            if wants_stamp {
-                wants_stamp = false;
-                stamp_us = match frame.is_deflated {
+            if wants_stamps {
+                let stamp_us = match frame.is_deflated {
                     true => inflate::with_message(frame.payload, |text| self.stamp_us(text)).flatten(),
                     false => self.stamp_us(frame.payload),
                 };
+                stamp_us.into_iter().for_each(|stamp_us| self.note_stamp(stamp_us));
             }
             // Copying each message for the sake of the last would cost more than all the rest.
             let at = (frame.payload.as_ptr() as usize).wrapping_sub(begin);
@@ -89,7 +92,7 @@ impl Tally {
         if let Some(frame) = last {
             self.keep(frame);
         }
-        Ok(stamp_us)
+        Ok(())
     }
 
     /// Takes one frame and says whether it was data.
@@ -168,6 +171,14 @@ impl Tally {
     fn no_data(&mut self) -> bool {
         self.other += 1;
         false
+    }
+
+    /// What one event brought has one stamp.
+    fn note_stamp(&mut self, stamp_us: u64) {
+        match self.stamps.last_mut() {
+            Some((last_us, messages)) if *last_us == stamp_us => *messages += 1,
+            _ => self.stamps.push((stamp_us, 1)),
+        }
     }
 
     fn stamp_us(&self, payload: &[u8]) -> Option<u64> {

@@ -38,7 +38,7 @@ pub struct Results {
     pub bytes_unchecked: u64,
     /// Every message of the checked subscribers in the window.
     pub latency: Percentiles,
-    /// The oldest message of every eighth read of the lean ones: rather too high than too low.
+    /// Of the lean ones, every message of every eighth read.
     pub latency_lean: Percentiles,
     pub laps: u64,
     pub gaps: u64,

@@ -122,7 +122,7 @@ impl Full {
         if self.note(applied.mark) {
             meter.received(Gain { frames: 1, ..Gain::default() });
             if let Some(event_us) = applied.event_us {
-                meter.late(received_us.saturating_sub(event_us));
+                meter.late(received_us, &[(event_us, 1)]);
             }
         }
         true

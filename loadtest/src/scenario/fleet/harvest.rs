@@ -20,7 +20,7 @@ pub struct Harvest {
     pub spans: Spans,
     /// Of the steady phase: every message of the checked ones.
     pub latency: Latencies,
-    /// The oldest message of every eighth read of the lean ones.
+    /// Every message of every eighth read of the lean ones.
     pub latency_lean: Latencies,
     pub verdict: Verdict,
 }
