@@ -48,6 +48,10 @@ use std::sync::Arc;
 use symbol::{Known, Symbol};
 use timed::Beat;
 
+/// Requests answered between two batches of orders, which wait for them: a snapshot of a deep book is a fraction of a
+/// millisecond.
+const REQUESTS_PER_PUBLISH: usize = 4;
+
 /// Counted by the feed's thread.
 #[derive(Default)]
 #[repr(align(128))]
@@ -148,7 +152,8 @@ impl MarketSink for Feed {
         for id in std::mem::take(&mut self.touched) {
             self.publish_symbol(id);
         }
-        while let Some(request) = self.inbox.take() {
+        for _ in 0..REQUESTS_PER_PUBLISH {
+            let Some(request) = self.inbox.take() else { break };
             self.answer(request, crate::reactor::clock());
         }
     }

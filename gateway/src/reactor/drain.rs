@@ -5,8 +5,7 @@ use super::Reactor;
 use super::connection::Phase;
 use crate::wire::encode::control;
 use crate::ws::{self, CloseCode, Opcode};
-use engine_core::units::Timestamp;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What a stopping server tells its clients to wait, beyond the time until their turn. Picked by eye: a restart takes less.
 const RECONNECT_AFTER: Duration = Duration::from_millis(500);
@@ -21,13 +20,13 @@ const LAST_BYTES_MAX: Duration = Duration::from_secs(2);
 
 /// A reactor that stops.
 pub(super) struct Drain {
-    since: Timestamp,
+    since: Instant,
     per_second: usize,
     /// Place and generation of those that are to be closed; the last is the next.
     open: Vec<(usize, u16)>,
     closed: usize,
     /// When the last was closed.
-    over_since: Option<Timestamp>,
+    over_since: Option<Instant>,
 }
 
 impl Reactor {
@@ -49,21 +48,20 @@ impl Reactor {
                 self.touch(*at);
             }
         }
-        self.drain = Some(Drain { since: now, per_second, open, closed: 0, over_since: None });
+        self.drain = Some(Drain { since: Instant::now(), per_second, open, closed: 0, over_since: None });
     }
 
     /// Closes those whose turn it is. True when nobody waits for a word of this reactor, or it has waited long enough.
     pub fn go_on_draining(&mut self) -> bool {
         self.now = self.net.now();
-        let now = self.now;
         let Some(drain) = &mut self.drain else { return true };
-        let elapsed = Duration::from_micros(now.0.saturating_sub(drain.since.0));
+        let elapsed = drain.since.elapsed();
         let due = CLOSED_AT_ONCE + (drain.per_second as f64 * elapsed.as_secs_f64()) as usize;
         let left = drain.open.len() - (due.saturating_sub(drain.closed)).min(drain.open.len());
         let leaving = drain.open.split_off(left);
         drain.closed += leaving.len();
         if drain.open.is_empty() {
-            drain.over_since.get_or_insert(now);
+            drain.over_since.get_or_insert_with(Instant::now);
         }
         let over_since = drain.over_since;
         for (at, generation) in leaving.into_iter().rev() {
@@ -71,7 +69,7 @@ impl Reactor {
                 self.part_with(at);
             }
         }
-        let is_too_late = over_since.is_some_and(|since| now.0 - since.0 > LAST_BYTES_MAX.as_micros() as u64);
+        let is_too_late = over_since.is_some_and(|since| since.elapsed() > LAST_BYTES_MAX);
         // Farewells that need not wait are said while there is an engine to say them to.
         let has_said_all = self.hurry_farewells() && self.connections.is_empty();
         has_said_all || is_too_late

@@ -43,7 +43,7 @@ impl Reactor {
     }
 
     /// Bytes that a connection may have unsent because we told it more than it asked for in this moment.
-    fn unsent_bytes_max(&self) -> usize {
+    pub(super) fn unsent_bytes_max(&self) -> usize {
         PAUSE_BYTES.min(self.shared.limits.outbox_bytes_max)
     }
 

@@ -1,5 +1,5 @@
 //! A program that is of no use with a hole in its data says so when it subscribes: it is disconnected, with a code, where others
-//! are told of the gap and go on.
+//! are told of the gap and go on. What else it was subscribed to ends with it, and nobody else notices.
 
 use crate::client::Client;
 use crate::exchange::Exchange;
@@ -16,6 +16,16 @@ fn who_would_rather_leave_is_let_go_and_others_are_told() {
         client.send(&format!(r#"{SUBSCRIBE}","on_slow":"{wish}"}}"#));
         assert_eq!(client.until("subscription_ack")["on_slow"], wish);
         client.until("depth_snapshot");
+    }
+    // Rooms of their own: nobody is left there when they have gone.
+    let mut breaks_off = Client::connect(&exchange.ws);
+    for (client, channels) in
+        [(&mut leaves, &["ETH-USDT@depth"][..]), (&mut breaks_off, &["BTC-USDT@depth", "ETH-USDT@trade"])]
+    {
+        for channel in channels {
+            client.send(&format!(r#"{{"action":"subscribe","channel":"{channel}"}}"#));
+            client.until("subscription_ack");
+        }
     }
 
     // Nobody reads from here on.
@@ -36,8 +46,37 @@ fn who_would_rather_leave_is_let_go_and_others_are_told() {
         }
         assert!(orders < 200_000, "a window of 32 KiB and two sockets' buffers are passed long before");
     }
+    breaks_off.break_off();
     assert_eq!(leaves.until_closed(), Some(4001));
     let gap = stays.until("gap")["data"].clone();
     assert_eq!((gap["stream"].as_str(), gap["reason"].as_str()), (Some("trade"), Some("slow_consumer")));
     stays.until("depth_snapshot");
+    assert_eq!(trader.ask(r#"{"action":"ping"}"#)["type"], "pong");
+}
+
+#[test]
+fn asking_for_snapshots_again_and_again_costs_what_is_taken() {
+    let exchange = Exchange::start_with(&["serve"]);
+    let mut client = Client::connect(&exchange.ws);
+    client.ask(r#"{"action":"subscribe","channel":"*@depth"}"#);
+    for _symbol in 0..3 {
+        client.until("depth_snapshot");
+    }
+    for _ in 0..40 {
+        client.send(r#"{"action":"resync","channel":"*@depth"}"#);
+    }
+    client.send(r#"{"action":"ping","id":"last"}"#);
+    let (mut snapshots, mut updates_after) = (0, 0);
+    let mut is_answered = false;
+    // A snapshot of each symbol at least, and no more than were asked for; updates go on.
+    while !is_answered || snapshots < 3 || updates_after < 20 {
+        let message = client.next();
+        match message["type"].as_str() {
+            Some("pong") => is_answered = true,
+            Some("depth_snapshot") => snapshots += 1,
+            Some("depth_update") => updates_after += 1,
+            other => panic!("{other:?} was not asked for"),
+        }
+    }
+    assert!(snapshots <= 3 * 40, "{snapshots} snapshots");
 }

@@ -62,7 +62,7 @@ impl Place {
     pub(super) fn position(self) -> Option<u64> {
         match self {
             Place::At(position) => Some(position),
-            Place::Waiting { from } => from,
+            Place::Waiting { from } | Place::Held { from } => from,
         }
     }
 }

@@ -11,6 +11,7 @@ mod account;
 mod crowd;
 mod ladder;
 mod push;
+mod snapshots;
 #[cfg(test)]
 mod tests;
 
@@ -50,6 +51,8 @@ enum Place {
     At(u64),
     /// A snapshot must come first; `from` is where it stood, if it has a place in the stream already.
     Waiting { from: Option<u64> },
+    /// The same, but its client must take first what it has been told.
+    Held { from: Option<u64> },
 }
 
 /// This reactor's part of a room.
@@ -120,7 +123,9 @@ impl Reactor {
         let Some(m) = place_of(memberships, room) else { return };
         if let Place::At(position) = memberships[m].place {
             self.wait_for_snapshot(at, m, Some(position));
-            self.serve_waiting(room);
+            // With the next turn, so that asking often costs little.
+            self.shared.doors[self.index].dirty.mark(room);
+            self.want_turn();
         }
     }
 
