@@ -175,7 +175,8 @@ impl Session {
     ) -> Result<(), Refusal> {
         let at = self.find(channel)?;
         let rooms = self.subscriptions.swap_remove(at).rooms(host.venue());
-        rooms.into_iter().flatten().for_each(|(symbol, view)| host.leave(symbol, view));
+        // The last first: places in rooms are kept in the order in which rooms are made, mostly this one.
+        rooms.into_iter().flatten().rev().for_each(|(symbol, view)| host.leave(symbol, view));
         host.say(|out, _| control::unsubscription_ack(out, id, channel));
         Ok(())
     }
