@@ -146,10 +146,30 @@ pub struct LimitFlags {
     #[arg(long = "max-connections-per-address", value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     connections_max_per_address: Option<u32>,
+    /// New connections of one address a second.
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connects_per_second: Option<u32>,
+    /// New connections of one address at once.
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connects_burst: Option<u32>,
+    /// Bytes of memory that new connections leave free; 0 for a sixteenth.
+    #[arg(long, value_name = "BYTES")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    memory_reserve_bytes: Option<u64>,
     /// Channels of one connection.
     #[arg(long = "max-channels", value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     channels_max: Option<usize>,
+    /// Rooms of one connection.
+    #[arg(long = "max-rooms-per-connection", value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rooms_max_per_connection: Option<usize>,
+    /// Rooms that may be open.
+    #[arg(long = "max-rooms", value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rooms_max: Option<u32>,
     /// Messages other than orders that a connection may send a second.
     #[arg(long, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -182,6 +202,10 @@ pub struct LimitFlags {
     #[arg(long, value_name = "SECONDS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     write_timeout_s: Option<u32>,
+    /// Private bytes that may wait for one connection.
+    #[arg(long = "max-outbox-bytes", value_name = "BYTES")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outbox_bytes_max: Option<usize>,
     /// Bytes the kernel may hold for one connection.
     #[arg(long, value_name = "BYTES")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -190,6 +214,10 @@ pub struct LimitFlags {
     #[arg(long, value_name = "BYTES")]
     #[serde(skip_serializing_if = "Option::is_none")]
     window_bytes: Option<u64>,
+    /// Seconds a stopping server may take to close its connections.
+    #[arg(long, value_name = "SECONDS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drain_s: Option<u32>,
 }
 
 fn is_true(flag: &bool) -> bool {

@@ -21,6 +21,12 @@ use std::path::{Path, PathBuf};
 
 const DEFAULTS: &str = include_str!("../../deploy/config/ringside.toml");
 
+/// A rate is kept as microseconds for each: more would be none at all.
+const PER_SECOND_MAX: u32 = 1_000_000;
+
+/// Who waits longer for a server to stop has forgotten it.
+const DRAIN_S_MAX: u32 = 3600;
+
 /// Variables of our tools that are no configuration: how long benches and tests run, where a picture goes.
 const NOT_KEYS: [&str; 4] = ["bench", "seeds", "picture", "log"];
 
@@ -190,12 +196,21 @@ impl Config {
             ("limits.handshake_timeout_s", limits.handshake_timeout_s as u64),
             ("limits.ping_interval_s", limits.ping_interval_s as u64),
             ("limits.write_timeout_s", limits.write_timeout_s as u64),
+            ("limits.outbox_bytes_max", limits.outbox_bytes_max as u64),
             ("limits.send_buffer_bytes", limits.send_buffer_bytes as u64),
             ("limits.window_bytes", limits.window_bytes),
             ("limits.drain_s", limits.drain_s as u64),
         ];
         for (key, value) in positive {
             ensure!(value > 0, "{key} must be at least 1");
+        }
+        for (key, value, most) in [
+            ("limits.connects_per_second", limits.connects_per_second, PER_SECOND_MAX),
+            ("limits.control_per_second", limits.control_per_second, PER_SECOND_MAX),
+            ("limits.orders_per_second", limits.orders_per_second, PER_SECOND_MAX),
+            ("limits.drain_s", limits.drain_s, DRAIN_S_MAX),
+        ] {
+            ensure!(value <= most, "{key} must be at most {most}");
         }
         ensure!(
             limits.idle_timeout_s > limits.ping_interval_s,
@@ -484,6 +499,15 @@ mod tests {
         assert!(
             error(json!({"limits": {"channels_max": 0}})).contains("limits.channels_max must be at least 1")
         );
+        for (key, value, rule) in [
+            ("connects_per_second", 1_000_001, "at most 1000000"),
+            ("orders_per_second", 1_000_001, "at most 1000000"),
+            ("drain_s", 3601, "at most 3600"),
+            ("outbox_bytes_max", 0, "at least 1"),
+        ] {
+            let expected = format!("limits.{key} must be {rule}");
+            assert!(error(json!({"limits": {key: value}})).contains(&expected), "{expected}");
+        }
         assert!(error(json!({"nonsense": 1})).contains("nonsense"));
         assert!(error(json!({"cores": [0, 5000]})).contains("cores: this process may not run on core 5000"));
         assert!(error(json!({"ws_listen": "here"})).contains("ws_listen"));

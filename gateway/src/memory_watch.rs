@@ -1,7 +1,7 @@
 //! Looks once a second how much memory there is left, so that new connections are refused before the machine suffers.
 //!
 //! A connection costs some 300 bytes of ours and ten kilobytes of the kernel's, which no limit of ours bounds and which counts
-//! in the memory of the machine and of our cgroup. What counts here is the scarcer of the two.
+//! in the memory of the machine and of our cgroups. It is short if any of these has too little left.
 
 use crate::reactor::admission::Admission;
 use std::convert::Infallible;
@@ -28,7 +28,7 @@ struct Memory {
 pub async fn run(reserve: u64, admission: Arc<Admission>) -> Infallible {
     loop {
         // Where the system does not say, nobody is refused for it.
-        let is_short = scarcest().is_some_and(|memory| memory.is_short(reserve));
+        let is_short = is_any_short(&ours(), reserve);
         match (admission.memory_is_short.swap(is_short, Ordering::Relaxed), is_short) {
             (false, true) => tracing::warn!("memory is short: new connections are refused"),
             (true, false) => tracing::info!("there is memory again: new connections are taken"),
@@ -38,15 +38,20 @@ pub async fn run(reserve: u64, admission: Arc<Admission>) -> Infallible {
     }
 }
 
+/// Each by its own measure: a group with less left than the machine may still have enough while the machine has not.
+fn is_any_short(memories: &[Memory], reserve: u64) -> bool {
+    memories.iter().any(|memory| memory.is_short(reserve))
+}
+
 impl Memory {
     fn is_short(self, reserve: u64) -> bool {
         self.available < if reserve == 0 { self.total / RESERVE_PART } else { reserve }
     }
 }
 
-/// Of the machine and of every cgroup we are in, the one that has least left.
-fn scarcest() -> Option<Memory> {
-    let machine = of_machine(&fs::read_to_string("/proc/meminfo").ok()?)?;
+/// That of the machine, and of every cgroup we are in that has a limit.
+fn ours() -> Vec<Memory> {
+    let machine = fs::read_to_string("/proc/meminfo").ok().and_then(|meminfo| of_machine(&meminfo));
     let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     // Version 2 alone: one line, which begins with "0::".
     let group = own.lines().find_map(|line| line.strip_prefix("0::/")).unwrap_or_default();
@@ -55,7 +60,7 @@ fn scarcest() -> Option<Memory> {
         let read = |name| fs::read_to_string(group.join(name)).ok();
         of_group(&read("memory.max")?, &read("memory.current")?, &read("memory.stat")?)
     });
-    groups.chain([machine]).min_by_key(|memory| memory.available)
+    groups.chain(machine).collect()
 }
 
 fn of_machine(meminfo: &str) -> Option<Memory> {
@@ -95,8 +100,20 @@ mod tests {
     }
 
     #[test]
+    fn the_one_with_more_left_may_be_the_one_that_is_short() {
+        let machine = Memory { total: 64_000, available: 3_000 };
+        let group = Memory { total: 2_000, available: 1_000 };
+        assert!(is_any_short(&[group, machine], 0), "3000 are less than a sixteenth of 64000");
+        assert!(!is_any_short(&[group], 0) && !is_any_short(&[], 0));
+        assert!(is_any_short(&[machine, group], 1_001) && !is_any_short(&[machine, group], 1_000));
+    }
+
+    #[test]
     fn there_is_memory_here() {
-        let memory = scarcest().expect("Linux says");
-        assert!(memory.available > 0 && memory.available <= memory.total, "{memory:?}");
+        let memories = ours();
+        assert!(!memories.is_empty(), "Linux says");
+        for memory in memories {
+            assert!(memory.available > 0 && memory.available <= memory.total, "{memory:?}");
+        }
     }
 }

@@ -126,16 +126,17 @@ impl Session {
                         | Action::CancelAll { .. }
                         | Action::CancelAllAfter { .. }
                 );
-                if let Some(wait_ms) = self.take_token(is_order, limits, host.now()) {
-                    return self.rate_limited(&request.action, id, wait_ms, host);
+                match self.take_token(is_order, limits, host.now()) {
+                    None => self.act(&request.action, id, limits, host),
+                    wait_ms => refuse(&request.action, id, &self.strike()?, wait_ms, host),
                 }
-                self.act(&request.action, id, limits, host);
             }
-            Err(error) => {
-                if let Some(wait_ms) = self.take_token(false, limits, host.now()) {
-                    return self.rate_limited(&Action::Ping, error.id.as_ref(), wait_ms, host);
+            Err(mut error) => {
+                let wait_ms = self.take_token(false, limits, host.now());
+                if wait_ms.is_some() {
+                    error.refusal = self.strike()?;
                 }
-                host.say(|out, _| control::request_error(out, &error));
+                host.say(|out, _| control::request_error(out, &error, wait_ms));
             }
         }
         Ok(())
@@ -252,20 +253,13 @@ impl Session {
         }
     }
 
-    fn rate_limited(
-        &mut self,
-        action: &Action<'_>,
-        id: Option<&RequestId>,
-        wait_ms: u64,
-        host: &mut impl Host,
-    ) -> Result<(), TooFast> {
+    /// Notes that it has said too much, and how it is told so.
+    fn strike(&mut self) -> Result<Refusal, TooFast> {
         self.strikes += 1;
         if self.strikes > RATE_STRIKES_MAX {
             return Err(TooFast);
         }
-        let refusal = Refusal::new(ErrorCode::RateLimited, "too many messages, wait retry_after_ms");
-        refuse(action, id, &refusal, Some(wait_ms), host);
-        Ok(())
+        Ok(Refusal::new(ErrorCode::RateLimited, "too many messages, wait retry_after_ms"))
     }
 }
 

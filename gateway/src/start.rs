@@ -41,6 +41,7 @@ use engine_core::instrument::Market;
 use engine_core::journal::{Journal, Positions};
 use engine_core::pipeline;
 use engine_core::units::{Amount, AssetId};
+use std::convert::Infallible;
 use std::future::Future;
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -247,6 +248,8 @@ struct Running {
     keeper: Option<Keeper>,
     shared: Arc<Shared>,
     reactors: Vec<JoinHandle<anyhow::Result<()>>>,
+    /// Closed when none of them runs.
+    reactors_end: tokio::sync::mpsc::Receiver<Infallible>,
     reactor_counters: Vec<Arc<ReactorCounters>>,
     drivers: Vec<JoinHandle<()>>,
     drivers_stop: Arc<AtomicBool>,
@@ -262,6 +265,7 @@ impl Running {
             keeper: None,
             shared,
             reactors: Vec::new(),
+            reactors_end: tokio::sync::mpsc::channel(1).1,
             reactor_counters,
             drivers: Vec::new(),
             drivers_stop: Arc::default(),
@@ -300,18 +304,31 @@ impl Running {
             });
             let stop = stop();
             ready(&addresses);
-            tokio::pin!(served);
+            let mut served = Box::pin(served);
+            let inside = async {
+                tokio::select! {
+                    never = operator_task.run() => never,
+                    never = beat::run(control.registry.clone()) => never,
+                    never = answer_reactors(clerk) => never,
+                    never = look_after(disk) => never,
+                    never = memory_watch::run(memory_reserve, admission) => never,
+                }
+            };
+            tokio::pin!(inside);
             tokio::select! {
                 ended = &mut served => ended.context("HTTP")?,
-                never = operator_task.run() => match never {},
-                never = beat::run(control.registry.clone()) => match never {},
-                never = answer_reactors(clerk) => match never {},
-                never = look_after(disk) => match never {},
-                never = memory_watch::run(memory_reserve, admission) => match never {},
+                never = &mut inside => match never {},
                 () = stop => {}
             }
             control.ready.store(false, Ordering::Relaxed);
-            drop(stop_http);
+            drop((stop_http, served));
+            // Until its turn a client goes on as before: timed rooms have their beats, orders their ends, and who asks the history
+            // its answer.
+            self.stop_outside();
+            tokio::select! {
+                never = &mut inside => match never {},
+                _ = self.reactors_end.recv() => {}
+            }
             Ok(())
         })
     }
@@ -338,6 +355,8 @@ impl Running {
         let shape = config.shape();
         let mut bereft = Some(bereft); // for the first
         let (started, starts) = mpsc::channel();
+        let (runs, end) = tokio::sync::mpsc::channel(1);
+        self.reactors_end = end;
         for (index, ((listener, sleeper), mail)) in seats.enumerate() {
             let parts = reactor::Parts {
                 index,
@@ -350,8 +369,9 @@ impl Running {
                 sleeper,
                 bereft: bereft.take().unwrap_or_default(),
             };
-            let (started, cores) = (started.clone(), cores.clone());
+            let (started, cores, runs) = (started.clone(), cores.clone(), runs.clone());
             self.reactors.push(spawn(format!("reactor-{index}"), move || {
+                let _runs = runs; // until it has ended, however it ends
                 cores.take(shape.sequencers + shape.matchers + index);
                 let done = reactor::run(parts, |why| {
                     let _ = started.send(Ok(why));
@@ -426,15 +446,20 @@ impl Running {
         }
     }
 
+    /// Has those who send inputs end.
+    fn stop_outside(&self) {
+        self.drivers_stop.store(true, Ordering::Relaxed);
+        self.drivers.iter().for_each(|driver| driver.thread().unpark());
+        reactor::stop(&self.shared);
+    }
+
     /// Outside in: no more inputs, then everything accepted takes effect, then it is safe. All of it is done whatever fails;
     /// the first that failed is the error.
     fn stop(self) -> anyhow::Result<AtRest> {
-        self.drivers_stop.store(true, Ordering::Relaxed);
-        self.drivers.iter().for_each(|driver| driver.thread().unpark());
+        self.stop_outside();
         let drivers =
             self.drivers.into_iter().map(|driver| driver.join().map_err(|_| anyhow!("a driver panicked")));
         let drivers = drivers.fold(Ok(()), anyhow::Result::and);
-        reactor::stop(&self.shared);
         let reactors = self
             .reactors
             .into_iter()
@@ -466,7 +491,7 @@ fn open_history(
 }
 
 /// Without a history nobody asks.
-async fn answer_reactors(clerk: Option<Clerk>) -> std::convert::Infallible {
+async fn answer_reactors(clerk: Option<Clerk>) -> Infallible {
     match clerk {
         Some(clerk) => clerk.run().await,
         None => std::future::pending().await,
@@ -474,7 +499,7 @@ async fn answer_reactors(clerk: Option<Clerk>) -> std::convert::Infallible {
 }
 
 /// Without a journal there is no disk to look after.
-async fn look_after(disk: Option<DiskWatch>) -> std::convert::Infallible {
+async fn look_after(disk: Option<DiskWatch>) -> Infallible {
     match disk {
         Some(disk) => disk.run().await,
         None => std::future::pending().await,

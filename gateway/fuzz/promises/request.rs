@@ -53,7 +53,7 @@ pub fn check(bytes: &[u8], buffers: &mut Buffers) {
         }
         Err(error) => {
             let mut answer = Vec::new();
-            request_error(&mut answer, &error);
+            request_error(&mut answer, &error, None);
             let answer: serde_json::Value = serde_json::from_slice(&answer).expect("a refusal is JSON");
             assert_eq!(answer["code"], error.refusal.code.text());
             if error.refusal.code == ErrorCode::InvalidJson {

@@ -50,12 +50,12 @@ fn text(control: &Control) -> String {
         counter "ringside_sends_total" sends "Sends of market data."
         counter "ringside_private_bytes_out_total" private_bytes_out "Private bytes taken by sockets."
         counter "ringside_fell_behind_total" fell_behind "Times a socket became full."
-        counter "ringside_lapped_total" lapped "Times a connection left the window and got a snapshot."
+        counter "ringside_lapped_total" lapped "Times a connection left the window: it got a snapshot, or was closed if it had asked for that."
         counter "ringside_skipped_bytes_total" skipped_bytes "Market data bytes that connections which were lapped did not get."
         gauge "ringside_waiting_bytes" waiting_bytes "Market data bytes that connections have not been handed yet."
         counter "ringside_accounts_wrong_total" accounts_wrong "Rooms whose members were given other than what there was: never."
         counter "ringside_gaps_total" gaps "Gaps announced to clients."
-        counter "ringside_closed_slow_total" closed_slow "Connections closed for not reading."
+        counter "ringside_closed_slow_total" closed_slow "Connections closed for not reading, for leaving the window if they had asked for that, or for too much unsent."
         counter "ringside_turns_total" turns "Turns of the reactor."
     );
     each!(sequencers, "sequencer",

@@ -58,6 +58,8 @@ pub struct FeedDoor {
     requests: SyncSender<FeedRequest>,
     /// Requests ever sent: the feed compares it with those it has answered before its thread rests.
     sent: Arc<AtomicU64>,
+    /// The time of the beat that the feed has yet to take; 0 if there is none.
+    beat: Arc<AtomicU64>,
     /// Whether a timed room was ever opened there. Until then nobody needs its beat.
     has_timed: Arc<AtomicBool>,
     matcher: Arc<ThreadBell>,
@@ -79,11 +81,12 @@ impl FeedDoor {
         sent
     }
 
-    /// Has the feed tell its timed rooms what is new, if it has any. A beat for which there is no place is left out: what it would
-    /// have told comes with the next.
+    /// Has the feed tell its timed rooms what is new, if it has any. While it has not taken the beat before, that one is for both:
+    /// a feed that was held up tells everything once, and how late.
     pub fn beat(&self, now: Timestamp) {
         if self.has_timed.load(Ordering::Relaxed) {
-            self.send(FeedRequest::Beat(now));
+            let _ = self.beat.compare_exchange(0, now.0, Ordering::Release, Ordering::Relaxed);
+            self.matcher.ring();
         }
     }
 }
@@ -93,11 +96,15 @@ pub(super) struct Inbox {
     requests: Receiver<FeedRequest>,
     sent: Arc<AtomicU64>,
     answered: u64,
+    beat: Arc<AtomicU64>,
 }
 
 impl Inbox {
-    /// The next request.
+    /// The next request; a beat does not wait for the others.
     pub fn take(&mut self) -> Option<FeedRequest> {
+        if self.has_beat() {
+            return Some(FeedRequest::Beat(Timestamp(self.beat.swap(0, Ordering::Acquire))));
+        }
         let request = self.requests.try_recv().ok()?;
         self.answered += 1;
         Some(request)
@@ -105,14 +112,18 @@ impl Inbox {
 
     /// Whether one has been sent that was not taken.
     pub fn has_more(&self) -> bool {
-        self.sent.load(Ordering::Acquire) != self.answered
+        self.has_beat() || self.sent.load(Ordering::Acquire) != self.answered
+    }
+
+    fn has_beat(&self) -> bool {
+        self.beat.load(Ordering::Relaxed) != 0
     }
 }
 
 /// An inbox, and what it takes to build its door once the engine runs.
 pub(super) fn door() -> (Inbox, impl FnOnce(Arc<ThreadBell>) -> FeedDoor) {
     let (sender, requests) = sync_channel(REQUESTS_MAX);
-    let sent = Arc::<AtomicU64>::default();
-    let inbox = Inbox { requests, sent: sent.clone(), answered: 0 };
-    (inbox, move |matcher| FeedDoor { requests: sender, sent, has_timed: Arc::default(), matcher })
+    let (sent, beat) = (Arc::<AtomicU64>::default(), Arc::<AtomicU64>::default());
+    let inbox = Inbox { requests, sent: sent.clone(), answered: 0, beat: beat.clone() };
+    (inbox, move |matcher| FeedDoor { requests: sender, sent, beat, has_timed: Arc::default(), matcher })
 }

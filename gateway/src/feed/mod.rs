@@ -286,7 +286,7 @@ impl Feed {
     fn answer(&mut self, request: FeedRequest, now: Timestamp) {
         match request {
             FeedRequest::Open(room, writer) => self.open(OpenRoom::new(room, writer), now),
-            FeedRequest::Snapshot(room) => self.cut_snapshot(room),
+            FeedRequest::Snapshot(room) => self.cut_snapshot(room, now),
             FeedRequest::Beat(at) => self.beat(at, now),
             // Whoever asked may be gone by now; that is no concern of ours.
             FeedRequest::Depth { symbol, levels_max, answer } => {
@@ -316,12 +316,12 @@ impl Feed {
         }
     }
 
-    fn cut_snapshot(&mut self, room: u32) {
+    fn cut_snapshot(&mut self, room: u32, now: Timestamp) {
         let id = self.rooms[&room];
         let format = self.venue.format(id);
         let symbol = self.symbols.get_mut(&id).expect("a room's symbol is known");
         let Symbol { known, rooms, status, timed, .. } = symbol;
-        let Known { levels, published, at, best, last_trade, .. } = known;
+        let Known { levels, published, at, best, last_trade, .. } = &*known;
         let open = rooms.iter_mut().find(|open| open.room.index == room).expect("it was opened");
         let (view, packing) = (open.room.view, open.room.packing);
         let mut frames = Vec::new();
@@ -341,7 +341,8 @@ impl Feed {
             market::bbo(self.scratch.payload(), &format, market::Bbo { seq: *published, bid, ask, ts: *at });
             frames.extend_from_slice(&self.scratch.frame().pieces(packing, &self.counters).concat());
         }
-        if let Some(timed) = timed.as_ref().filter(|_| view.is_timed()) {
+        if let Some(timed) = timed.as_mut().filter(|_| view.is_timed()) {
+            timed.open(view, known, now); // it may have ended when nobody was there
             let payload = self.scratch.payload();
             timed.snapshot(view, &format, payload);
             if !payload.is_empty() {

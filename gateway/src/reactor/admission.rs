@@ -62,12 +62,23 @@ impl Admission {
         now: Timestamp,
     ) -> Result<usize, Refusal> {
         let to = self.fittest(here, limits.connections_max_per_reactor);
-        if self.seats[to].taken.load(Ordering::Relaxed) >= limits.connections_max_per_reactor {
-            return Err(Refusal::new(
-                Status::Unavailable,
-                "the server has as many connections as it may have",
-            ));
+        let taken = &self.seats[to].taken;
+        // Taken, and given back if that was one too many: other reactors take places at the same time.
+        let entered = match taken.fetch_add(1, Ordering::Relaxed) < limits.connections_max_per_reactor {
+            true => self.enter(address, limits, now),
+            false => {
+                let reason = "the server has as many connections as it may have";
+                Err(Refusal::new(Status::Unavailable, reason))
+            }
+        };
+        if entered.is_err() {
+            taken.fetch_sub(1, Ordering::Relaxed);
         }
+        entered.map(|()| to)
+    }
+
+    /// Counts one more connection of the address, if it may have one.
+    fn enter(&self, address: IpAddr, limits: &Limits, now: Timestamp) -> Result<(), Refusal> {
         if self.memory_is_short.load(Ordering::Relaxed) {
             return Err(Refusal::new(Status::Unavailable, "the server has no memory for more connections"));
         }
@@ -80,8 +91,7 @@ impl Admission {
             return Err(Refusal::new(Status::TooManyRequests, "this address connects too often"));
         }
         of_address.connections += 1;
-        self.seats[to].taken.fetch_add(1, Ordering::Relaxed);
-        Ok(to)
+        Ok(())
     }
 
     /// As [`Admission::take_place`], of one that is in whatever the limits are.
@@ -172,6 +182,21 @@ mod tests {
         assert_eq!(enter(3), Err(Status::Unavailable));
         admission.give_back(0, address(1));
         assert!(admission.take_place(0, address(3), &limits, now).is_ok());
+    }
+
+    #[test]
+    fn no_two_take_the_last_place() {
+        let (admission, _mail) = admission();
+        let limits = limits(json!({"connections_max": 40}));
+        let enter =
+            |here| admission.take_place(here, address(here as u8), &limits, Timestamp(1 << 50)).is_ok();
+        let entered: usize = std::thread::scope(|scope| {
+            let many = move |here| (0..1000).filter(|_| enter(here)).count();
+            let doors: Vec<_> = (0..4).map(|here| scope.spawn(move || many(here))).collect();
+            doors.into_iter().map(|door| door.join().expect("it does not panic")).sum()
+        });
+        let taken: Vec<_> = admission.seats.iter().map(|seat| seat.taken.load(Ordering::Relaxed)).collect();
+        assert_eq!((taken.iter().sum::<usize>(), taken.iter().max()), (entered, Some(&10)), "{taken:?}");
     }
 
     #[test]

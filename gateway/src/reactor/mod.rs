@@ -132,7 +132,7 @@ pub struct ReactorCounters {
     pub sends: Counter,
     /// Bytes of private messages handed to sockets.
     pub private_bytes_out: Counter,
-    /// Times a connection fell behind, was lapped, was told of a gap, and was closed for not reading.
+    /// Times a connection fell behind, was lapped, was told of a gap, and was closed for any of what comes of not reading.
     pub fell_behind: Counter,
     pub lapped: Counter,
     pub gaps: Counter,

@@ -93,13 +93,24 @@ impl Room {
 
     pub fn add_reader(&self, reactor: usize) {
         self.readers.fetch_or(1 << reactor, Ordering::Relaxed);
-        // With the one in `announce`: either the feed sees the reader, or the reader sees what was published before.
+        // With those in `announce` and `is_deserted`: either the feed sees the reader, or the reader sees what was done before.
         fence(Ordering::SeqCst);
     }
 
     /// Whether any reactor has subscribers here.
     pub fn has_readers(&self) -> bool {
         self.readers.load(Ordering::Relaxed) != 0
+    }
+
+    /// Whether nobody is here. Then the snapshot is dropped: whoever comes from now on has another one cut. Called by the feed.
+    pub fn is_deserted(&self) -> bool {
+        if self.has_readers() {
+            return false;
+        }
+        *self.snapshot.lock().expect("no holder of this lock can panic") = None;
+        // With the one in `add_reader`: either we see the reader, or the reader finds no snapshot.
+        fence(Ordering::SeqCst);
+        !self.has_readers()
     }
 
     pub fn remove_reader(&self, reactor: usize) {

@@ -131,7 +131,7 @@ impl Session {
             Refusal::of_field(ErrorCode::UnknownChannel, "channel", message)
         };
         let (symbol, of_name) = match Channel::parse(subscribe.channel) {
-            Ok(Channel::User) => return Ok(Target::User),
+            Ok(Channel::User) => return of_no_market(subscribe).map(|()| Target::User),
             Ok(Channel::Market { symbol, views }) => (symbol, views),
             Err(NoChannel::Unknown) => return Err(unknown()),
             Err(NoChannel::Number { rule }) => return Err(bad("channel", rule)),
@@ -175,7 +175,8 @@ impl Session {
     ) -> Result<(), Refusal> {
         let at = self.find(channel)?;
         let rooms = self.subscriptions.swap_remove(at).rooms(host.venue());
-        rooms.into_iter().flatten().for_each(|(symbol, view)| host.leave(symbol, view));
+        // The last first: places in rooms are kept in the order in which rooms are made, mostly this one.
+        rooms.into_iter().flatten().rev().for_each(|(symbol, view)| host.leave(symbol, view));
         host.say(|out, _| control::unsubscription_ack(out, id, channel));
         Ok(())
     }
@@ -236,13 +237,26 @@ fn views_of(subscribe: &Subscribe<'_>) -> Result<Views, Refusal> {
 
 /// Refuses keys that say again what the channel name says.
 fn said_by_name(subscribe: &Subscribe<'_>) -> Result<(), Refusal> {
+    match key_of_views(subscribe) {
+        Some(field) => Err(bad(field, format!("{field}: the channel name says already which stream"))),
+        None => Ok(()),
+    }
+}
+
+/// Refuses keys that say something about market data.
+fn of_no_market(subscribe: &Subscribe<'_>) -> Result<(), Refusal> {
+    match key_of_views(subscribe).or(subscribe.on_slow.map(|_| "on_slow")) {
+        Some(field) => Err(bad(field, format!("{field}: it is of market data, and channel user is not"))),
+        None => Ok(()),
+    }
+}
+
+/// The first key that says which views are wanted.
+fn key_of_views(subscribe: &Subscribe<'_>) -> Option<&'static str> {
     let Subscribe { streams, depth, interval_ms, .. } = subscribe;
     let keys =
         [("streams", streams.is_some()), ("depth", depth.is_some()), ("interval_ms", interval_ms.is_some())];
-    match keys.into_iter().find(|(_, is_said)| *is_said) {
-        Some((field, _)) => Err(bad(field, format!("{field}: the channel name says already which stream"))),
-        None => Ok(()),
-    }
+    keys.into_iter().find(|(_, is_said)| *is_said).map(|(field, _)| field)
 }
 
 fn not_yet(field: &'static str, asked: bool) -> Result<(), Refusal> {

@@ -101,6 +101,12 @@ fn of_messages() {
         answers.iter().find(|answer| answer["code"] == "RATE_LIMITED").expect("ten at once are too many");
     assert!(limited["retry_after_ms"].as_u64().unwrap() > 0, "{limited}");
     assert_eq!(limited["id"], 1);
+    // What cannot be read is refused in its own form, too.
+    let broken = r#"{"action":"submit_order","id":2,"order_id":"a"}"#;
+    let mut answers = (0..10).map(|_| client.ask(broken));
+    let limited = answers.find(|answer| answer["code"] == "RATE_LIMITED").expect("ten at once are too many");
+    assert_eq!((&limited["type"], &limited["order_id"]), (&"order_reject".into(), &"a".into()), "{limited}");
+    assert!(limited["id"] == 2 && limited["retry_after_ms"].as_u64().unwrap() > 0, "{limited}");
 }
 
 #[test]

@@ -112,6 +112,10 @@ fn what_there_is_not_is_refused_by_name() {
         (json!({"channel": "BTC-USDT@depth", "interval_ms": 100}), "BAD_VALUE", "interval_ms", "name"),
         (json!({"channel": "BTC-USDT@trade@100ms"}), "UNKNOWN_CHANNEL", "channel", "BTC-USDT@trade@100ms"),
         (json!({"checksum": true}), "BAD_VALUE", "checksum", "not available"),
+        (json!({"channel": "user", "streams": ["depth"]}), "BAD_VALUE", "streams", "user"),
+        (json!({"channel": "user", "depth": 5}), "BAD_VALUE", "depth", "user"),
+        (json!({"channel": "user", "interval_ms": 100}), "BAD_VALUE", "interval_ms", "user"),
+        (json!({"channel": "user", "on_slow": "gap"}), "BAD_VALUE", "on_slow", "user"),
     ] {
         let mut request = json!({"action": "subscribe", "channel": "BTC-USDT"});
         request.as_object_mut().unwrap().extend(keys.as_object().unwrap().clone());

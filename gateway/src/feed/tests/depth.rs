@@ -1,7 +1,7 @@
 //! Who follows a timed view has, after each beat, the book that the plain levels have; whenever it joined.
 
 use super::*;
-use crate::wire::name::{Name, TopLevels};
+use crate::wire::name::{KlineInterval, Name, TopLevels};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -147,6 +147,65 @@ fn a_change_that_is_taken_back_moves_the_sequence_and_nothing_else() {
         {"prev_seq": 0, "seq": 2, "ts": 8, "bids": [], "asks": []}}]);
     assert_eq!(Value::from(desk.told(View::TimedDepth)), expected);
     assert_eq!(desk.told(View::Top(TopLevels::Five)), [Value::Null; 0]);
+}
+
+#[test]
+fn nothing_is_told_to_empty_rooms_and_who_comes_back_has_the_newest() {
+    let mut desk = Desk::new();
+    let views = [
+        View::TimedDepth,
+        View::Top(TopLevels::Five),
+        View::Ticker,
+        View::Kline(KlineInterval::Second),
+        View::Heartbeat,
+    ];
+    views.iter().for_each(|view| desk.open(*view));
+    let before: Vec<_> = views.iter().map(|view| desk.snapshot(*view)).collect();
+    let rooms = views.map(|view| desk.readers[&view].0.clone());
+    rooms.iter().for_each(|room| room.remove_reader(REACTOR));
+    for round in 1..=30 {
+        desk.command(Timestamp(round), &[], &[(Side::Buy, 100 + round, 5)]);
+        desk.feed.publish();
+        desk.beat(Timestamp(round));
+    }
+    for (view, room) in views.iter().zip(&rooms) {
+        assert_eq!(desk.told(*view), [Value::Null; 0], "{view:?}");
+        assert!(room.snapshot().is_none(), "{view:?}: an old one is for nobody");
+        room.add_reader(REACTOR);
+    }
+    // Whatever the beat finds first, the snapshot or the reader.
+    desk.beat(Timestamp(31));
+    let after: Vec<_> = views.iter().map(|view| desk.snapshot(*view)).collect();
+    for of_book in 0..2 {
+        assert_eq!(
+            (&before[of_book][0]["data"]["seq"], &after[of_book][0]["data"]["seq"]),
+            (&0.into(), &30.into())
+        );
+        assert_eq!(after[of_book][0]["data"]["bids"][0], json!(["1.3", "0.00005"]));
+    }
+    assert_eq!((&after[2][0]["data"]["bid"], &after[4][0]["data"]["seq"]), (&"1.3".into(), &30.into()));
+    desk.command(Timestamp(32), &[], &[(Side::Buy, 200, 5)]);
+    desk.beat(Timestamp(33));
+    let told = desk.told(View::TimedDepth);
+    assert_eq!((&told[0]["data"]["prev_seq"], &told[0]["data"]["seq"]), (&30.into(), &31.into()));
+    assert_eq!((told.len(), desk.told(View::Top(TopLevels::Five)).len()), (1, 1));
+}
+
+#[test]
+fn a_view_goes_on_while_somebody_is_in_one_of_its_rooms() {
+    let mut desk = Desk::new();
+    desk.open(View::TimedDepth);
+    let compressed = desk.registry.room(SYMBOL, View::TimedDepth, Packing::Deflate).expect("there is room");
+    let mut follower = Follower::join(&desk.snapshot(View::TimedDepth));
+    desk.command(Timestamp(1), &[], &[(Side::Buy, 100, 5)]);
+    desk.beat(Timestamp(2)); // nobody is in the compressed room
+    compressed.add_reader(REACTOR);
+    assert!(desk.registry.want_snapshot(&compressed));
+    desk.command(Timestamp(3), &[], &[(Side::Buy, 100, 0)]);
+    desk.beat(Timestamp(4));
+    assert!(compressed.snapshot().is_some());
+    desk.told(View::TimedDepth).iter().for_each(|update| follower.apply(update));
+    assert_eq!(follower.sequence, 2);
 }
 
 #[test]

@@ -11,6 +11,18 @@ fn beats(desk: &mut Desk, count: usize) -> Vec<Value> {
 }
 
 #[test]
+fn beats_do_not_gather_while_the_feed_is_held_up() {
+    let mut desk = Desk::new();
+    desk.open(View::TimedDepth);
+    (1..=10_000).for_each(|beat| desk.registry.beat(Timestamp(beat)));
+    desk.open(View::Heartbeat); // there is place for it
+    assert_eq!(desk.feed.beats, 1);
+    desk.beat(Timestamp(10_001));
+    assert_eq!(desk.feed.beats, 2);
+    assert!(!desk.feed.wants_publish());
+}
+
+#[test]
 fn once_a_second_and_only_then() {
     let mut desk = Desk::new();
     desk.open(View::Heartbeat);

@@ -6,8 +6,10 @@ mod prices;
 
 use super::*;
 use crate::config::Config;
+use crate::rooms::dirty::DirtySet;
 use crate::rooms::ring::Reader;
-use crate::rooms::{Packing, Registry, Room, frames};
+use crate::rooms::wake::wake;
+use crate::rooms::{Packing, ReactorDoor, Registry, Room, frames};
 use crate::venue::Venue;
 use engine_core::matcher::TradePrint;
 use serde_json::{Value, json};
@@ -15,6 +17,11 @@ use std::collections::HashMap;
 
 /// BTC-USDT of the sample: ticks of 0.01, lots of 0.00001.
 const SYMBOL: SymbolId = SymbolId(0);
+
+/// The reactor that has all readers.
+const REACTOR: usize = 0;
+
+const ROOMS_MAX: u32 = 100;
 
 /// A feed with its rooms.
 struct Desk {
@@ -28,8 +35,10 @@ impl Desk {
         let config = Config::load(None, &json!({}), &json!({})).expect("the sample works");
         let market = Arc::new(config.market().expect("the sample works"));
         let venue = Arc::new(Venue::new(market, Vec::new(), 500));
-        let (feed, door) = feed(venue, Vec::new(), Arc::default());
-        let registry = Registry::new(100);
+        let (wake, _) = wake().expect("a socket pair");
+        let reactor = ReactorDoor { dirty: DirtySet::new(ROOMS_MAX as usize), wake };
+        let (feed, door) = feed(venue, vec![Arc::new(reactor)], Arc::default());
+        let registry = Registry::new(ROOMS_MAX);
         registry.open(vec![door(Arc::default())]);
         Self { feed, registry, readers: HashMap::new() }
     }
@@ -37,6 +46,7 @@ impl Desk {
     /// Opens the symbol's room of this view, and reads it from now on.
     fn open(&mut self, view: View) {
         let room = self.registry.room(SYMBOL, view, Packing::Plain).expect("there is room");
+        room.add_reader(REACTOR);
         self.feed.publish();
         let mut reader = Reader::join(&room.ring, u64::MAX);
         let head = reader.refresh();

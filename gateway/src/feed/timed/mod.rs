@@ -2,7 +2,8 @@
 //!
 //! A beat comes from outside, ten times a second, with the time. Each view keeps what it has told its rooms: a beat compares that
 //! with what is now, and a snapshot is cut from it, so whoever joins between two beats stands where everybody in the room does.
-//! A view that nobody ever asked for does not exist.
+//! A view that nobody ever asked for does not exist. One whose rooms are empty ends at the next beat, and begins anew, with what is
+//! then, with the snapshot of the next who comes: nobody is left who was told what it was.
 //!
 //! `depth` is told at every beat. Of `prices` open candles are told at every third and the ticker at every tenth, and so is the
 //! `heartbeat`. Symbols take their turns, so that a beat has about as much to do as the next.
@@ -62,6 +63,12 @@ pub(super) struct Telling<'a, 'f> {
 }
 
 impl Telling<'_, '_> {
+    /// Whether nobody is in the rooms of the view; those who come later need a new snapshot.
+    fn is_to_nobody(&self, view: View) -> bool {
+        let rooms = || self.rooms.iter().map(|open| &open.room).filter(|room| room.view == view);
+        !rooms().any(|room| room.has_readers()) && rooms().all(|room| room.is_deserted())
+    }
+
     /// Has the payload written, and appends it to the rooms of the view.
     pub fn tell(&mut self, view: View, write: impl FnOnce(&mut Vec<u8>, &SymbolFormat<'_>)) {
         write(self.scratch.payload(), self.format);
@@ -70,7 +77,7 @@ impl Telling<'_, '_> {
 }
 
 impl Timed {
-    /// The view is told from now on. Whoever joins is told first what it is now.
+    /// The view is told from now on, if it is not already. Whoever joins is told first what it is now.
     pub fn open(&mut self, view: View, known: &Known, now: Timestamp) {
         match view {
             View::TimedDepth => begin(&mut self.depth, || Conflated::new(known)),
@@ -111,8 +118,9 @@ impl Timed {
         self.candles.iter_mut().flatten().for_each(|candle| candle.tell_closed(telling));
     }
 
-    /// Tells all that has changed and whose turn it is.
+    /// Tells all that has changed and whose turn it is, where somebody hears it.
     pub fn tell(&mut self, known: &Known, beat: Beat, telling: &mut Telling<'_, '_>) {
+        self.end_unheard(telling);
         self.tell_depth(known, telling);
         self.tell_closed(telling);
         if beat.number.is_multiple_of(KLINE_BEATS) {
@@ -122,6 +130,19 @@ impl Timed {
             self.day.iter_mut().for_each(|day| day.tell(known, beat.at, telling));
             self.pulse.iter_mut().for_each(|pulse| pulse.tell(known, beat, telling));
         }
+    }
+
+    fn end_unheard(&mut self, telling: &Telling<'_, '_>) {
+        let Self { depth, tops, day, candles, pulse } = self;
+        depth.take_if(|_| telling.is_to_nobody(View::TimedDepth));
+        for (top, levels) in tops.iter_mut().zip(TopLevels::ALL) {
+            top.take_if(|_| telling.is_to_nobody(View::Top(*levels)));
+        }
+        day.take_if(|_| telling.is_to_nobody(View::Ticker));
+        for (candle, interval) in candles.iter_mut().zip(KlineInterval::ALL) {
+            candle.take_if(|_| telling.is_to_nobody(View::Kline(*interval)));
+        }
+        pulse.take_if(|_| telling.is_to_nobody(View::Heartbeat));
     }
 
     /// Writes what the view has told last; nothing if there is nothing.

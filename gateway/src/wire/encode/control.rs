@@ -100,9 +100,9 @@ pub fn error(out: &mut Vec<u8>, error: &ErrorReply<'_>) {
 }
 
 /// The answer to a request that could not be read: `order_reject`, `cancel_reject`, `amend_reject` or `error`.
-pub fn request_error(out: &mut Vec<u8>, error: &RequestError<'_>) {
+pub fn request_error(out: &mut Vec<u8>, error: &RequestError<'_>, retry_after_ms: Option<u64>) {
     let (id, order_id, refusal) = (error.id.as_ref(), error.order_id, &error.refusal);
-    let (action, channel, exchange_order_id, retry_after_ms) = (error.action, error.channel, None, None);
+    let (action, channel, exchange_order_id) = (error.action, error.channel, None);
     match error.reply {
         Reply::OrderReject => order_reject(out, &OrderReject { id, order_id, refusal, retry_after_ms }),
         Reply::CancelReject => {

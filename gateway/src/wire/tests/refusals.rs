@@ -30,7 +30,7 @@ fn check(text: &str, code: ErrorCode, field: impl Into<Option<&'static str>>) {
             assert!(error.refusal.message.contains(field), "{} does not name {field}", error.refusal.message);
         }
         let mut answer = Vec::new();
-        request_error(&mut answer, &error);
+        request_error(&mut answer, &error, None);
         serde_json::from_slice::<serde_json::Value>(&answer).unwrap();
     });
 }
@@ -353,7 +353,7 @@ fn the_answer_fits_the_request() {
     let check = |text: &str, expected: &str| {
         decoded(text, |request| {
             let mut answer = Vec::new();
-            request_error(&mut answer, &request.expect_err(text));
+            request_error(&mut answer, &request.expect_err(text), None);
             assert_eq!(std::str::from_utf8(&answer).unwrap(), expected);
         });
     };
