@@ -111,9 +111,12 @@ impl SimulatedMarket {
         ));
     }
 
-    /// Answers what was asked of the feed.
+    /// Answers all that was asked of the feed.
     pub fn publish(&mut self) {
         self.feed.publish();
+        while self.feed.wants_publish() {
+            self.feed.publish();
+        }
     }
 
     pub fn head(&self, symbol: u16) -> Head {
