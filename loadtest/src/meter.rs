@@ -118,6 +118,11 @@ impl Meter {
         })
     }
 
+    /// Where the run was at that time.
+    pub fn phase_at(&self, us: u64) -> Phase {
+        self.with(|lateness| lateness.phase_at(us))
+    }
+
     pub fn percentiles(&self, phase: Phase) -> Percentiles {
         self.latencies(phase).percentiles()
     }
@@ -157,5 +162,6 @@ mod tests {
         meter.was_late(250, 5);
         let count = |phase| meter.percentiles(phase).count;
         assert_eq!([Phase::Connecting, Phase::Steady, Phase::Draining].map(count), [1, 3, 1]);
+        assert_eq!([50, 150, 200].map(|us| meter.phase_at(us)), [Phase::Connecting, Phase::Steady, Phase::Draining]);
     }
 }

@@ -73,6 +73,39 @@ async fn a_frame_one_lean_subscriber_did_not_get_is_missed() {
     assert!(violation.ends_with("not 65"), "{violation}");
 }
 
+/// Five, of which the first is checked and the last gets `feed`.
+async fn last_gets(feed: fn() -> Vec<String>, record_bytes_max: Option<usize>) -> Outcome<Results> {
+    let server = Scripted::start(move |request| {
+        let mut feed = match request.subscription {
+            4 => feed(),
+            0..4 => right_feed(50),
+            _ => vec![snapshot(50, 50)],
+        };
+        feed.insert(0, ack("BTC-USDT"));
+        feed
+    })
+    .await;
+    fanout_by(server, 1, Clients { checked: Some(1), record_bytes_max, ..Clients::default() }).await
+}
+
+#[tokio::test]
+async fn a_lean_subscriber_that_gets_no_more_is_missed() {
+    for record_bytes_max in [None, Some(1 << 20)] {
+        let Outcome { verdict, .. } = last_gets(|| right_feed(30), record_bytes_max).await;
+        let [violation] = &verdict.violations[..] else { panic!("{:?}", verdict.violations) };
+        assert!(violation.starts_with("a lean subscriber got nothing after Trade { trade_id: 10 }"), "{violation}");
+    }
+}
+
+#[tokio::test]
+async fn a_lean_subscriber_that_never_gets_anything_is_missed() {
+    for record_bytes_max in [None, Some(1 << 20)] {
+        let Outcome { verdict, .. } = last_gets(|| vec![snapshot(1, 1)], record_bytes_max).await;
+        let [violation] = &verdict.violations[..] else { panic!("{:?}", verdict.violations) };
+        assert!(violation.starts_with("a lean subscriber got nothing, and the reference all up to"), "{violation}");
+    }
+}
+
 /// Two are recorded, three are lean; two threads read them.
 fn recorded(record_bytes_max: usize) -> Clients {
     Clients {

@@ -19,6 +19,9 @@ pub struct Full {
     pub(super) frames: u64,
     first: Option<Mark>,
     last: Option<Mark>,
+    /// What everybody must have got by the end: the last message before the drain or, if the drain came to silence, the
+    /// last of all.
+    due: Option<Mark>,
     /// Of the reference only.
     pub(super) places: Option<Places>,
     /// Numbers of answered pings, of a recording.
@@ -37,7 +40,7 @@ pub(super) struct Places {
 impl Full {
     pub fn new(following: Following, is_reference: bool) -> Self {
         let places = is_reference.then(Places::default);
-        Full { following, frames: 0, first: None, last: None, places, pongs: Vec::new(), bytes_unchecked: 0 }
+        Full { following, frames: 0, first: None, last: None, due: None, places, pongs: Vec::new(), bytes_unchecked: 0 }
     }
 
     /// Checks what a lean subscriber recorded. None: it recorded nothing.
@@ -75,9 +78,13 @@ impl Full {
         let mut full = Full::new(Following::resume(connection, follower, is_over), is_reference);
         (full.pongs, full.bytes_unchecked) = (pongs, recording.bytes_lost());
         for (applied, received_us) in heard {
-            if full.note(applied.mark)
-                && let Some(event_us) = applied.event_us
-            {
+            if !full.note(applied.mark) {
+                continue;
+            }
+            if meter.phase_at(received_us) < Phase::Draining {
+                full.due = full.last;
+            }
+            if let Some(event_us) = applied.event_us {
                 meter.was_late(received_us, received_us.saturating_sub(event_us));
             }
         }
@@ -103,6 +110,7 @@ impl Full {
                 }
             }
         }
+        self.due = self.last;
         Ok(())
     }
 
@@ -110,10 +118,23 @@ impl Full {
         let deadline = Instant::now() + drain.limit;
         loop {
             let step = self.following.step(deadline.min(Instant::now() + drain.idle)).await?;
-            if !self.take(step, meter) || Instant::now() >= deadline {
+            if !self.take(step, meter) {
+                self.fell_silent();
+                return Ok(());
+            }
+            if Instant::now() >= deadline {
                 return Ok(());
             }
         }
+    }
+
+    /// The stream is over: everybody must have all of it.
+    pub(super) fn fell_silent(&mut self) {
+        self.due = self.last;
+    }
+
+    pub(super) fn due(&self) -> Option<Mark> {
+        self.due
     }
 
     /// False when there is nothing more to take.
@@ -171,6 +192,24 @@ impl Places {
             Mark::Snapshot { .. } | Mark::Other => return None,
         };
         list.binary_search_by_key(&number, |(number, _)| *number).ok().map(|at| list[at].1)
+    }
+
+    /// Whether a message is that one or a later one. One beyond all that the reference saw is later.
+    pub(super) fn reaches(&self, mark: Mark, due: Mark) -> bool {
+        match (self.get(mark), self.get(due)) {
+            (Some(at), Some(due)) => at >= due,
+            (None, Some(_)) => self.is_beyond(mark),
+            (_, None) => true, // the end went without its place
+        }
+    }
+
+    fn is_beyond(&self, mark: Mark) -> bool {
+        let (list, number) = match mark {
+            Mark::Update { seq } => (&self.updates, seq),
+            Mark::Trade { trade_id } => (&self.trades, trade_id),
+            Mark::Snapshot { .. } | Mark::Other => return false,
+        };
+        list.last().is_none_or(|(last, _)| number > *last)
     }
 
     pub(super) fn frames_between(&self, span: &Span) -> Option<u64> {

@@ -1,7 +1,8 @@
 //! What came home of a fleet, and what is to be said of it.
 
-use super::full::Full;
-use crate::lean::Lean;
+use super::full::{Full, Places};
+use crate::check::Mark;
+use crate::lean::{Lean, Span, Tally};
 use crate::report::Verdict;
 use crate::target::Target;
 use futures_util::future::join_all;
@@ -23,7 +24,7 @@ pub struct Landed {
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
 pub struct Spans {
     pub compared: usize,
-    /// Lapped, or without data, or beyond what the reference saw.
+    /// Lapped, or beyond what the reference saw, or without data where the reference has none either.
     pub skipped: usize,
 }
 
@@ -118,6 +119,9 @@ impl Landed {
             spans.skipped = full.len() + lean.len();
             return spans;
         };
+        if let Some(due) = reference.and_then(Full::due) {
+            lean.iter().for_each(|lean| expect_all(lean.tally(), places, due, verdict));
+        }
         let full = full.iter().map(|full| ("a checked", full.was_lapped(), full.span()));
         let lean = lean.iter().map(|lean| ("a lean", lean.tally().was_lapped(), lean.tally().span()));
         for (who, lapped, span) in full.chain(lean) {
@@ -133,6 +137,19 @@ impl Landed {
             }
         }
         spans
+    }
+}
+
+/// Somebody who was neither lapped nor closed and has less than the reference had in the end was left out.
+fn expect_all(tally: &Tally, places: &Places, due: Mark, verdict: &mut Verdict) {
+    if tally.was_lapped() || tally.closed.is_some() {
+        return;
+    }
+    match tally.span() {
+        None => verdict.violate(format!("a lean subscriber got nothing, and the reference all up to {due:?}")),
+        Some(Span { last, frames, .. }) => verdict.expect(places.reaches(last, due), || {
+            format!("a lean subscriber got nothing after {last:?}, its frame {frames}, and the reference all up to {due:?}")
+        }),
     }
 }
 

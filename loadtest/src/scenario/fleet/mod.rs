@@ -211,11 +211,18 @@ impl Fleet {
         }
         let drain = if self.clients.record_bytes_max.is_some() { REFERENCE_DRAIN } else { DRAIN };
         let readers = Arc::into_inner(self.readers).context("every member has come home")?;
+        let begun = Instant::now();
         let leans = tokio::task::spawn_blocking(move || readers.finish(drain)).await??;
+        let silent = begun.elapsed() < drain.limit;
         for lean in leans {
             let kind = (landed.full.is_empty(), self.clients.deflate);
             match Full::hear(lean, &self.plan.channel, kind, &self.full).await? {
-                Ok(full) => landed.full.push(full),
+                Ok(mut full) => {
+                    if silent {
+                        full.fell_silent();
+                    }
+                    landed.full.push(full);
+                }
                 Err(lean) => landed.lean.push(*lean),
             }
         }
