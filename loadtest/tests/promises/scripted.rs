@@ -6,7 +6,9 @@ use serde_json::Value;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
 /// Serves until the runtime ends.
 pub struct Scripted {
@@ -55,6 +57,22 @@ impl Scripted {
     }
 }
 
+/// Said in place of a message: the connection is closed with that code, or broken off if there is none.
+pub fn end(code: Option<u16>) -> String {
+    format!("{END}{}", code.map(|code| code.to_string()).unwrap_or_default())
+}
+
+/// No message begins like this.
+const END: &str = "end:";
+
+async fn end_with(mut socket: WebSocketStream<TcpStream>, code: &str) {
+    if let Ok(code) = code.parse::<u16>() {
+        let frame = CloseFrame { code: code.into(), reason: "as the script says".into() };
+        let _ = socket.close(Some(frame)).await;
+        while let Some(Ok(_)) = socket.next().await {}
+    }
+}
+
 async fn serve<F: Fn(&Request) -> Vec<String>>(
     stream: TcpStream,
     answer: Arc<F>,
@@ -67,6 +85,9 @@ async fn serve<F: Fn(&Request) -> Vec<String>>(
         let subscribes = message["action"] == "subscribe";
         let subscription = subscriptions.fetch_add(usize::from(subscribes), Ordering::SeqCst);
         for reply in answer(&Request { subscription, message }) {
+            if let Some(code) = reply.strip_prefix(END) {
+                return end_with(socket, code).await;
+            }
             if socket.feed(Message::text(reply)).await.is_err() {
                 return;
             }

@@ -1,6 +1,6 @@
 //! `slow` tells a reader that was lapped with an announcement from one that silently lost something.
 
-use crate::scripted::{Scripted, ack, right_feed, snapshot, trade, update};
+use crate::scripted::{Scripted, ack, end, right_feed, snapshot, trade, update};
 use indicatif::ProgressBar;
 use loadtest::report::Outcome;
 use loadtest::scenario::fleet::Plan;
@@ -9,19 +9,22 @@ use std::time::Duration;
 
 /// Two that read on, then one that stalls and is played `stalled`; whoever comes after gets a fresh book.
 async fn slow(stalled: Vec<String>, expect_lap: bool) -> Outcome<Results> {
-    slow_answering(stalled, expect_lap, |ping| ping).await
+    slow_answering(stalled, expect_lap, |ping| vec![pong(ping)]).await
 }
 
-/// The same; a ping is answered with such a number.
+fn pong(id: u64) -> String {
+    format!(r#"{{"type":"pong","id":{id},"ts":1}}"#)
+}
+
+/// The same; a ping of that number has such an answer.
 async fn slow_answering(
     stalled: Vec<String>,
     expect_lap: bool,
-    pong: impl Fn(u64) -> u64 + Send + Sync + 'static,
+    answer: impl Fn(u64) -> Vec<String> + Send + Sync + 'static,
 ) -> Outcome<Results> {
     let server = Scripted::start(move |request| {
         if request.action() == "ping" {
-            let id = pong(request.message["id"].as_u64().unwrap());
-            return vec![format!(r#"{{"type":"pong","id":{id},"ts":1}}"#)];
+            return answer(request.message["id"].as_u64().unwrap());
         }
         let mut feed = match request.subscription {
             0 | 1 => right_feed(60),
@@ -110,10 +113,33 @@ async fn a_wrong_book_after_a_lap_is_a_violation() {
 
 #[tokio::test]
 async fn the_answer_to_another_s_ping_is_a_violation() {
-    let Outcome { verdict, .. } = slow_answering(right_feed(60), false, |ping| ping + 1_000_000).await;
+    let Outcome { verdict, .. } = slow_answering(right_feed(60), false, |ping| vec![pong(ping + 1_000_000)]).await;
     let [violation] = &verdict.violations[..] else { panic!("{:?}", verdict.violations) };
     assert!(
         violation.contains("answers to its pings were [2000000, 2000001, 2000002, 2000003]"),
         "{violation}"
     );
+}
+
+/// The stalled one's connection ends with that code, or without any, when it is stalled.
+async fn ended(code: Option<u16>) -> Outcome<Results> {
+    slow_answering(right_feed(60), false, move |_| vec![end(code)]).await
+}
+
+#[tokio::test]
+async fn a_close_that_says_too_slow_is_right() {
+    let Outcome { results, verdict } = ended(Some(4001)).await;
+    assert_eq!(verdict.violations, [""; 0]);
+    assert_eq!((results.closed, results.broken), (1, 0));
+    assert_eq!(results.closed_reasons, ["4001 as the script says"]);
+}
+
+#[tokio::test]
+async fn any_other_end_is_a_violation() {
+    for code in [None, Some(1002), Some(1011)] {
+        let Outcome { results, verdict } = ended(code).await;
+        let [violation] = &verdict.violations[..] else { panic!("{code:?}: {:?}", verdict.violations) };
+        assert!(violation.starts_with("stalled reader 0: connection closed: "), "{violation}");
+        assert_eq!((results.closed, results.broken), (0, 1));
+    }
 }

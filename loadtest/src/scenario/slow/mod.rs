@@ -9,7 +9,7 @@
 //! The two kinds of windows take turns in one run, so what the machine does besides is in both. A stalled reader really
 //! does not read: its small receive buffer fills, then the server's send buffer. When it reads on, the contract leaves
 //! the server three ways, all of them announced: nothing was lost; it was lapped (a fresh snapshot, and a gap that
-//! names the missing trades); it was closed.
+//! names the missing trades); it was closed with the code for slow readers.
 
 mod results;
 mod stalled;

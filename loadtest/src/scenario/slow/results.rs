@@ -30,7 +30,10 @@ pub struct Results {
     pub reading_spans: Spans,
     pub caught_up: usize,
     pub lapped: usize,
+    /// With the code for slow readers.
     pub closed: usize,
+    /// Ended otherwise, each a violation.
+    pub broken: usize,
     pub closed_reasons: Vec<String>,
     pub stalled_books_compared: usize,
     pub stalled_laps: u64,
@@ -108,6 +111,7 @@ impl Results {
             caught_up: 0,
             lapped: 0,
             closed: 0,
+            broken: 0,
             closed_reasons: Vec::new(),
             stalled_books_compared: 0,
             stalled_laps: 0,
@@ -135,6 +139,7 @@ impl Results {
                 End::CaughtUp => self.caught_up += 1,
                 End::Lapped => self.lapped += 1,
                 End::Closed => self.closed += 1,
+                End::Broken => self.broken += 1,
             }
             if let Some(reason) = reader.closed_reason.as_ref().filter(|it| !self.closed_reasons.contains(it))
             {
@@ -166,7 +171,7 @@ impl Ratio {
 
 impl fmt::Display for Results {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Results { reading, stalled, caught_up, lapped, closed, .. } = self;
+        let Results { reading, stalled, caught_up, lapped, closed, broken, .. } = self;
         writeln!(
             f,
             "{reading} subscribers read on while {stalled} stalled; event to receipt of those that read:"
@@ -185,7 +190,11 @@ impl fmt::Display for Results {
             "  among them {} laps and {} gaps; {} checked in full, {} books compared; counts of {compared} compared, {skipped} not",
             self.reading_laps, self.reading_gaps, self.reading_checked, self.reading_books_compared
         )?;
-        writeln!(f, "  stalled: {caught_up} caught up without loss, {lapped} lapped, {closed} closed")?;
+        write!(f, "  stalled: {caught_up} caught up without loss, {lapped} lapped, {closed} closed as slow")?;
+        match broken {
+            0 => writeln!(f)?,
+            broken => writeln!(f, ", {broken} ended otherwise")?,
+        }
         let Results { stalled_laps, stalled_gaps, trades_announced_missing, .. } = self;
         write!(
             f,

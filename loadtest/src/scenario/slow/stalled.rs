@@ -29,6 +29,9 @@ const RECEIVE_BYTES: u32 = 16 << 10;
 const LIVE_TIMEOUT: Duration = Duration::from_secs(60);
 const MEETING_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The close code of who reads too slowly.
+const SLOW_CONSUMER: &str = "4001";
+
 /// Numbers of pings that belong to one reader: two for each stall.
 const PINGS_MAX: u64 = 1_000_000;
 
@@ -45,7 +48,10 @@ pub(super) struct Stalling {
 pub enum End {
     CaughtUp,
     Lapped,
+    /// By a close frame that says it was too slow.
     Closed,
+    /// In any other way, which is a violation.
+    Broken,
 }
 
 /// What is known of one of them in the end.
@@ -153,11 +159,12 @@ async fn judge(
         Violation::Closed { reason } => Some(reason.clone()),
         _ => None,
     });
-    // Being closed is a way the contract allows; anything else said before it is not.
-    let faults = follower.violations().iter().filter(|fault| !matches!(fault, Violation::Closed { .. }));
+    // Being closed as slow is a way the contract allows; any other end, and anything else said before it, is not.
+    let faults = follower.violations().iter().filter(|fault| !is_closed_as_slow(fault));
     violations.extend(faults.map(ToString::to_string));
     let end = match closed {
-        Some(_) => End::Closed,
+        Some(_) if follower.violations().iter().any(is_closed_as_slow) => End::Closed,
+        Some(_) => End::Broken,
         None if laps + counts.gaps > 0 => End::Lapped,
         None => End::CaughtUp,
     };
@@ -173,6 +180,11 @@ async fn judge(
         closed_reason: closed,
         violations,
     }
+}
+
+/// As clients tell it: the code of the close frame, then its reason.
+fn is_closed_as_slow(violation: &Violation) -> bool {
+    matches!(violation, Violation::Closed { reason } if reason.split(' ').next() == Some(SLOW_CONSUMER))
 }
 
 /// A hole in the middle shows in the next trade. One at the end shows beside somebody who has the same book: there
