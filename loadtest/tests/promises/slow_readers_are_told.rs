@@ -7,50 +7,69 @@ use loadtest::scenario::fleet::Plan;
 use loadtest::scenario::slow::{self, Options, Results};
 use std::time::Duration;
 
-/// Two that read on, then one that stalls and is played `stalled`; whoever comes after gets a fresh book.
-async fn slow(stalled: Vec<String>, expect_lap: bool) -> Outcome<Results> {
-    slow_answering(stalled, expect_lap, |ping| vec![pong(ping)]).await
+/// What a run plays to each. Whoever comes after them gets a fresh book.
+struct Script {
+    reading: [Vec<String>; 2],
+    stalled: Vec<String>,
+    /// To the stalled one's pings, by their numbers.
+    answer: Box<dyn Fn(u64) -> Vec<String> + Send + Sync>,
+    expect_lap: bool,
+}
+
+impl Default for Script {
+    fn default() -> Self {
+        let answer = Box::new(|ping| vec![pong(ping)]);
+        let reading = [right_feed(60), right_feed(60)];
+        Script { reading, stalled: right_feed(60), answer, expect_lap: false }
+    }
+}
+
+impl Script {
+    /// Two that read on, then one that stalls, twice.
+    async fn run(self) -> Outcome<Results> {
+        let Script { reading, stalled, answer, expect_lap } = self;
+        let server = Scripted::start(move |request| {
+            if request.action() == "ping" {
+                return answer(request.message["id"].as_u64().unwrap());
+            }
+            let mut feed = match request.subscription {
+                number @ (0 | 1) => reading[number].clone(),
+                2 => stalled.clone(),
+                _ => vec![snapshot(60, 60)],
+            };
+            feed.insert(0, ack(request.text("channel")));
+            feed
+        })
+        .await;
+        let plan = Plan { target: server.target, channel: "BTC-USDT".into(), subscribers: 2, full_every: 1 };
+        let moment = Duration::from_millis(50);
+        let options = Options {
+            plan,
+            stalled: 1,
+            warm_up: Duration::ZERO,
+            baseline: moment,
+            stall: moment,
+            recovery: moment,
+            stall_frames: 0,
+            rounds: 2,
+            record_bytes_max: 1 << 20,
+            expect_lap,
+            load: None,
+        };
+        slow::run(&options, &ProgressBar::hidden()).await.unwrap()
+    }
+}
+
+async fn slow(stalled: Vec<String>) -> Outcome<Results> {
+    Script { stalled, ..Script::default() }.run().await
+}
+
+async fn slow_answering(answer: impl Fn(u64) -> Vec<String> + Send + Sync + 'static) -> Outcome<Results> {
+    Script { answer: Box::new(answer), ..Script::default() }.run().await
 }
 
 fn pong(id: u64) -> String {
     format!(r#"{{"type":"pong","id":{id},"ts":1}}"#)
-}
-
-/// The same; a ping of that number has such an answer.
-async fn slow_answering(
-    stalled: Vec<String>,
-    expect_lap: bool,
-    answer: impl Fn(u64) -> Vec<String> + Send + Sync + 'static,
-) -> Outcome<Results> {
-    let server = Scripted::start(move |request| {
-        if request.action() == "ping" {
-            return answer(request.message["id"].as_u64().unwrap());
-        }
-        let mut feed = match request.subscription {
-            0 | 1 => right_feed(60),
-            2 => stalled.clone(),
-            _ => vec![snapshot(60, 60)],
-        };
-        feed.insert(0, ack(request.text("channel")));
-        feed
-    })
-    .await;
-    let plan = Plan { target: server.target, channel: "BTC-USDT".into(), subscribers: 2, full_every: 1 };
-    let moment = Duration::from_millis(50);
-    let options = Options {
-        plan,
-        stalled: 1,
-        warm_up: Duration::ZERO,
-        baseline: moment,
-        stall: moment,
-        recovery: moment,
-        stall_frames: 0,
-        rounds: 2,
-        record_bytes_max: 1 << 20,
-        expect_lap,
-        load: None,
-    };
-    slow::run(&options, &ProgressBar::hidden()).await.unwrap()
 }
 
 fn gap(from: u64, to: u64) -> String {
@@ -59,9 +78,25 @@ fn gap(from: u64, to: u64) -> String {
     )
 }
 
+/// All it lacks is announced.
+fn lapped_feed() -> Vec<String> {
+    let mut feed = right_feed(9);
+    feed.extend([gap(4, 19), snapshot(58, 58), update(58, 59, 59), update(59, 60, 60), trade(20, 60)]);
+    feed
+}
+
+#[tokio::test]
+async fn a_lap_of_one_that_reads_is_a_violation() {
+    for reading in [[lapped_feed(), right_feed(60)], [right_feed(60), lapped_feed()]] {
+        let Outcome { verdict, .. } = Script { reading, ..Script::default() }.run().await;
+        let [violation] = &verdict.violations[..] else { panic!("{:?}", verdict.violations) };
+        assert!(violation.starts_with("those that read had 1 laps and 1 gaps"), "{violation}");
+    }
+}
+
 #[tokio::test]
 async fn nothing_lost_is_caught_up() {
-    let Outcome { results, verdict } = slow(right_feed(60), false).await;
+    let Outcome { results, verdict } = slow(right_feed(60)).await;
     assert_eq!(verdict.violations, [""; 0]);
     assert_eq!((results.reading, results.caught_up, results.lapped, results.closed), (2, 1, 0, 0));
     assert_eq!((results.reading_spans.compared, results.stalled_books_compared), (2, 1));
@@ -71,15 +106,13 @@ async fn nothing_lost_is_caught_up() {
 
 #[tokio::test]
 async fn a_stall_that_tested_nothing_is_said() {
-    let Outcome { verdict, .. } = slow(right_feed(60), true).await;
+    let Outcome { verdict, .. } = Script { expect_lap: true, ..Script::default() }.run().await;
     assert_eq!(verdict.violations, ["a stalled reader lost nothing: stall longer or faster"]);
 }
 
 #[tokio::test]
 async fn an_announced_lap_is_right() {
-    let mut feed = right_feed(9);
-    feed.extend([gap(4, 19), snapshot(58, 58), update(58, 59, 59), update(59, 60, 60), trade(20, 60)]);
-    let Outcome { results, verdict } = slow(feed, true).await;
+    let Outcome { results, verdict } = slow(lapped_feed()).await;
     assert_eq!(verdict.violations, [""; 0]);
     assert_eq!((results.caught_up, results.lapped, results.trades_announced_missing), (0, 1, 16));
 }
@@ -88,7 +121,7 @@ async fn an_announced_lap_is_right() {
 async fn a_lap_that_hides_lost_trades_is_a_violation() {
     let mut feed = right_feed(9);
     feed.extend([snapshot(60, 60), trade(20, 60)]);
-    let Outcome { verdict, .. } = slow(feed, true).await;
+    let Outcome { verdict, .. } = slow(feed).await;
     assert_eq!(verdict.violations, ["stalled reader 0: after trade 3 came 20 without a gap message"]);
 }
 
@@ -96,7 +129,7 @@ async fn a_lap_that_hides_lost_trades_is_a_violation() {
 async fn trades_that_are_missing_at_the_end_are_a_violation() {
     let mut feed = right_feed(60);
     assert_eq!(feed.pop(), Some(trade(20, 60)));
-    let Outcome { verdict, .. } = slow(feed, false).await;
+    let Outcome { verdict, .. } = slow(feed).await;
     let [violation] = &verdict.violations[..] else { panic!("{:?}", verdict.violations) };
     assert!(violation.contains("a trade at the end neither came nor was announced"), "{violation}");
 }
@@ -105,7 +138,7 @@ async fn trades_that_are_missing_at_the_end_are_a_violation() {
 async fn a_wrong_book_after_a_lap_is_a_violation() {
     let mut feed = right_feed(9);
     feed.extend([gap(4, 20), snapshot(60, 59)]);
-    let Outcome { results, verdict } = slow(feed, true).await;
+    let Outcome { results, verdict } = slow(feed).await;
     assert_eq!(results.lapped, 1);
     let [violation] = &verdict.violations[..] else { panic!("{:?}", verdict.violations) };
     assert!(violation.contains("book differs"), "{violation}");
@@ -113,7 +146,7 @@ async fn a_wrong_book_after_a_lap_is_a_violation() {
 
 #[tokio::test]
 async fn the_answer_to_another_s_ping_is_a_violation() {
-    let Outcome { verdict, .. } = slow_answering(right_feed(60), false, |ping| vec![pong(ping + 1_000_000)]).await;
+    let Outcome { verdict, .. } = slow_answering(|ping| vec![pong(ping + 1_000_000)]).await;
     let [violation] = &verdict.violations[..] else { panic!("{:?}", verdict.violations) };
     assert!(
         violation.contains("answers to its pings were [2000000, 2000001, 2000002, 2000003]"),
@@ -123,7 +156,7 @@ async fn the_answer_to_another_s_ping_is_a_violation() {
 
 /// The stalled one's connection ends with that code, or without any, when it is stalled.
 async fn ended(code: Option<u16>) -> Outcome<Results> {
-    slow_answering(right_feed(60), false, move |_| vec![end(code)]).await
+    slow_answering(move |_| vec![end(code)]).await
 }
 
 #[tokio::test]

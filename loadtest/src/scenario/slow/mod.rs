@@ -146,6 +146,10 @@ async fn finish(
     verdict.expect(outrun || !options.expect_lap, || {
         "a stalled reader lost nothing: stall longer or faster".into()
     });
+    let (laps, gaps) = (results.reading_laps, results.reading_gaps);
+    verdict.expect(laps + gaps == 0, || {
+        format!("those that read had {laps} laps and {gaps} gaps: a stall of others may cost them nothing")
+    });
     let (reading, wanted) = (results.reading, options.plan.subscribers);
     verdict.expect(reading == wanted, || format!("{reading} of {wanted} subscribers read to the end"));
     if let Some(complaint) = results.flow.as_ref().and_then(flow::Counts::complaint) {
