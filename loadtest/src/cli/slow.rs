@@ -43,7 +43,7 @@ pub struct Slow {
     /// Room for the recording of each one that is checked later; what has no room is said to be unchecked
     #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u64).range(1..=8192))]
     record_mib: u64,
-    /// Fail if the stall outran no window, and so tested nothing
+    /// Fail if a stall, of any reader in any round, did not outrun the window, and so tested nothing
     #[arg(long)]
     expect_lap: bool,
     /// Commands a second of our own order flow; 0 relies on the server's own flow

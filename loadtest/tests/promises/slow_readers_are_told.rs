@@ -107,7 +107,40 @@ async fn nothing_lost_is_caught_up() {
 #[tokio::test]
 async fn a_stall_that_tested_nothing_is_said() {
     let Outcome { verdict, .. } = Script { expect_lap: true, ..Script::default() }.run().await;
-    assert_eq!(verdict.violations, ["a stalled reader lost nothing: stall longer or faster"]);
+    assert_eq!(
+        verdict.violations,
+        ["2 of 2 stalls, 2 of each reader, lost nothing: stall longer or faster"]
+    );
+}
+
+/// The stalled one is lapped after so many of its two stalls.
+async fn lapped_after(stalls: usize) -> Outcome<Results> {
+    // Two pings a stall; with the second it reads on.
+    let answer = move |ping| {
+        let mut answer = vec![pong(ping)];
+        match ping % 4 {
+            1 if stalls == 1 => answer.extend([gap(4, 19), snapshot(60, 60), trade(20, 60)]),
+            1 => answer.extend([gap(4, 9), snapshot(30, 30), trade(10, 30)]),
+            3 if stalls == 2 => answer.extend([gap(11, 19), snapshot(60, 60), trade(20, 60)]),
+            _ => {}
+        }
+        answer
+    };
+    let script = Script { stalled: right_feed(9), answer: Box::new(answer), ..Script::default() };
+    Script { expect_lap: true, ..script }.run().await
+}
+
+#[tokio::test]
+async fn each_stall_must_have_its_lap() {
+    let Outcome { results, verdict } = lapped_after(2).await;
+    assert_eq!(verdict.violations, [""; 0]);
+    assert_eq!((results.lapped, results.stalls, results.stalls_with_lap), (1, 2, 2));
+    let Outcome { results, verdict } = lapped_after(1).await;
+    assert_eq!(
+        verdict.violations,
+        ["1 of 2 stalls, 2 of each reader, lost nothing: stall longer or faster"]
+    );
+    assert_eq!((results.lapped, results.stalls, results.stalls_with_lap), (1, 2, 1));
 }
 
 #[tokio::test]

@@ -26,6 +26,8 @@ pub struct Full {
     pub(super) places: Option<Places>,
     /// Numbers of answered pings, of a recording.
     pub(crate) pongs: Vec<u64>,
+    /// When gaps and fresh snapshots came, of a recording.
+    pub(crate) lapped_us: Vec<u64>,
     /// Of a recording that had not room for all.
     pub(crate) bytes_unchecked: u64,
 }
@@ -40,7 +42,9 @@ pub(super) struct Places {
 impl Full {
     pub fn new(following: Following, is_reference: bool) -> Self {
         let places = is_reference.then(Places::default);
-        Full { following, frames: 0, first: None, last: None, due: None, places, pongs: Vec::new(), bytes_unchecked: 0 }
+        let (pongs, lapped_us) = Default::default();
+        let (first, last, due) = Default::default();
+        Full { following, frames: 0, first, last, due, places, pongs, lapped_us, bytes_unchecked: 0 }
     }
 
     /// Checks what a lean subscriber recorded. None: it recorded nothing.
@@ -56,12 +60,14 @@ impl Full {
             Err(lean) => return Ok(Err(lean)),
         };
         let mut follower = Follower::new(channel);
-        let (mut heard, mut pongs) = (Vec::new(), Vec::new());
+        let (mut heard, mut pongs, mut lapped_us) = (Vec::new(), Vec::new(), Vec::new());
         let walker = if deflate { Walker::inflating() } else { Walker::default() };
         let carry = recording.play(walker, |message| match message {
             Heard::Text { text, received_us } => {
                 pongs.extend(pong(text));
+                let laps_before = told_of_laps(&follower);
                 heard.push((follower.apply(text), received_us));
+                lapped_us.extend((told_of_laps(&follower) > laps_before).then_some(received_us));
             }
             Heard::Close => _ = closed.get_or_insert_default(),
         })?;
@@ -76,7 +82,7 @@ impl Full {
         // Behind a hole nothing more can be read.
         let is_over = closed.is_some() || recording.bytes_lost() > 0;
         let mut full = Full::new(Following::resume(connection, follower, is_over), is_reference);
-        (full.pongs, full.bytes_unchecked) = (pongs, recording.bytes_lost());
+        (full.pongs, full.lapped_us, full.bytes_unchecked) = (pongs, lapped_us, recording.bytes_lost());
         for (applied, received_us) in heard {
             if !full.note(applied.mark) {
                 continue;
@@ -164,7 +170,7 @@ impl Full {
     }
 
     pub fn was_lapped(&self) -> bool {
-        self.following.follower.laps() > 0 || self.following.follower.counts().gaps > 0
+        told_of_laps(&self.following.follower) > 0
     }
 
     pub(super) fn span(&self) -> Option<Span> {
@@ -215,6 +221,11 @@ impl Places {
     pub(super) fn frames_between(&self, span: &Span) -> Option<u64> {
         (self.get(span.last)? + 1).checked_sub(self.get(span.first)?)
     }
+}
+
+/// Fresh snapshots and gaps.
+fn told_of_laps(follower: &Follower) -> u64 {
+    follower.laps() + follower.counts().gaps
 }
 
 /// The number of the ping that this answers. Only what may be an answer is parsed.

@@ -36,6 +36,10 @@ pub struct Results {
     pub broken: usize,
     pub closed_reasons: Vec<String>,
     pub stalled_books_compared: usize,
+    /// Of each reader in each round, if it was not closed...
+    pub stalls: usize,
+    /// ...and those that were outrun by the window, and told so.
+    pub stalls_with_lap: usize,
     pub stalled_laps: u64,
     pub stalled_gaps: u64,
     pub trades_announced_missing: u64,
@@ -114,6 +118,8 @@ impl Results {
             broken: 0,
             closed_reasons: Vec::new(),
             stalled_books_compared: 0,
+            stalls: 0,
+            stalls_with_lap: 0,
             stalled_laps: 0,
             stalled_gaps: 0,
             trades_announced_missing: 0,
@@ -133,8 +139,12 @@ impl Results {
         self.reading_books_compared = landed.compare_books(target).await;
     }
 
-    pub(super) fn take_stalled(&mut self, stalled: Vec<Stalled>, verdict: &mut Verdict) {
+    pub(super) fn take_stalled(&mut self, stalled: Vec<Stalled>, rounds: usize, verdict: &mut Verdict) {
         for reader in &stalled {
+            if matches!(reader.end, End::CaughtUp | End::Lapped) {
+                self.stalls += rounds;
+                self.stalls_with_lap += reader.stalls_with_lap;
+            }
             match reader.end {
                 End::CaughtUp => self.caught_up += 1,
                 End::Lapped => self.lapped += 1,
@@ -195,10 +205,10 @@ impl fmt::Display for Results {
             0 => writeln!(f)?,
             broken => writeln!(f, ", {broken} ended otherwise")?,
         }
-        let Results { stalled_laps, stalled_gaps, trades_announced_missing, .. } = self;
+        let Results { stalls, stalls_with_lap, stalled_laps, stalled_gaps, trades_announced_missing, .. } = self;
         write!(
             f,
-            "  {stalled_laps} fresh snapshots, {stalled_gaps} gaps naming {trades_announced_missing} trades, {} books compared",
+            "  {stalls_with_lap} of {stalls} stalls ended in a lap: {stalled_laps} fresh snapshots, {stalled_gaps} gaps naming {trades_announced_missing} trades, {} books compared",
             self.stalled_books_compared
         )?;
         if self.stalled_bytes_unchecked > 0 {

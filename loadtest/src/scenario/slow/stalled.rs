@@ -8,7 +8,7 @@
 
 use super::Options;
 use crate::check::Violation;
-use crate::client::Dial;
+use crate::client::{Dial, now_us};
 use crate::descriptors;
 use crate::frames::{TEXT, put_client_frame};
 use crate::lean::{Lean, Opening, Readers, Recording};
@@ -40,6 +40,14 @@ pub(super) struct Stalling {
     /// The writing ends, by number.
     voices: Vec<TcpStream>,
     pings: u64,
+    /// When each stall ended.
+    read_on_us: Vec<u64>,
+}
+
+/// What is the same for all of them.
+struct Stalls {
+    pings: u64,
+    read_on_us: Vec<u64>,
 }
 
 /// How a stalled reader came out of it.
@@ -61,6 +69,8 @@ pub struct Stalled {
     pub end: End,
     /// Fresh snapshots after the first.
     pub laps: u64,
+    /// Stalls after which it was told of a lap.
+    pub stalls_with_lap: usize,
     pub gaps: u64,
     pub trades_announced_missing: u64,
     pub trades_received: u64,
@@ -77,7 +87,7 @@ impl Stalling {
     pub(super) async fn launch(options: &Options) -> Result<Self> {
         let (plan, unmeasured) = (&options.plan, Arc::new(Meter::default()));
         let mut stalling =
-            Stalling { readers: Readers::start(1, &unmeasured)?, voices: Vec::new(), pings: 0 };
+            Stalling { readers: Readers::start(1, &unmeasured)?, voices: Vec::new(), pings: 0, read_on_us: Vec::new() };
         let (opening, all) = (Opening::subscribe(&plan.channel), plan.subscribers + options.stalled);
         for number in 0..options.stalled {
             let how = Dial {
@@ -100,6 +110,7 @@ impl Stalling {
     }
 
     pub(super) fn read_on(&mut self) {
+        self.read_on_us.push(now_us());
         self.ping();
         self.readers.hold(false);
     }
@@ -117,13 +128,14 @@ impl Stalling {
 
     /// Reads to silence, then checks all that each of them got.
     pub(super) async fn land(self, options: &Options, reference: Option<Reference>) -> Result<Vec<Stalled>> {
-        let Self { readers, pings, .. } = self;
+        let Self { readers, pings, read_on_us, .. } = self;
+        let stalls = Stalls { pings, read_on_us };
         let leans = tokio::task::spawn_blocking(move || readers.finish(DRAIN)).await??;
         let (mut home, unmeasured) = (Vec::new(), Meter::default());
         for (number, lean) in leans.into_iter().enumerate() {
             let heard = Full::hear(lean, &options.plan.channel, (false, false), &unmeasured).await?;
             let full = heard.ok().context("a stalled reader without a recording")?;
-            home.push(judge(number, full, pings, &options.plan.target, reference).await);
+            home.push(judge(number, full, &stalls, &options.plan.target, reference).await);
         }
         Ok(home)
     }
@@ -136,7 +148,7 @@ fn ping_id(number: usize, ping: u64) -> u64 {
 async fn judge(
     number: usize,
     mut full: Full,
-    pings: u64,
+    stalls: &Stalls,
     target: &Target,
     reference: Option<Reference>,
 ) -> Stalled {
@@ -145,7 +157,7 @@ async fn judge(
     let book_compared = whole && full.following.follower.has_book();
     if whole {
         violations.extend(missing_at_the_end(&mut full, reference).await);
-        let wanted: Vec<u64> = (0..pings).map(|ping| ping_id(number, ping)).collect();
+        let wanted: Vec<u64> = (0..stalls.pings).map(|ping| ping_id(number, ping)).collect();
         if full.pongs != wanted {
             violations.push(format!("answers to its pings were {:?}, not {wanted:?}", full.pongs));
         }
@@ -172,6 +184,7 @@ async fn judge(
         number,
         end,
         laps,
+        stalls_with_lap: stalls.with_lap(&full.lapped_us),
         gaps: counts.gaps,
         trades_announced_missing: counts.trades_announced_missing,
         trades_received: counts.trades,
@@ -179,6 +192,15 @@ async fn judge(
         bytes_unchecked,
         closed_reason: closed,
         violations,
+    }
+}
+
+impl Stalls {
+    /// What comes between the end of a stall and that of the next, during which nothing is read, is of the former.
+    fn with_lap(&self, lapped_us: &[u64]) -> usize {
+        let ends = self.read_on_us.iter().skip(1).chain([&u64::MAX]);
+        let stalls = self.read_on_us.iter().zip(ends);
+        stalls.filter(|(from, to)| lapped_us.iter().any(|us| (*from..*to).contains(&us))).count()
     }
 }
 
