@@ -14,11 +14,13 @@ mod epoll;
 mod handshake;
 mod keys;
 mod login;
+mod reached;
 mod readers;
 mod recording;
 mod tally;
 
 pub use keys::Keys;
+pub use reached::Reached;
 pub use readers::{Drain, Readers};
 pub use recording::{Heard, Recording};
 pub use tally::{Order, Span, Tally};
@@ -53,6 +55,7 @@ pub struct Ear {
     walker: Walker,
     tally: Tally,
     recording: Option<Recording>,
+    reached: Option<Reached>,
 }
 
 /// What to say on a new connection, and what then to expect.
@@ -118,6 +121,13 @@ impl Lean {
         &self.ear.tally
     }
 
+    /// Tells from now on how far it has come.
+    pub fn tell(&mut self) -> Reached {
+        let reached = self.ear.reached.get_or_insert_default().clone();
+        self.ear.tell();
+        reached
+    }
+
     /// Another end to write to, whoever reads.
     pub fn voice(&self) -> std::io::Result<TcpStream> {
         self.stream.try_clone()
@@ -156,7 +166,7 @@ impl Lean {
 
 impl Ear {
     pub fn new(keys: Option<Arc<Keys>>, recording: Option<Recording>) -> Self {
-        Ear { walker: Walker::default(), tally: Tally::new(keys), recording }
+        Ear { walker: Walker::default(), tally: Tally::new(keys), recording, reached: None }
     }
 
     pub fn tally(&self) -> &Tally {
@@ -184,12 +194,22 @@ impl Ear {
         let frames_before = self.tally.frames;
         let wants_stamps = self.tally.reads.is_multiple_of(READS_PER_LATENCY);
         self.tally.take(&mut self.walker, bytes, wants_stamps)?;
+        self.tell();
         Ok(Gain { frames: self.tally.frames - frames_before, bytes: bytes.len() as u64, reads: 1 })
     }
 
     fn close<T: Default>(&mut self, reason: &str) -> T {
         self.tally.close(reason);
+        self.tell();
         T::default()
+    }
+
+    fn tell(&self) {
+        match &self.reached {
+            Some(reached) if self.tally.closed.is_some() => reached.close(),
+            Some(reached) => reached.set(self.tally.seq()),
+            None => {}
+        }
     }
 }
 

@@ -24,6 +24,8 @@ pub struct Tally {
     pub order: Order,
     /// None for Ringside.
     keys: Option<Arc<Keys>>,
+    /// Of the newest snapshot.
+    snapshot_seq: u64,
     first: Vec<u8>,
     last: Vec<u8>,
     last_is_deflated: bool,
@@ -120,6 +122,7 @@ impl Tally {
         }
         if kind.starts_with(b"depth_snapshot\"") {
             self.snapshots += 1;
+            self.snapshot_seq = seq(payload).unwrap_or(0);
         } else if kind.starts_with(b"gap\"") {
             self.gaps += 1;
         } else if kind.starts_with(b"subscription_ack\"") {
@@ -205,6 +208,15 @@ impl Tally {
         self.snapshots > 1 || self.gaps > 0
     }
 
+    /// Of the newest message that has one.
+    pub(super) fn seq(&self) -> u64 {
+        let last = match self.last_is_deflated {
+            true => inflate::with_message(&self.last, seq).flatten(),
+            false => seq(&self.last),
+        };
+        last.unwrap_or(0).max(self.snapshot_seq)
+    }
+
     /// None if nothing came, or what came has no number.
     pub fn span(&self) -> Option<Span> {
         let mark = |bytes: &[u8]| {
@@ -226,6 +238,10 @@ impl Order {
         }
         self.last = Some(sequence);
     }
+}
+
+fn seq(payload: &[u8]) -> Option<u64> {
+    super::keys::number_after(payload, b"\"seq\":")
 }
 
 fn close_reason(payload: &[u8]) -> String {
@@ -276,6 +292,7 @@ mod tests {
             let span = Span { first: Mark::Update { seq: 2 }, last: Mark::Trade { trade_id: 9 }, frames: 2 };
             assert_eq!(tally.span(), Some(span));
             assert!(tally.was_lapped());
+            assert_eq!(tally.seq(), 2);
         }
     }
 

@@ -119,9 +119,8 @@ async fn lapped_after(stalls: usize) -> Outcome<Results> {
     let answer = move |ping| {
         let mut answer = vec![pong(ping)];
         match ping % 4 {
-            1 if stalls == 1 => answer.extend([gap(4, 19), snapshot(60, 60), trade(20, 60)]),
-            1 => answer.extend([gap(4, 9), snapshot(30, 30), trade(10, 30)]),
-            3 if stalls == 2 => answer.extend([gap(11, 19), snapshot(60, 60), trade(20, 60)]),
+            1 => answer.extend([gap(4, 19), snapshot(60, 60), trade(20, 60)]),
+            3 if stalls == 2 => answer.push(snapshot(60, 60)),
             _ => {}
         }
         answer

@@ -3,7 +3,7 @@
 use crate::check::{Follower, Mark, Violation};
 use crate::client::{Connection, Following, Step};
 use crate::frames::Walker;
-use crate::lean::{Drain, Heard, Lean, Span};
+use crate::lean::{Drain, Heard, Lean, Reached, Span};
 use crate::meter::{Gain, Meter, Phase};
 use crate::wire::Wire;
 use anyhow::{Context, Result};
@@ -22,7 +22,9 @@ pub struct Full {
     /// What everybody must have got by the end: the last message before the drain or, if the drain came to silence, the
     /// last of all.
     due: Option<Mark>,
-    /// Of the reference only.
+    /// Of the reference only: where it is...
+    reached: Option<Reached>,
+    /// ...and where it was.
     pub(super) places: Option<Places>,
     /// Numbers of answered pings, of a recording.
     pub(crate) pongs: Vec<u64>,
@@ -44,7 +46,7 @@ impl Full {
         let places = is_reference.then(Places::default);
         let (pongs, lapped_us) = Default::default();
         let (first, last, due) = Default::default();
-        Full { following, frames: 0, first, last, due, places, pongs, lapped_us, bytes_unchecked: 0 }
+        Full { following, frames: 0, first, last, due, reached: None, places, pongs, lapped_us, bytes_unchecked: 0 }
     }
 
     /// Checks what a lean subscriber recorded. None: it recorded nothing.
@@ -97,6 +99,12 @@ impl Full {
         Ok(Ok(full))
     }
 
+    /// Tells from now on how far it has come.
+    pub(super) fn tell(&mut self, reached: Reached) {
+        reached.set(self.following.follower.seq());
+        self.reached = Some(reached);
+    }
+
     /// Reads until the phase has come.
     pub async fn watch(
         &mut self,
@@ -146,6 +154,9 @@ impl Full {
     /// False when there is nothing more to take.
     fn take(&mut self, step: Step, meter: &Meter) -> bool {
         let Step::Applied { applied, received_us } = step else { return false };
+        if let Some(reached) = &self.reached {
+            reached.set(self.following.follower.seq());
+        }
         if self.note(applied.mark) {
             meter.received(Gain { frames: 1, ..Gain::default() });
             if let Some(event_us) = applied.event_us {

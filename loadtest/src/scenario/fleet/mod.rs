@@ -19,7 +19,7 @@ pub use landed::{Landed, Reference, Spans};
 
 use crate::client::{Dial, Following, now_us};
 use crate::descriptors;
-use crate::lean::{Lean, Opening, Readers, Recording};
+use crate::lean::{Lean, Opening, Reached, Readers, Recording};
 use crate::monitor::{Monitor, Sample};
 use crate::report::Latencies;
 use crate::scenario::audience::{Seen, show};
@@ -27,7 +27,7 @@ use crate::target::Target;
 use anyhow::{Context, Result};
 use indicatif::ProgressBar;
 use serde::{Deserialize, Serialize};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
@@ -103,6 +103,8 @@ pub struct Fleet {
     pub full: Arc<Meter>,
     pub lean: Arc<Meter>,
     pub live: usize,
+    /// Told by the reference.
+    reached: Arc<OnceLock<Reached>>,
 }
 
 impl Fleet {
@@ -123,6 +125,7 @@ impl Fleet {
             full: Arc::default(),
             lean,
             live: 0,
+            reached: Arc::default(),
         };
         let gate = Arc::new(Semaphore::new(CONNECTING_MAX));
         progress.set_length(plan.subscribers as u64);
@@ -141,6 +144,7 @@ impl Fleet {
                 readers: self.readers.clone(),
                 meter: self.full.clone(),
                 phase: self.phase.subscribe(),
+                reached: self.reached.clone(),
             };
             self.tasks.spawn(member.run(gate.clone(), live.clone()));
         }
@@ -158,6 +162,11 @@ impl Fleet {
 
     pub fn phase(&self) -> watch::Receiver<Phase> {
         self.phase.subscribe()
+    }
+
+    /// How far the reference has come, if it is there.
+    pub fn reached(&self) -> Option<u64> {
+        self.reached.get()?.seq()
     }
 
     pub fn frames(&self) -> u64 {
@@ -251,6 +260,8 @@ struct Member {
     readers: Arc<Readers>,
     meter: Arc<Meter>,
     phase: watch::Receiver<Phase>,
+    /// For the reference to tell.
+    reached: Arc<OnceLock<Reached>>,
 }
 
 impl Member {
@@ -268,15 +279,22 @@ impl Member {
         if is_full && recording.is_none() {
             let mut following = Following::subscribe_by(target, channel, how).await.with_context(who)?;
             following.until_live(deadline).await.with_context(who)?;
+            let mut full = Full::new(following, self.index == 0);
+            if self.index == 0 {
+                full.tell(self.reached.get_or_init(Reached::default).clone());
+            }
             drop((turn, live.send(()).await, live));
             drop(self.readers);
-            let mut full = Full::new(following, self.index == 0);
             full.watch(&self.meter, self.phase, Phase::Draining).await?;
             full.drain(if self.index == 0 { REFERENCE_DRAIN } else { DRAIN }, &self.meter).await?;
             return Ok(Some(full));
         }
         let opening = self.clients.opening(channel);
-        let lean = Lean::subscribe(target, &opening, how, recording, deadline).await.with_context(who)?;
+        let lean = Lean::subscribe(target, &opening, how, recording, deadline).await;
+        let mut lean = lean.with_context(who)?;
+        if self.index == 0 {
+            self.reached.get_or_init(|| lean.tell());
+        }
         self.readers.take(lean);
         drop((turn, live.send(()).await, live));
         Ok(None)

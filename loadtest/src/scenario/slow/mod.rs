@@ -6,7 +6,7 @@
 //!                             everybody    some do   all read on,
 //!                             reads        not read  under load still
 //! ```
-//! The two kinds of windows take turns in one run, so what the machine does besides is in both. A stalled reader really
+//! A recovery also lasts until those that stalled have caught up with the reference. The two kinds of windows take turns in one run, so what the machine does besides is in both. A stalled reader really
 //! does not read: its small receive buffer fills, then the server's send buffer. When it reads on, the contract leaves
 //! the server three ways, all of them announced: nothing was lost; it was lapped (a fresh snapshot, and a gap that
 //! names the missing trades); it was closed with the code for slow readers.
@@ -41,7 +41,7 @@ pub struct Options {
     pub stall: Duration,
     /// The stall goes on until each of the others has had so many frames, on a machine that is slow today.
     pub stall_frames: u64,
-    /// After the stall, under load still.
+    /// After the stall, under load still; longer if those that stalled have not caught up by then.
     pub recovery: Duration,
     pub rounds: usize,
     /// Room for what each stalled reader gets, all of which is checked when the run is over.
@@ -97,7 +97,11 @@ async fn round(
     stalling.read_on();
     let begun = Begun::enter(fleet, Phase::Recovery);
     fleet.pass(options.recovery, progress).await;
-    windows.push(begun.end(fleet));
+    // What they catch up with takes time of the machine, which no window without a stall may have in it.
+    let stalled_behind = stalling.catch_up(fleet.reached()).await;
+    let mut window = begun.end(fleet);
+    window.stalled_behind = stalled_behind;
+    windows.push(window);
 }
 
 /// Lets time pass until there have been so many frames, if they ever come.

@@ -58,6 +58,8 @@ pub struct Window {
     pub seconds: f64,
     pub frames_per_second: f64,
     pub latency: Percentiles,
+    /// Readers that had stalled and not caught up when it ended, where that was waited for.
+    pub stalled_behind: usize,
     #[serde(skip)]
     phase: Phase,
     #[serde(skip)]
@@ -79,7 +81,7 @@ impl Window {
             _ => "all read",
         };
         let frames_per_second = frames as f64 / seconds;
-        Window { kind, seconds, frames_per_second, latency: latencies.percentiles(), phase, latencies }
+        Window { kind, seconds, frames_per_second, latency: latencies.percentiles(), stalled_behind: 0, phase, latencies }
     }
 }
 
@@ -186,8 +188,12 @@ impl fmt::Display for Results {
             f,
             "{reading} subscribers read on while {stalled} stalled; event to receipt of those that read:"
         )?;
-        for Window { kind, seconds, frames_per_second, latency, .. } in &self.windows {
-            writeln!(f, "    {kind:<12} {seconds:4.1} s, {frames_per_second:.0} frames/s: {latency}")?;
+        for Window { kind, seconds, frames_per_second, latency, stalled_behind, .. } in &self.windows {
+            write!(f, "    {kind:<12} {seconds:4.1} s, {frames_per_second:.0} frames/s: {latency}")?;
+            match stalled_behind {
+                0 => writeln!(f)?,
+                behind => writeln!(f, "; {behind} that stalled still catch up")?,
+            }
         }
         writeln!(f, "  all windows before a stall: {}", self.latency_before)?;
         writeln!(f, "  all windows during one:     {}", self.latency_during_stall)?;

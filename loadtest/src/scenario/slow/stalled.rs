@@ -11,7 +11,7 @@ use crate::check::Violation;
 use crate::client::{Dial, now_us};
 use crate::descriptors;
 use crate::frames::{TEXT, put_client_frame};
-use crate::lean::{Lean, Opening, Readers, Recording};
+use crate::lean::{Lean, Opening, Reached, Readers, Recording};
 use crate::meter::Meter;
 use crate::scenario::fleet::{DRAIN, Full, Reference};
 use crate::target::Target;
@@ -32,6 +32,11 @@ const MEETING_TIMEOUT: Duration = Duration::from_secs(10);
 /// The close code of who reads too slowly.
 const SLOW_CONSUMER: &str = "4001";
 
+/// For them to catch up with the others; the next window begins anyway, and how many are behind is told.
+const CATCH_UP_PATIENCE: Duration = Duration::from_secs(30);
+/// Between looks at how far they are.
+const LOOK: Duration = Duration::from_millis(10);
+
 /// Numbers of pings that belong to one reader: two for each stall.
 const PINGS_MAX: u64 = 1_000_000;
 
@@ -39,6 +44,8 @@ pub(super) struct Stalling {
     readers: Readers,
     /// The writing ends, by number.
     voices: Vec<TcpStream>,
+    /// How far each has come.
+    reached: Vec<Reached>,
     pings: u64,
     /// When each stall ended.
     read_on_us: Vec<u64>,
@@ -86,8 +93,9 @@ pub struct Stalled {
 impl Stalling {
     pub(super) async fn launch(options: &Options) -> Result<Self> {
         let (plan, unmeasured) = (&options.plan, Arc::new(Meter::default()));
-        let mut stalling =
-            Stalling { readers: Readers::start(1, &unmeasured)?, voices: Vec::new(), pings: 0, read_on_us: Vec::new() };
+        let (voices, reached, read_on_us) = Default::default();
+        let readers = Readers::start(1, &unmeasured)?;
+        let mut stalling = Stalling { readers, voices, reached, pings: 0, read_on_us };
         let (opening, all) = (Opening::subscribe(&plan.channel), plan.subscribers + options.stalled);
         for number in 0..options.stalled {
             let how = Dial {
@@ -97,8 +105,9 @@ impl Stalling {
             };
             let recording = Some(Recording::new(options.record_bytes_max));
             let lean = Lean::subscribe(&plan.target, &opening, how, recording, Instant::now() + LIVE_TIMEOUT);
-            let lean = lean.await.with_context(|| format!("stalled reader {number}"))?;
+            let mut lean = lean.await.with_context(|| format!("stalled reader {number}"))?;
             stalling.voices.push(lean.voice()?);
+            stalling.reached.push(lean.tell());
             stalling.readers.take(lean);
         }
         Ok(stalling)
@@ -113,6 +122,11 @@ impl Stalling {
         self.read_on_us.push(now_us());
         self.ping();
         self.readers.hold(false);
+    }
+
+    /// Waits until they have got what the reference has, and returns how many have not in time.
+    pub(super) async fn catch_up(&self, reference_seq: Option<u64>) -> usize {
+        behind(&self.reached, reference_seq.unwrap_or(0), CATCH_UP_PATIENCE).await
     }
 
     /// One that the server has closed cannot say anything any more; that it was closed is told by what it heard.
@@ -138,6 +152,18 @@ impl Stalling {
             home.push(judge(number, full, &stalls, &options.plan.target, reference).await);
         }
         Ok(home)
+    }
+}
+
+async fn behind(readers: &[Reached], wanted: u64, patience: Duration) -> usize {
+    let until = Instant::now() + patience;
+    loop {
+        let is_behind = |reached: &&Reached| reached.seq().is_some_and(|seq| seq < wanted);
+        let behind = readers.iter().filter(is_behind).count();
+        if behind == 0 || Instant::now() >= until {
+            return behind;
+        }
+        tokio::time::sleep(LOOK).await;
     }
 }
 
@@ -219,4 +245,32 @@ async fn missing_at_the_end(full: &mut Full, reference: Option<Reference>) -> Op
     let name = format!("trade {last}");
     let told = following.until(deadline, &name, |follower| follower.trade_id_last() >= Some(last));
     told.await.err().map(|error| format!("a trade at the end neither came nor was announced: {error:#}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn those_who_are_behind_are_waited_for_until_they_have_come_or_are_gone() {
+        let readers = [7, 5, 3].map(|seq| {
+            let reached = Reached::default();
+            reached.set(seq);
+            reached
+        });
+        assert_eq!(behind(&readers, 7, Duration::ZERO).await, 2);
+        let [_, late, closed] = readers.clone();
+        let waiting = tokio::spawn(async move { behind(&readers, 7, CATCH_UP_PATIENCE * 100).await });
+        late.set(8);
+        closed.close();
+        assert_eq!(waiting.await.unwrap(), 0);
+    }
+
+    #[test]
+    fn a_lap_belongs_to_the_stall_before_it() {
+        let stalls = Stalls { pings: 0, read_on_us: vec![10, 20, 30] };
+        assert_eq!(stalls.with_lap(&[5]), 0, "before all stalls");
+        assert_eq!(stalls.with_lap(&[10, 19]), 1);
+        assert_eq!(stalls.with_lap(&[19, 20, 99]), 3);
+    }
 }
