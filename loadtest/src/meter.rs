@@ -162,6 +162,9 @@ mod tests {
         meter.was_late(250, 5);
         let count = |phase| meter.percentiles(phase).count;
         assert_eq!([Phase::Connecting, Phase::Steady, Phase::Draining].map(count), [1, 3, 1]);
-        assert_eq!([50, 150, 200].map(|us| meter.phase_at(us)), [Phase::Connecting, Phase::Steady, Phase::Draining]);
+        assert_eq!(
+            [50, 150, 200].map(|us| meter.phase_at(us)),
+            [Phase::Connecting, Phase::Steady, Phase::Draining]
+        );
     }
 }

@@ -93,7 +93,10 @@ async fn a_lean_subscriber_that_gets_no_more_is_missed() {
     for record_bytes_max in [None, Some(1 << 20)] {
         let Outcome { verdict, .. } = last_gets(|| right_feed(30), record_bytes_max).await;
         let [violation] = &verdict.violations[..] else { panic!("{:?}", verdict.violations) };
-        assert!(violation.starts_with("a lean subscriber got nothing after Trade { trade_id: 10 }"), "{violation}");
+        assert!(
+            violation.starts_with("a lean subscriber got nothing after Trade { trade_id: 10 }"),
+            "{violation}"
+        );
     }
 }
 
@@ -102,7 +105,10 @@ async fn a_lean_subscriber_that_never_gets_anything_is_missed() {
     for record_bytes_max in [None, Some(1 << 20)] {
         let Outcome { verdict, .. } = last_gets(|| vec![snapshot(1, 1)], record_bytes_max).await;
         let [violation] = &verdict.violations[..] else { panic!("{:?}", verdict.violations) };
-        assert!(violation.starts_with("a lean subscriber got nothing, and the reference all up to"), "{violation}");
+        assert!(
+            violation.starts_with("a lean subscriber got nothing, and the reference all up to"),
+            "{violation}"
+        );
     }
 }
 
@@ -185,34 +191,49 @@ async fn exchange() -> Scripted {
     .await
 }
 
-async fn fanout_under(load: impl FnOnce(Target, Market) -> Load) -> flow::Counts {
+async fn fanout_under(load: impl FnOnce(Target, Market) -> Load) -> Results {
     let target = exchange().await.target;
     let plan = Plan { target: target.clone(), channel: "BTC-USDT".into(), subscribers: 5, full_every: 1 };
     let load = load(target, crate::orders_are_answered_once::market());
     let Outcome { results, verdict } = run(plan, Clients::default(), Some(load)).await;
     assert_eq!(verdict.violations, [""; 0]);
-    results.flow.unwrap()
+    results
 }
 
 #[tokio::test]
 async fn our_own_flow_is_acknowledged() {
-    let flow = fanout_under(|target, market| {
+    let results = fanout_under(|target, market| {
         Load::Steps(flow::Options { target, market, commands_per_second: 1000, seed: 1, run: 1 })
     })
     .await;
+    let flow = results.flow.unwrap();
     assert!(flow.acks > 0);
     assert_eq!(flow.commands, flow.acks + flow.cancel_acks);
 }
 
 #[tokio::test]
 async fn a_flow_of_sweeps_is_acknowledged_and_leaves_nothing_in_the_book() {
-    let flow = fanout_under(|target, market| {
+    let results = fanout_under(|target, market| {
         let (sweeps_per_second, trades_per_sweep) = (1000, 250);
         Load::Sweeps(heavy::Options { target, market, sweeps_per_second, trades_per_sweep, seed: 1, run: 1 })
     })
     .await;
+    let (flow, offered) = (results.flow.unwrap(), results.offered.unwrap());
     assert!(flow.acks > 0 && flow.commands == flow.acks);
     assert_eq!(flow.cancel_all_acks, 1);
+    assert!(offered.sent > 0 && offered.sent <= flow.commands, "{offered}");
+}
+
+#[tokio::test]
+async fn a_rate_that_nobody_could_send_is_not_called_offered() {
+    let commands_per_second = 1_000_000_000;
+    let results = fanout_under(|target, market| {
+        Load::Steps(flow::Options { target, market, commands_per_second, seed: 1, run: 1 })
+    })
+    .await;
+    let offered = results.offered.unwrap();
+    assert!(offered.sent > 0 && !offered.is_enough(), "{offered}");
+    assert!(results.to_string().contains("the rate was not offered"));
 }
 
 /// A server's `/metrics`, where each look finds a thousand more sends than the last.

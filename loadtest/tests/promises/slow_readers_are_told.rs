@@ -107,10 +107,7 @@ async fn nothing_lost_is_caught_up() {
 #[tokio::test]
 async fn a_stall_that_tested_nothing_is_said() {
     let Outcome { verdict, .. } = Script { expect_lap: true, ..Script::default() }.run().await;
-    assert_eq!(
-        verdict.violations,
-        ["2 of 2 stalls, 2 of each reader, lost nothing: stall longer or faster"]
-    );
+    assert_eq!(verdict.violations, ["2 of 2 stalls, 2 of each reader, lost nothing: stall longer or faster"]);
 }
 
 /// The stalled one is lapped after so many of its two stalls.
@@ -135,10 +132,7 @@ async fn each_stall_must_have_its_lap() {
     assert_eq!(verdict.violations, [""; 0]);
     assert_eq!((results.lapped, results.stalls, results.stalls_with_lap), (1, 2, 2));
     let Outcome { results, verdict } = lapped_after(1).await;
-    assert_eq!(
-        verdict.violations,
-        ["1 of 2 stalls, 2 of each reader, lost nothing: stall longer or faster"]
-    );
+    assert_eq!(verdict.violations, ["1 of 2 stalls, 2 of each reader, lost nothing: stall longer or faster"]);
     assert_eq!((results.lapped, results.stalls, results.stalls_with_lap), (1, 2, 1));
 }
 

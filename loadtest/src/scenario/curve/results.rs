@@ -13,6 +13,9 @@ pub struct Row {
     pub subscribers: usize,
     /// As asked for, of sweeps.
     pub orders_per_second: u64,
+    /// What of that left for the server in time. Without all of it the point tells nothing of its rate.
+    pub offered_percent: f64,
+    pub was_offered: bool,
     pub frames_per_second: f64,
     pub sends_per_second: f64,
     /// Of the frames that were made meanwhile, times the subscribers: below 100 where there were laps, or a backlog.
@@ -33,6 +36,7 @@ pub struct Cliff {
     pub twice: Row,
     /// Of the best point's frames.
     pub delivered_at_twice: f64,
+    /// False also if that rate was not offered, and so nothing was found out.
     pub no_cliff: bool,
 }
 
@@ -54,13 +58,15 @@ pub struct Curve {
 
 impl Row {
     pub(super) fn of(orders_per_second: u64, results: &fanout::Results) -> Self {
-        let server = results.server.unwrap_or_default();
+        let (server, asked) = (results.server.unwrap_or_default(), results.offered.unwrap_or_default());
         let offered = server.feed_frames * results.subscribers as u64;
         let latency = if results.latency_lean.count > 0 { results.latency_lean } else { results.latency };
         let cores = |seconds: Option<f64>| seconds.map(|seconds| seconds / results.window_seconds);
         Row {
             subscribers: results.subscribers,
             orders_per_second,
+            offered_percent: asked.share() * 100.0,
+            was_offered: asked.is_enough(),
             frames_per_second: results.frames_per_second,
             sends_per_second: results.sends_per_second.unwrap_or(0.0),
             delivered_percent: results.frames as f64 / offered.max(1) as f64 * 100.0,
@@ -80,9 +86,9 @@ impl Cliff {
         let delivered_at_twice = twice.frames_per_second / best.frames_per_second.max(1e-9);
         Cliff {
             best_frames_per_second: best.frames_per_second,
-            twice,
             delivered_at_twice,
-            no_cliff: delivered_at_twice >= delivered_min,
+            no_cliff: twice.was_offered && delivered_at_twice >= delivered_min,
+            twice,
         }
     }
 }
@@ -100,7 +106,7 @@ impl Results {
 
     /// For docs/PERFORMANCE.md.
     pub fn markdown(&self) -> String {
-        let head = "| subscribers | orders/s | frames/s delivered | of those made | sends/s | p50 | p99 | p99.9 | server, cores | fell behind | lapped |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n";
+        let head = "| subscribers | orders/s | offered | frames/s delivered | of those made | sends/s | p50 | p99 | p99.9 | server, cores | fell behind | lapped |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n";
         let twice = self.cliff.iter().map(|cliff| cliff.twice.markdown());
         let rows: String = self.rows.iter().map(Row::markdown).chain(twice).collect();
         let cliff = self.cliff.as_ref().map(|cliff| format!("\n{cliff}\n")).unwrap_or_default();
@@ -110,12 +116,13 @@ impl Results {
 
 impl Row {
     fn markdown(&self) -> String {
-        let Row { subscribers, orders_per_second, sends_per_second, delivered_percent, .. } = self;
+        let Row { subscribers, orders_per_second, offered_percent, sends_per_second, .. } = self;
+        let delivered_percent = self.delivered_percent;
         let Row { p50_ms, p99_ms, p999_ms, fell_behind, lapped, .. } = self;
         let frames = self.frames_per_second / 1e6;
         let cores = self.server_cores.map_or("?".to_owned(), |cores| format!("{cores:.2}"));
         format!(
-            "| {subscribers} | {orders_per_second} | {frames:.2} M | {delivered_percent:.0} % | {sends_per_second:.0} | {p50_ms:.1} ms | {p99_ms:.1} ms | {p999_ms:.1} ms | {cores} | {fell_behind} | {lapped} |\n"
+            "| {subscribers} | {orders_per_second} | {offered_percent:.0} % | {frames:.2} M | {delivered_percent:.0} % | {sends_per_second:.0} | {p50_ms:.1} ms | {p99_ms:.1} ms | {p999_ms:.1} ms | {cores} | {fell_behind} | {lapped} |\n"
         )
     }
 }
@@ -146,6 +153,7 @@ impl fmt::Display for Cliff {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let percent = self.delivered_at_twice * 100.0;
         let word = match self.no_cliff {
+            _ if !self.twice.was_offered => "that rate was not offered",
             true if self.delivered_at_twice > NOT_AT_THE_LIMIT => {
                 "no cliff, but the grid does not reach the limit"
             }
@@ -168,6 +176,8 @@ mod tests {
         Row {
             subscribers,
             orders_per_second,
+            offered_percent: 100.0,
+            was_offered: true,
             frames_per_second,
             sends_per_second: 1000.0,
             delivered_percent: 100.0,
@@ -190,11 +200,20 @@ mod tests {
         let table = results.markdown();
         assert_eq!(table.lines().filter(|line| line.starts_with('|')).count(), 2 + 5);
         assert!(
-            table.contains("| 10 | 200 | 2.00 M | 100 % |") && table.contains("85 % of its frames: a cliff")
+            table.contains("| 10 | 200 | 100 % | 2.00 M | 100 % |") && table.contains("85 % of its frames: a cliff")
         );
         let columns =
             table.lines().filter(|line| line.starts_with('|')).map(|line| line.matches('|').count());
         assert!(columns.collect::<Vec<_>>().windows(2).all(|pair| pair[0] == pair[1]));
+    }
+
+    #[test]
+    fn a_rate_that_was_not_offered_is_no_rate_without_a_cliff() {
+        for frames_per_second in [1e6, 5e6] {
+            let twice = Row { was_offered: false, offered_percent: 60.0, ..row(10, 400, frames_per_second) };
+            let cliff = Cliff::of(&row(10, 200, 2e6), twice, 0.9);
+            assert!(!cliff.no_cliff && cliff.to_string().ends_with(": that rate was not offered."), "{cliff}");
+        }
     }
 
     #[test]

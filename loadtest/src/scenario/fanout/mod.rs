@@ -10,7 +10,7 @@ pub use results::{Against, Results};
 use super::audience::{Audience, Spread};
 use super::bare;
 use super::fleet::{Clients, Phase, Plan};
-use super::flow::{self, Load};
+use super::flow::{self, Load, Offered, Running};
 use crate::counters::Counters;
 use crate::monitor::Usage;
 use crate::report::Outcome;
@@ -47,9 +47,9 @@ pub async fn run(options: &Options, progress: &ProgressBar) -> Result<Outcome<Re
             None => None,
         };
         audience.pass(options.warm_up, progress).await?;
-        let window = Window::open(&mut audience, options).await?;
+        let window = Window::open(&mut audience, options, running.as_ref()).await?;
         audience.pass(options.duration, progress).await?;
-        results.add(window.close(&mut audience, options).await?);
+        results.add(window.close(&mut audience, options, running.as_ref()).await?);
         if let Some(running) = running {
             results.flowed(running.stop().await?);
         }
@@ -81,6 +81,8 @@ struct Window {
     start: Instant,
     frames: u64,
     bytes: u64,
+    /// Orders, until it began.
+    sent: Option<u64>,
     counters: Option<Counters>,
     server: Option<Usage>,
     client: Option<Duration>,
@@ -91,13 +93,18 @@ pub(super) struct Measured {
     pub seconds: f64,
     pub frames: u64,
     pub bytes: u64,
+    pub offered: Option<Offered>,
     pub counters: Option<Counters>,
     pub server_cpu: Option<Duration>,
     pub client_cpu: Option<Duration>,
 }
 
 impl Window {
-    async fn open(audience: &mut Audience, options: &Options) -> Result<Self> {
+    async fn open(
+        audience: &mut Audience,
+        options: &Options,
+        running: Option<&Running>,
+    ) -> Result<Self> {
         let counters = match &options.counters {
             Some(host) => Counters::fetch(host).await.ok(),
             None => None,
@@ -106,12 +113,22 @@ impl Window {
         let (seen, _) = audience.look().await?;
         let (server, client) = (server(options), audience.cpu());
         let (frames, bytes) = (seen.frames, seen.lean_bytes);
-        Ok(Window { start: Instant::now(), frames, bytes, counters, server, client })
+        let sent = running.map(Running::sent);
+        Ok(Window { start: Instant::now(), frames, bytes, sent, counters, server, client })
     }
 
-    async fn close(self, audience: &mut Audience, options: &Options) -> Result<Measured> {
+    async fn close(
+        self,
+        audience: &mut Audience,
+        options: &Options,
+        running: Option<&Running>,
+    ) -> Result<Measured> {
         let (frames, bytes) = audience.count().await?;
         let seconds = self.start.elapsed().as_secs_f64();
+        let offered = (|| {
+            let sent = running?.sent() - self.sent?;
+            Some(Offered { intended: options.load.as_ref()?.per_second() as f64 * seconds, sent })
+        })();
         let (frames, bytes) = (frames - self.frames, bytes - self.bytes);
         let server_cpu = (|| Some(server(options)?.cpu.saturating_sub(self.server?.cpu)))();
         let client_cpu = (|| Some(audience.cpu()?.saturating_sub(self.client?)))();
@@ -121,7 +138,7 @@ impl Window {
             (Some(host), Some(before)) => Some(Counters::fetch(host).await?.since(&before)),
             _ => None,
         };
-        Ok(Measured { seconds, frames, bytes, counters, server_cpu, client_cpu })
+        Ok(Measured { seconds, frames, bytes, offered, counters, server_cpu, client_cpu })
     }
 }
 

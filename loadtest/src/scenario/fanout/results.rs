@@ -47,6 +47,8 @@ pub struct Results {
     pub books_compared: usize,
     pub spans: Spans,
     pub flow: Option<flow::Counts>,
+    /// Of our own flow in the windows.
+    pub offered: Option<flow::Offered>,
     pub against: Option<Against>,
     pub samples: Vec<Sample>,
 }
@@ -91,6 +93,7 @@ impl Results {
             books_compared: 0,
             spans: Spans::default(),
             flow: None,
+            offered: None,
             against: None,
             samples: Vec::new(),
         }
@@ -103,6 +106,11 @@ impl Results {
         (self.window_seconds, self.lean_bytes_per_second) = (seconds, bytes / seconds);
         self.frames += measured.frames;
         self.frames_per_second = self.frames as f64 / seconds;
+        if let Some(offered) = measured.offered {
+            let all = self.offered.get_or_insert_default();
+            all.intended += offered.intended;
+            all.sent += offered.sent;
+        }
         if let Some(counters) = measured.counters {
             let server = self.server.get_or_insert_default();
             *server += counters;
@@ -196,6 +204,9 @@ impl fmt::Display for Results {
         writeln!(f, "  event to receipt, lean:    {}", self.latency_lean)?;
         if let Some(flow) = &self.flow {
             writeln!(f, "  flow: {flow}")?;
+        }
+        if let Some(offered) = &self.offered {
+            writeln!(f, "  offered: {offered}")?;
         }
         if let Some(against) = &self.against {
             writeln!(f, "  {against}")?;

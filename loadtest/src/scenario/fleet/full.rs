@@ -46,7 +46,18 @@ impl Full {
         let places = is_reference.then(Places::default);
         let (pongs, lapped_us) = Default::default();
         let (first, last, due) = Default::default();
-        Full { following, frames: 0, first, last, due, reached: None, places, pongs, lapped_us, bytes_unchecked: 0 }
+        Full {
+            following,
+            frames: 0,
+            first,
+            last,
+            due,
+            reached: None,
+            places,
+            pongs,
+            lapped_us,
+            bytes_unchecked: 0,
+        }
     }
 
     /// Checks what a lean subscriber recorded. None: it recorded nothing.

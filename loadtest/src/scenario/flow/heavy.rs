@@ -20,10 +20,11 @@ use anyhow::{Context, Result, anyhow, ensure};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rust_decimal::Decimal;
+use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -59,6 +60,7 @@ pub struct Options {
 /// Runs until stopped.
 pub struct Heavy {
     stop: Arc<AtomicBool>,
+    sent: Arc<AtomicU64>,
     thread: JoinHandle<Result<Counts>>,
 }
 
@@ -66,10 +68,17 @@ impl Heavy {
     pub async fn start(options: &Options) -> Result<Self> {
         let (maker, taker) = (Trader::open(options, "load-maker", 0), Trader::open(options, "load-taker", 1));
         let (maker, taker, stop) = (maker.await?, taker.await?, Arc::new(AtomicBool::new(false)));
-        let pair = Pair { maker, taker, sweeps: Sweeps::new(options), stop: stop.clone() };
+        let sent = Arc::new(AtomicU64::new(0));
+        let sweeps = Sweeps::new(options);
+        let pair = Pair { maker, taker, sweeps, stop: stop.clone(), sent: sent.clone() };
         let schedule = Schedule::new(Instant::now(), options.sweeps_per_second);
         let thread = std::thread::Builder::new().name("flow".into()).spawn(move || pair.run(schedule))?;
-        Ok(Heavy { stop, thread })
+        Ok(Heavy { stop, sent, thread })
+    }
+
+    /// Sweeps that the kernel has taken whole.
+    pub(super) fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
     }
 
     /// Waits until every order has its answer.
@@ -85,6 +94,8 @@ struct Pair {
     taker: Trader,
     sweeps: Sweeps,
     stop: Arc<AtomicBool>,
+    /// Orders of the taker's, for others to look at.
+    sent: Arc<AtomicU64>,
 }
 
 impl Pair {
@@ -121,7 +132,9 @@ impl Pair {
 
     fn pump(&mut self, buffer: &mut [u8]) -> Result<()> {
         self.maker.pump(buffer).context("the maker")?;
-        self.taker.pump(buffer).context("the taker")
+        self.taker.pump(buffer).context("the taker")?;
+        self.sent.store(self.taker.sent, Ordering::Relaxed);
+        Ok(())
     }
 
     fn finish(mut self, buffer: &mut [u8]) -> Result<Counts> {
@@ -211,6 +224,10 @@ struct Trader {
     walker: Walker,
     naming: Naming,
     out: Vec<u8>,
+    /// Where in `out` each order ends.
+    ends: VecDeque<usize>,
+    /// Orders that are out of `out`.
+    sent: u64,
     counts: Counts,
     cancels_all: u64,
 }
@@ -219,13 +236,23 @@ impl Trader {
     async fn open(options: &Options, account: &str, connection: usize) -> Result<Self> {
         let (stream, walker) = log_in(&options.target, account).await?;
         let naming = Naming::new(&options.market.symbol, options.run, connection);
-        let (out, counts, cancels_all) = Default::default();
-        Ok(Trader { stream: stream.into_std()?, walker, naming, out, counts, cancels_all })
+        let (out, ends, sent) = Default::default();
+        let (counts, cancels_all) = Default::default();
+        Ok(Trader { stream: stream.into_std()?, walker, naming, out, ends, sent, counts, cancels_all })
     }
 
     fn submit(&mut self, order: Order) {
         self.counts.commands += 1;
         put_client_frame(&mut self.out, TEXT, self.naming.submit(&order).as_bytes());
+        self.ends.push_back(self.out.len());
+    }
+
+    fn drain(&mut self, bytes: usize) {
+        self.out.drain(..bytes);
+        while self.ends.pop_front_if(|end| *end <= bytes).is_some() {
+            self.sent += 1;
+        }
+        self.ends.iter_mut().for_each(|end| *end -= bytes);
     }
 
     /// What no sweep has taken is not left to the next run.
@@ -245,7 +272,7 @@ impl Trader {
     fn pump(&mut self, buffer: &mut [u8]) -> Result<()> {
         while !self.out.is_empty() {
             match self.stream.write(&self.out) {
-                Ok(sent) => drop(self.out.drain(..sent)),
+                Ok(sent) => self.drain(sent),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) => return Err(error).context("sending orders"),
             }

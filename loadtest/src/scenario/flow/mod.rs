@@ -8,7 +8,8 @@
 pub mod heavy;
 mod load;
 
-pub use load::Load;
+pub(crate) use load::Running;
+pub use load::{Load, Offered};
 
 use crate::client::{Connection, Incoming, Socket, incoming};
 use crate::market::Market;
@@ -25,6 +26,8 @@ use rust_decimal::Decimal;
 use serde::Serialize;
 use std::collections::VecDeque;
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -63,6 +66,7 @@ pub struct Counts {
 /// Runs until stopped.
 pub struct Flow {
     stop: watch::Sender<bool>,
+    sent: Arc<AtomicU64>,
     writing: JoinHandle<Result<u64>>,
     reading: [JoinHandle<Counts>; 2],
 }
@@ -73,12 +77,18 @@ impl Flow {
         let (maker, maker_answers) = account(&options.target, "load-maker").await?;
         let (taker, taker_answers) = account(&options.target, "load-taker").await?;
         let commands = Commands::new(options);
-        let writer = Writer { maker, taker, commands };
+        let sent = Arc::new(AtomicU64::new(0));
+        let writer = Writer { maker, taker, commands, sent: sent.clone() };
         Ok(Flow {
             stop,
+            sent,
             writing: tokio::spawn(writer.run(options.commands_per_second, stopped)),
             reading: [tokio::spawn(count(maker_answers)), tokio::spawn(count(taker_answers))],
         })
+    }
+
+    pub(super) fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
     }
 
     /// The readers end when the writer has closed both connections and the server agrees.
@@ -105,6 +115,8 @@ struct Writer {
     maker: Half,
     taker: Half,
     commands: Commands,
+    /// So many, for others to look at.
+    sent: Arc<AtomicU64>,
 }
 
 impl Writer {
@@ -121,6 +133,7 @@ impl Writer {
             let half = if by_maker { &mut self.maker } else { &mut self.taker };
             half.send(Message::text(text)).await.context("sending order flow")?;
             index += 1;
+            self.sent.store(index, Ordering::Relaxed);
         }
         // A server that closes first leaves nothing to close.
         let _ = (self.maker.close().await, self.taker.close().await);

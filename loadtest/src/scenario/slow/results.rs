@@ -81,7 +81,15 @@ impl Window {
             _ => "all read",
         };
         let frames_per_second = frames as f64 / seconds;
-        Window { kind, seconds, frames_per_second, latency: latencies.percentiles(), stalled_behind: 0, phase, latencies }
+        Window {
+            kind,
+            seconds,
+            frames_per_second,
+            latency: latencies.percentiles(),
+            stalled_behind: 0,
+            phase,
+            latencies,
+        }
     }
 }
 
@@ -211,7 +219,8 @@ impl fmt::Display for Results {
             0 => writeln!(f)?,
             broken => writeln!(f, ", {broken} ended otherwise")?,
         }
-        let Results { stalls, stalls_with_lap, stalled_laps, stalled_gaps, trades_announced_missing, .. } = self;
+        let Results { stalls, stalls_with_lap, stalled_laps, stalled_gaps, trades_announced_missing, .. } =
+            self;
         write!(
             f,
             "  {stalls_with_lap} of {stalls} stalls ended in a lap: {stalled_laps} fresh snapshots, {stalled_gaps} gaps naming {trades_announced_missing} trades, {} books compared",
