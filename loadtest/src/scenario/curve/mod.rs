@@ -37,6 +37,7 @@ pub async fn run(options: &Options, progress: &ProgressBar) -> Result<Outcome<Re
         .flat_map(|subscribers| options.orders_per_second.iter().map(|rate| (*subscribers, *rate)))
         .collect();
     progress.set_length(grid.len() as u64 + 1);
+    let number_of_twice = grid.len();
     let (mut rows, mut verdict) = (Vec::new(), Verdict::default());
     for (index, at) in grid.into_iter().enumerate() {
         rows.extend(point(options, at, index, &mut verdict, progress).await);
@@ -46,7 +47,7 @@ pub async fn run(options: &Options, progress: &ProgressBar) -> Result<Outcome<Re
     let cliff = match best.cloned() {
         Some(best) => {
             let at = (best.subscribers, best.orders_per_second * 2);
-            let twice = point(options, at, rows.len(), &mut verdict, progress).await;
+            let twice = point(options, at, number_of_twice, &mut verdict, progress).await;
             twice.map(|twice| Cliff::of(&best, twice, DELIVERED_AT_TWICE_MIN))
         }
         None => None,
