@@ -200,7 +200,8 @@ mod tests {
         let table = results.markdown();
         assert_eq!(table.lines().filter(|line| line.starts_with('|')).count(), 2 + 5);
         assert!(
-            table.contains("| 10 | 200 | 100 % | 2.00 M | 100 % |") && table.contains("85 % of its frames: a cliff")
+            table.contains("| 10 | 200 | 100 % | 2.00 M | 100 % |")
+                && table.contains("85 % of its frames: a cliff")
         );
         let columns =
             table.lines().filter(|line| line.starts_with('|')).map(|line| line.matches('|').count());
@@ -212,7 +213,10 @@ mod tests {
         for frames_per_second in [1e6, 5e6] {
             let twice = Row { was_offered: false, offered_percent: 60.0, ..row(10, 400, frames_per_second) };
             let cliff = Cliff::of(&row(10, 200, 2e6), twice, 0.9);
-            assert!(!cliff.no_cliff && cliff.to_string().ends_with(": that rate was not offered."), "{cliff}");
+            assert!(
+                !cliff.no_cliff && cliff.to_string().ends_with(": that rate was not offered."),
+                "{cliff}"
+            );
         }
     }
 

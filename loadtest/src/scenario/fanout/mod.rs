@@ -100,11 +100,7 @@ pub(super) struct Measured {
 }
 
 impl Window {
-    async fn open(
-        audience: &mut Audience,
-        options: &Options,
-        running: Option<&Running>,
-    ) -> Result<Self> {
+    async fn open(audience: &mut Audience, options: &Options, running: Option<&Running>) -> Result<Self> {
         let counters = match &options.counters {
             Some(host) => Counters::fetch(host).await.ok(),
             None => None,
