@@ -36,7 +36,7 @@ pub struct Plan {
     rate: u64,
     #[arg(long, default_value = "1000", value_parser = symbols)]
     symbols: u64,
-    /// Memory of a node, in GB
+    /// Memory of a node, in GiB
     #[arg(long, default_value_t = 32.0, value_parser = above_zero)]
     ram_gb: f64,
     /// Of a node's processors, the part that may be busy

@@ -14,7 +14,7 @@ use engine_core::units::{Price, Quantity, Sequence, Side, Timestamp, TradeId};
 use gateway::simulate;
 use gateway::wire::NumberFormat;
 use gateway::wire::encode::SymbolFormat;
-use gateway::wire::encode::market::{self, Trade};
+use gateway::wire::encode::market::{self, DepthUpdate, Trade};
 use gateway::ws::{Opcode, frame};
 use indicatif::ProgressBar;
 use std::hint::black_box;
@@ -40,7 +40,8 @@ const ORDERS: Duration = Duration::from_secs(2);
 const ORDERS_PER_SECOND: u64 = 5000;
 const ORDERS_WINDOW: usize = 64;
 
-const ENCODED: u64 = 2_000_000;
+/// Of either kind.
+const ENCODED: u64 = 1_000_000;
 
 const SIMULATED_CONNECTIONS: u64 = 200_000;
 const SIMULATED_SYMBOLS_MAX: u64 = 1000;
@@ -54,12 +55,13 @@ pub(super) async fn costs(
     let memory = memory(server, verdict).await?;
     progress.set_message("sends");
     let mut send_points = Vec::new();
-    let mut frame_bytes = 0.0;
+    // The plan's orders make a trade and a change, as the first run's do.
+    let mut frame_bytes = None;
     for (index, trades) in TRADES.into_iter().enumerate() {
         let run = options.run + 100 * index as u64;
         let (point, bytes_of_frame) = send_point(options, server, trades, run, verdict).await?;
         send_points.push(point);
-        frame_bytes = bytes_of_frame;
+        frame_bytes.get_or_insert(bytes_of_frame);
     }
     let (send_ns, send_ns_per_byte) = line(&send_points);
     progress.set_message("orders");
@@ -71,7 +73,7 @@ pub(super) async fn costs(
         send_points,
         send_ns,
         send_ns_per_byte,
-        frame_bytes,
+        frame_bytes: frame_bytes.unwrap_or(0.0),
         command_ns,
         encode_ns: encode_ns()?,
         push_ns,
@@ -186,7 +188,7 @@ async fn command_ns(options: &Options, server: &Server, verdict: &mut Verdict) -
     Ok((after.cpu.saturating_sub(before.cpu)).as_nanos() as f64 / commands as f64)
 }
 
-/// A trade with its frame's header, by the gateway's own encoder.
+/// In the mean of a trade and the change of the book it makes, with their frames' headers, by the gateway's own encoder.
 fn encode_ns() -> Result<f64> {
     let number = |decimals| NumberFormat::new(decimals, 1);
     let format = SymbolFormat { symbol: SYMBOL, price: number(2), quantity: number(8), quote_decimals: 6 };
@@ -201,13 +203,20 @@ fn encode_ns() -> Result<f64> {
             side: Side::Buy,
             ts: Timestamp(1_760_000_000_000_000 + number),
         };
-        payload.clear();
-        header.clear();
-        market::trade(&mut payload, &format, trade);
-        frame::write_frame_header(&mut header, Opcode::Text, payload.len());
-        black_box((&payload, &header));
+        let update = DepthUpdate { prev_seq: Sequence(number * 3 - 3), seq: trade.seq, ts: trade.ts };
+        let (bids, asks) = ([(trade.price, trade.quantity)], [(trade.price, trade.quantity); 0]);
+        frame_of(&mut payload, &mut header, |out| market::trade(out, &format, trade));
+        frame_of(&mut payload, &mut header, |out| market::depth_update(out, &format, update, bids, asks));
     }
-    Ok(loopback::thread_time()?.saturating_sub(begun).as_nanos() as f64 / ENCODED as f64)
+    Ok(loopback::thread_time()?.saturating_sub(begun).as_nanos() as f64 / (2 * ENCODED) as f64)
+}
+
+fn frame_of(payload: &mut Vec<u8>, header: &mut Vec<u8>, encode: impl FnOnce(&mut Vec<u8>)) {
+    payload.clear();
+    header.clear();
+    encode(payload);
+    frame::write_frame_header(header, Opcode::Text, payload.len());
+    black_box((payload, header));
 }
 
 /// Of a write, by the gateway's reactors over simulated sockets.

@@ -7,10 +7,13 @@
 //! ```text
 //! writes a second of a subscription   w(k) = (1 - exp(-λ(k) T)) / T
 //! bytes of a write                    b(k) = f(k) · frame bytes / w(k), or less where clients take a view that has a bound
-//! cores of all nodes                  Σ s(k) w(k) send(b(k)) + commands · command + nodes · frames · encode
+//! cores of all nodes                  Σ s(k) w(k) send(b(k)) + commands · command + keepalives · 2 · send(ping)
+//!                                     + nodes · frames · encode
 //! memory of a node                    base + windows + connections · (user + kernel + 2 · bytes a second · round trip)
-//! bandwidth of all nodes              Σ s(k) w(k) (b(k) + 90 for each packet of 1448)
+//! bandwidth of all nodes              Σ s(k) w(k) (b(k) + 90 for each packet of 1448) + keepalives · (ping + pong)
 //! ```
+//! Subscribers say nothing, so each is sent a ping every twenty seconds and answers it.
+//!
 //! The nodes are the most that any one resource asks for; that one binds.
 
 use super::Costs;
@@ -20,8 +23,14 @@ use serde::Serialize;
 const PACKET_OVERHEAD_BYTES: f64 = 90.0;
 const PACKET_PAYLOAD_BYTES: f64 = 1448.0;
 
-/// Rooms that the bare channel of a symbol consists of: depth and trades.
-const ROOMS_OF_A_SYMBOL: f64 = 2.0;
+/// Who is silent for so long is sent a ping: the server's `ping_interval_s`.
+const KEEPALIVE_SECONDS: f64 = 20.0;
+/// Frames without payload, from the server and, masked, from the client.
+const PING_BYTES: f64 = 2.0;
+const PONG_BYTES: f64 = 6.0;
+
+/// Of a node's memory, the part in which the server lets nobody in: its `memory_reserve_bytes`.
+const MEMORY_RESERVED: f64 = 1.0 / 16.0;
 
 /// More would be no plan; the sum below is made by steps of one.
 const NODES_MAX: u64 = 10_000_000;
@@ -72,11 +81,16 @@ pub struct Demand {
     pub frames_made: f64,
     pub frames_delivered: f64,
     pub writes: f64,
-    /// Payload and packets.
+    /// Payload and packets, also of keepalives, in either direction.
     pub bytes: f64,
+    /// Of all connections together, to a symbol each.
+    pub subscriptions: f64,
+    /// Pings, each with its pong.
+    pub keepalives: f64,
     /// Cores that sending takes.
     pub send_cores: f64,
     pub command_cores: f64,
+    pub keepalive_cores: f64,
     /// Cores that encoding takes on each node, as each has all symbols.
     pub encode_cores_of_node: f64,
     /// 99 of 100 deliveries are in a symbol that takes all nodes together at most so many seconds of a core a write.
@@ -107,10 +121,13 @@ pub fn plan(goal: &Goal, costs: &Costs, assumptions: &Assumptions) -> Plan {
     let demand = demand(goal, costs, assumptions);
     let (connections, cores) = (goal.connections as f64, assumptions.cores_of_node as f64);
     let cores_usable = cores * goal.cpu_share_max - demand.encode_cores_of_node;
-    let by_cpu = nodes(demand.send_cores + demand.command_cores, cores_usable);
-    let base = costs.base_bytes + goal.symbols as f64 * ROOMS_OF_A_SYMBOL * assumptions.window_bytes;
+    let divided_cores = demand.send_cores + demand.command_cores + demand.keepalive_cores;
+    let by_cpu = nodes(divided_cores, cores_usable);
+    // Depth and trades of a symbol are in one room, so they have one window.
+    let base = costs.base_bytes + goal.symbols as f64 * assumptions.window_bytes;
     let each = memory_of_connection(&demand, goal, costs, assumptions);
-    let by_memory = nodes(connections * each, goal.ram_bytes_of_node - base);
+    let ram_usable = goal.ram_bytes_of_node * (1.0 - MEMORY_RESERVED);
+    let by_memory = nodes(connections * each, ram_usable - base);
     let gbit = demand.bytes * 8.0 / 1e9;
     let by_bandwidth = nodes(gbit, assumptions.nic_gbit * assumptions.nic_share_max);
     let wanted =
@@ -118,7 +135,7 @@ pub fn plan(goal: &Goal, costs: &Costs, assumptions: &Assumptions) -> Plan {
     let (binds, most) = wanted.into_iter().max_by_key(|(_, nodes)| nodes.unwrap_or(u64::MAX)).expect("three");
     let nodes = most.unwrap_or(NODES_MAX).max(1);
     let of_node = |all: f64| all / nodes as f64;
-    let busy = of_node(demand.send_cores + demand.command_cores) + demand.encode_cores_of_node;
+    let busy = of_node(divided_cores) + demand.encode_cores_of_node;
     Plan {
         demand,
         nodes,
@@ -153,11 +170,14 @@ fn demand(goal: &Goal, costs: &Costs, assumptions: &Assumptions) -> Demand {
     let all: f64 = weights.iter().sum();
     let mut demand = Demand::default();
     let mut passes = Vec::with_capacity(weights.len());
+    let mut surplus = 0.0;
     for weight in weights {
         let popularity = weight / all;
-        // Nobody is subscribed to a symbol twice.
-        let wanted = goal.connections as f64 * assumptions.subscriptions_of_connection * popularity;
+        // Nobody is subscribed to a symbol twice: who would be takes the next.
+        let wanted = goal.connections as f64 * assumptions.subscriptions_of_connection * popularity + surplus;
         let subscribers = wanted.min(goal.connections as f64);
+        surplus = wanted - subscribers;
+        demand.subscriptions += subscribers;
         let orders = goal.orders_per_second as f64 * popularity;
         let frames = orders * assumptions.frames_per_order;
         let writes = writes(orders, batch);
@@ -172,9 +192,17 @@ fn demand(goal: &Goal, costs: &Costs, assumptions: &Assumptions) -> Demand {
         passes.push((subscribers * send, subscribers * writes));
     }
     demand.command_cores = goal.orders_per_second as f64 * costs.command_ns / 1e9;
+    keep_alive(&mut demand, goal, costs);
     demand.encode_cores_of_node = demand.frames_made * costs.encode_ns / 1e9;
     demand.pass_core_seconds_p99 = weighted_p99(passes);
     demand
+}
+
+/// What it takes to read a pong was not measured; it is taken for as much as to send a ping.
+fn keep_alive(demand: &mut Demand, goal: &Goal, costs: &Costs) {
+    demand.keepalives = goal.connections as f64 / KEEPALIVE_SECONDS;
+    demand.keepalive_cores = demand.keepalives * 2.0 * costs.send(PING_BYTES) / 1e9;
+    demand.bytes += demand.keepalives * (on_the_wire(PING_BYTES) + on_the_wire(PONG_BYTES));
 }
 
 /// A second, of events at random times that are gathered for a while. Without a while each is written by itself.
@@ -264,10 +292,12 @@ mod tests {
         near(plan.demand.frames_delivered, 200_000.0);
         near(plan.demand.writes, 100_000.0);
         // Two frames of 150 bytes in a packet.
-        near(plan.demand.bytes, 100_000.0 * 390.0);
+        near(plan.demand.bytes, 100_000.0 * 390.0 + 50.0 * (92.0 + 96.0));
         near(plan.demand.send_cores, 100_000.0 * (3000.0 + 300.0 * 0.2) / 1e9);
         near(plan.demand.command_cores, 100.0 * 3000.0 / 1e9);
-        near(plan.gbit_of_node, 0.312);
+        near(plan.demand.keepalive_cores, 50.0 * 2.0 * (3000.0 + 2.0 * 0.2) / 1e9);
+        near(plan.gbit_of_node, 0.312 + 50.0 * 188.0 * 8.0 / 1e9);
+        near(plan.ram_bytes_of_node, 20e6 + 1_048_576.0 + 1000.0 * (5320.0 + 2.0 * 39_009.4 * 0.05));
         assert_eq!((plan.nodes, plan.connections_of_node), (1, 1000));
     }
 
@@ -281,6 +311,23 @@ mod tests {
                 assert!((plan.demand.frames_delivered / 20e6 - 1.0).abs() < 1e-9);
             }
         }
+    }
+
+    #[test]
+    fn subscriptions_that_the_most_popular_have_no_room_for_are_to_the_next() {
+        for (wanted, reached) in [(1.0, 1.0), (20.0, 20.0), (100.0, 100.0), (300.0, 100.0)] {
+            let assumptions = Assumptions { subscriptions_of_connection: wanted, ..assumptions() };
+            let subscriptions = plan(&goal(), &costs(), &assumptions).demand.subscriptions;
+            assert!((subscriptions / 1e6 - reached).abs() < 1e-6, "{subscriptions} of {wanted} each");
+        }
+    }
+
+    #[test]
+    fn who_hears_nothing_is_still_asked_for_a_sign_of_life() {
+        let quiet = Goal { connections: 20_000_000, orders_per_second: 1, ..goal() };
+        let demand = plan(&quiet, &costs(), &assumptions()).demand;
+        assert!((demand.keepalives - 1e6).abs() < 1e-6);
+        assert!(demand.keepalive_cores > demand.send_cores / 10.0, "{demand:?}");
     }
 
     #[test]
@@ -299,7 +346,7 @@ mod tests {
         };
         let (all, view, roomy) = (of(None), of(Some(300.0)), of(Some(1e9)));
         assert!(view.bytes < all.bytes && view.send_cores < all.send_cores && view.writes == all.writes);
-        assert!(view.bytes <= view.writes * (300.0 + 90.0));
+        assert!(view.bytes <= view.writes * (300.0 + 90.0) + view.keepalives * 188.0);
         assert_eq!((roomy.bytes, roomy.frames_delivered), (all.bytes, all.frames_delivered));
     }
 
@@ -337,7 +384,7 @@ mod tests {
             let plan = plan(&goal, &costs(), &assumptions());
             assert!(plan.feasible);
             assert!(plan.cores_busy_of_node <= 32.0 * 0.7 + 1e-9);
-            assert!(plan.ram_bytes_of_node <= goal.ram_bytes_of_node);
+            assert!(plan.ram_bytes_of_node <= goal.ram_bytes_of_node * 15.0 / 16.0);
             assert!(plan.gbit_of_node <= 25.0 * 0.7 + 1e-9);
             assert!(plan.nodes * plan.connections_of_node >= connections);
         }

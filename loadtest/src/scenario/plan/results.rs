@@ -20,8 +20,8 @@ impl fmt::Display for Results {
         let Goal { connections, orders_per_second, symbols, ram_bytes_of_node, cpu_share_max } = self.goal;
         writeln!(
             f,
-            "{connections} connections, {orders_per_second} orders/s in {symbols} symbols, at most {:.0} GB and {:.0} % of the processors of a node",
-            gb(ram_bytes_of_node),
+            "{connections} connections, {orders_per_second} orders/s in {symbols} symbols, at most {:.0} GiB and {:.0} % of the processors of a node",
+            gib(ram_bytes_of_node),
             cpu_share_max * 100.0
         )?;
         self.nodes(f)?;
@@ -42,8 +42,8 @@ impl Results {
         writeln!(f, "  {nodes} nodes of {connections_of_node} connections; {} binds", name(*binds))?;
         writeln!(
             f,
-            "  each: {cores_busy_of_node:.1} of {cores} cores busy, {:.2} GB, {gbit_of_node:.2} Gbit/s; expected p99 {p99_ms:.1} ms from event to kernel",
-            gb(self.plan.ram_bytes_of_node)
+            "  each: {cores_busy_of_node:.1} of {cores} cores busy, {:.2} GiB, {gbit_of_node:.2} Gbit/s; expected p99 {p99_ms:.1} ms from event to kernel",
+            gib(self.plan.ram_bytes_of_node)
         )?;
         let Plan { nodes_by_cpu, nodes_by_memory, nodes_by_bandwidth, .. } = &self.plan;
         let alone = |nodes: &Option<u64>| nodes.map_or("no number".to_owned(), |nodes| nodes.to_string());
@@ -78,18 +78,22 @@ impl Results {
             self.costs.receiver_share_max() * 100.0
         )?;
         writeln!(f, "    an order or cancel, received, matched and answered: {command_ns:.0} ns")?;
-        writeln!(f, "    a frame: {encode_ns:.0} ns to encode, {frame_bytes:.0} bytes")?;
+        writeln!(
+            f,
+            "    a frame, of a trade and a change by turns: {encode_ns:.0} ns to encode, {frame_bytes:.0} bytes"
+        )?;
         let Costs { user_bytes, kernel_bytes, base_bytes, .. } = &self.costs;
         writeln!(
             f,
-            "    an idle connection: {user_bytes:.0} bytes of ours, {kernel_bytes:.0} of the kernel's (half of both ends); without any {:.3} GB",
-            gb(*base_bytes)
+            "    an idle connection: {user_bytes:.0} bytes of ours, {kernel_bytes:.0} of the kernel's (half of both ends); without any {:.3} GiB",
+            gib(*base_bytes)
         )
     }
 
     fn assumed(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Assumptions { cores_of_node, nic_gbit, nic_share_max, zipf, frames_per_order, .. } =
             self.assumptions;
+        let reached = self.plan.demand.subscriptions / self.goal.connections as f64;
         let Assumptions { subscriptions_of_connection, batch_ms, rtt_ms, window_bytes, .. } =
             self.assumptions;
         writeln!(f, "  assumed:")?;
@@ -100,7 +104,7 @@ impl Results {
         )?;
         writeln!(
             f,
-            "    {subscriptions_of_connection} symbols a connection, popularity of orders and readers by Zipf with exponent {zipf}, {frames_per_order} frames an order"
+            "    {subscriptions_of_connection} symbols a connection (with these symbols it has {reached:.1}), popularity of orders and readers by Zipf with exponent {zipf}, {frames_per_order} frames an order"
         )?;
         writeln!(
             f,
@@ -114,7 +118,7 @@ impl Results {
         }
         write!(
             f,
-            "    {window_bytes:.0} bytes of window for each of a symbol's two rooms; sockets cost the same beside a network card; every node encodes every symbol; TLS, acknowledgements and interrupts of the card are in none of it"
+            "    {window_bytes:.0} bytes of window a symbol; a sixteenth of the memory is left alone; a ping to every silent client each 20 s, and reading its pong costs as much as sending it; sockets cost the same beside a network card; every node encodes every symbol; the journal and the keeper, TLS, acknowledgements and interrupts of the card are in none of it"
         )
     }
 }
@@ -127,6 +131,7 @@ fn demand(f: &mut fmt::Formatter<'_>, demand: &Demand) -> fmt::Result {
         bytes,
         send_cores,
         command_cores,
+        keepalive_cores,
         encode_cores_of_node,
         ..
     } = demand;
@@ -137,7 +142,7 @@ fn demand(f: &mut fmt::Formatter<'_>, demand: &Demand) -> fmt::Result {
     )?;
     writeln!(
         f,
-        "    cores: {send_cores:.1} to send, {command_cores:.2} for orders, {encode_cores_of_node:.4} on each node to encode"
+        "    cores: {send_cores:.1} to send, {command_cores:.2} for orders, {keepalive_cores:.2} for pings and pongs, {encode_cores_of_node:.4} on each node to encode"
     )
 }
 
@@ -149,6 +154,6 @@ fn name(resource: Resource) -> &'static str {
     }
 }
 
-fn gb(bytes: f64) -> f64 {
+fn gib(bytes: f64) -> f64 {
     bytes / (1u64 << 30) as f64
 }
