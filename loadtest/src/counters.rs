@@ -12,8 +12,6 @@ pub struct Counters {
     pub sends: u64,
     pub frames_out: u64,
     pub bytes_out: u64,
-    /// Frames made, once each.
-    pub feed_frames: u64,
     pub trades: u64,
     pub fell_behind: u64,
     pub lapped: u64,
@@ -30,7 +28,6 @@ impl Counters {
             sends: sum(text, "ringside_sends_total")?,
             frames_out: sum(text, "ringside_frames_out_total")?,
             bytes_out: sum(text, "ringside_bytes_out_total")?,
-            feed_frames: sum(text, "ringside_feed_frames_total")?,
             trades: sum(text, "ringside_trades_total")?,
             fell_behind: sum(text, "ringside_fell_behind_total")?,
             lapped: sum(text, "ringside_lapped_total")?,
@@ -42,7 +39,6 @@ impl Counters {
             sends: self.sends.saturating_sub(earlier.sends),
             frames_out: self.frames_out.saturating_sub(earlier.frames_out),
             bytes_out: self.bytes_out.saturating_sub(earlier.bytes_out),
-            feed_frames: self.feed_frames.saturating_sub(earlier.feed_frames),
             trades: self.trades.saturating_sub(earlier.trades),
             fell_behind: self.fell_behind.saturating_sub(earlier.fell_behind),
             lapped: self.lapped.saturating_sub(earlier.lapped),
@@ -55,7 +51,6 @@ impl std::ops::AddAssign for Counters {
         self.sends += other.sends;
         self.frames_out += other.frames_out;
         self.bytes_out += other.bytes_out;
-        self.feed_frames += other.feed_frames;
         self.trades += other.trades;
         self.fell_behind += other.fell_behind;
         self.lapped += other.lapped;

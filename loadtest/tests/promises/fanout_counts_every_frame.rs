@@ -249,7 +249,6 @@ async fn counters() -> Target {
                 ("sends", 1),
                 ("frames_out", 10),
                 ("bytes_out", 1500),
-                ("feed_frames", 1),
                 ("trades", 1),
                 ("fell_behind", 0),
                 ("lapped", 0),

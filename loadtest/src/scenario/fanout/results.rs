@@ -32,6 +32,8 @@ pub struct Results {
     pub client_cpu_seconds: Option<f64>,
     /// Messages of the whole run as the reference counted them.
     pub distinct_frames: u64,
+    /// Messages of the windows as a reference got them, times the subscribers; none if it could not tell.
+    pub frames_for_all: Option<u64>,
     /// Messages whose every field was checked, of all checked subscribers together.
     pub frames_checked: u64,
     /// What recordings had no room for: received and counted, not checked.
@@ -83,6 +85,7 @@ impl Results {
             server_cpu_ns_per_frame: None,
             client_cpu_seconds: None,
             distinct_frames: 0,
+            frames_for_all: None,
             frames_checked: 0,
             bytes_unchecked: 0,
             latency: none,
@@ -140,6 +143,7 @@ impl Results {
         self.checked = harvest.checked;
         self.lean = harvest.lean;
         self.distinct_frames = harvest.distinct_frames;
+        self.frames_for_all = harvest.frames_for_all;
         self.frames_checked = harvest.frames_checked;
         self.bytes_unchecked = harvest.bytes_unchecked;
         self.laps = harvest.laps;

@@ -17,6 +17,8 @@ const PLACES_MAX: usize = 4_000_000;
 pub struct Full {
     pub following: Following,
     pub(super) frames: u64,
+    /// Of those, the ones that came in the steady phase.
+    pub(super) frames_steady: u64,
     first: Option<Mark>,
     last: Option<Mark>,
     /// What everybody must have got by the end: the last message before the drain or, if the drain came to silence, the
@@ -49,6 +51,7 @@ impl Full {
         Full {
             following,
             frames: 0,
+            frames_steady: 0,
             first,
             last,
             due,
@@ -100,7 +103,9 @@ impl Full {
             if !full.note(applied.mark) {
                 continue;
             }
-            if meter.phase_at(received_us) < Phase::Draining {
+            let phase = meter.phase_at(received_us);
+            full.frames_steady += u64::from(phase == Phase::Steady);
+            if phase < Phase::Draining {
                 full.due = full.last;
             }
             if let Some(event_us) = applied.event_us {
@@ -169,6 +174,7 @@ impl Full {
             reached.set(self.following.follower.seq());
         }
         if self.note(applied.mark) {
+            self.frames_steady += u64::from(meter.phase_at(received_us) == Phase::Steady);
             meter.received(Gain { frames: 1, ..Gain::default() });
             if let Some(event_us) = applied.event_us {
                 meter.late(received_us, &[(event_us, 1)]);

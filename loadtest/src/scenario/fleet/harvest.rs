@@ -11,6 +11,8 @@ pub struct Harvest {
     pub lean: usize,
     /// Messages of the whole run as a reference counted them.
     pub distinct_frames: u64,
+    /// Messages of the steady phase as a reference got them, times the subscribers it stands for.
+    pub frames_for_all: Option<u64>,
     pub frames_checked: u64,
     pub bytes_unchecked: u64,
     pub laps: u64,
@@ -35,6 +37,7 @@ impl Harvest {
             checked: landed.full.len(),
             lean: landed.lean.len(),
             distinct_frames: landed.distinct_frames(),
+            frames_for_all: landed.frames_for_all(),
             frames_checked: landed.frames_checked(),
             bytes_unchecked: landed.bytes_unchecked(),
             laps: landed.laps(),
@@ -50,6 +53,11 @@ impl Harvest {
 
     /// Another part of the same run. Distinct messages are the same ones, seen by another reference.
     pub fn add(&mut self, other: Harvest) {
+        // Where a part has no reference, the sum is unknown; an empty sum has no part yet.
+        self.frames_for_all = match self.checked + self.lean {
+            0 => other.frames_for_all,
+            _ => self.frames_for_all.zip(other.frames_for_all).map(|(one, another)| one + another),
+        };
         self.checked += other.checked;
         self.lean += other.lean;
         self.distinct_frames = self.distinct_frames.max(other.distinct_frames);
@@ -72,7 +80,12 @@ mod tests {
     use super::*;
 
     fn harvest(seed: u64) -> Harvest {
-        let mut harvest = Harvest { lean: 3, distinct_frames: 10 + seed, ..Harvest::default() };
+        let mut harvest = Harvest {
+            lean: 3,
+            distinct_frames: 10 + seed,
+            frames_for_all: Some(3 * (10 + seed)),
+            ..Harvest::default()
+        };
         (1..1000).for_each(|n| harvest.latency_lean.record_us(n * n * seed));
         harvest.verdict.violate(format!("fault {seed}"));
         harvest
@@ -92,7 +105,9 @@ mod tests {
         let mut together = one.latency_lean.clone();
         together.add(&other.latency_lean);
         assert_eq!(apart.latency_lean.percentiles(), together.percentiles());
-        assert_eq!((apart.lean, apart.distinct_frames), (6, 17));
+        assert_eq!((apart.lean, apart.distinct_frames, apart.frames_for_all), (6, 17, Some(33 + 51)));
+        apart.add(Harvest { lean: 1, ..Harvest::default() });
+        assert_eq!(apart.frames_for_all, None, "one part has nobody who knows");
         assert_eq!(apart.verdict.violations, ["fault 1", "fault 7"]);
     }
 }

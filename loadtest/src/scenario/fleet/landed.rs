@@ -76,6 +76,12 @@ impl Landed {
         reference(&self.full).map_or(0, |reference| reference.frames)
     }
 
+    /// Messages of the steady phase as the reference got them, times the subscribers. None: it did not see all of them.
+    pub fn frames_for_all(&self) -> Option<u64> {
+        let reference = reference(&self.full).filter(|reference| reference.bytes_unchecked == 0)?;
+        Some(reference.frames_steady * (self.full.len() + self.lean.len()) as u64)
+    }
+
     /// Messages whose every field was looked at, of all checked subscribers together.
     pub fn frames_checked(&self) -> u64 {
         self.full.iter().map(|full| full.frames).sum()
