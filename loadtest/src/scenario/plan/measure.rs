@@ -1,4 +1,4 @@
-//! Short runs, one for each cost. All of them together take about a minute.
+//! Short runs, one for each cost. All of them together take half a minute.
 
 use super::costs::{Costs, SendPoint, line};
 use super::server::Server;
