@@ -297,11 +297,13 @@ mod tests {
     }
 
     #[test]
-    fn the_stamp_of_the_first_event_is_read_in_place() {
+    fn the_stamps_of_events_are_read_in_place() {
         let mut tally = Tally::default();
-        let bytes = stream(&["{}", UPDATE, TRADE]);
-        assert_eq!(tally.take(&mut Walker::default(), &bytes, true), Ok(Some(77)));
-        assert_eq!(tally.take(&mut Walker::default(), &bytes, false), Ok(None));
+        let bytes = stream(&["{}", UPDATE, TRADE, TRADE]);
+        tally.take(&mut Walker::default(), &bytes, true).unwrap();
+        assert_eq!(tally.stamps, [(77, 1), (78, 2)]);
+        tally.take(&mut Walker::default(), &bytes, false).unwrap();
+        assert_eq!(tally.stamps, []);
     }
 
     #[test]
