@@ -10,7 +10,7 @@ mod parts;
 pub use part::run as run_part;
 pub use parts::Spread;
 
-use super::fleet::{Clients, Fleet, Harvest, Phase, Plan};
+use super::fleet::{Clients, Fleet, Harvest, Phase, Plan, another_second};
 use crate::monitor::{Sample, Usage};
 use crate::report::Latencies;
 use anyhow::Result;
@@ -84,8 +84,7 @@ impl Audience {
     /// Waits out a phase of the run, takes a sample every second and shows it.
     pub async fn pass(&mut self, duration: Duration, progress: &ProgressBar) -> Result<()> {
         let end = Instant::now() + duration;
-        while Instant::now() < end {
-            tokio::time::sleep_until(end.min(Instant::now() + Duration::from_secs(1))).await;
+        while another_second(end).await {
             show(&self.look().await?.1, progress);
         }
         Ok(())

@@ -183,8 +183,7 @@ impl Fleet {
     /// Waits out a phase of the run, takes a sample every second and shows it.
     pub async fn pass(&self, duration: Duration, progress: &ProgressBar) {
         let end = Instant::now() + duration;
-        while Instant::now() < end {
-            tokio::time::sleep_until(end.min(Instant::now() + Duration::from_secs(1))).await;
+        while another_second(end).await {
             show(&self.look().1, progress);
         }
     }
@@ -299,4 +298,14 @@ impl Member {
         drop((turn, live.send(()).await, live));
         Ok(None)
     }
+}
+
+/// Waits for a second, or until the end if that is sooner. False if it is over already.
+pub(crate) async fn another_second(end: Instant) -> bool {
+    let now = Instant::now();
+    let is_left = now < end;
+    if is_left {
+        tokio::time::sleep_until(end.min(now + Duration::from_secs(1))).await;
+    }
+    is_left
 }
