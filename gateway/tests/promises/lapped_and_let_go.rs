@@ -83,5 +83,5 @@ fn snapshots_asked_for_again_and_again_come_as_often_as_they_are_taken() {
             client.send(r#"{"action":"ping","id":2}"#);
         }
     }
-    assert!(snapshots >= 3 && snapshots < 3 * ASKED / 4, "{snapshots} snapshots of three symbols");
+    assert!((3..3 * ASKED / 4).contains(&snapshots), "{snapshots} snapshots of three symbols");
 }
