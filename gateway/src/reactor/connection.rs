@@ -18,6 +18,9 @@ use super::host::Client;
 /// A connection whose unsent private bytes are above this is not read from: it must take its answers first.
 pub(super) const PAUSE_BYTES: usize = 256 << 10;
 
+/// Some thousand orders. Who is ready beyond that is served after the next turn, before others.
+const READ_BYTES_A_TURN: u64 = 256 << 10;
+
 /// Empty buffers a reactor keeps for its outboxes, and how large one may be: what a turn's worth of talkers needs.
 const SPARE_OUTBOXES_MAX: usize = 1024;
 const SPARE_BYTES_MAX: usize = 16 << 10;
@@ -157,11 +160,14 @@ impl Reactor {
         self.counters.connections.set(self.connections.len() as u64);
     }
 
-    /// Serves the connections that have something to say, or room again. True if there may be more.
+    /// Serves the connections that have something to say, or room again, until [`READ_BYTES_A_TURN`] were read. True if there may
+    /// be more.
     pub fn serve_ready(&mut self) -> bool {
-        let mut ready = std::mem::take(&mut self.ready);
-        let more = self.net.ready(&mut ready);
-        for Ready { key, read, write } in ready.drain(..) {
+        let may_be_more = self.ready.is_empty() && self.net.ready(&mut self.ready);
+        let read_before = self.counters.bytes_in.get();
+        while self.counters.bytes_in.get() - read_before < READ_BYTES_A_TURN
+            && let Some(Ready { key, read, write }) = self.ready.pop_front()
+        {
             let (at, generation) = ((key & ((1 << 48) - 1)) as usize, (key >> 48) as u16);
             let is_there = |reactor: &Self| {
                 reactor.connections.get(at).is_some_and(|connection| connection.generation == generation)
@@ -177,8 +183,7 @@ impl Reactor {
                 }
             }
         }
-        self.ready = ready;
-        more
+        may_be_more || !self.ready.is_empty()
     }
 
     /// Reads once and handles what came.

@@ -1,9 +1,9 @@
 //! A reactor: one thread, one listener of its own, the connections it accepted. Reactors share nothing but rings,
 //! the room registry and mailboxes.
 //!
-//! A turn (`turn.rs`) is: take the engine's reports, send what is private, send what rooms have new, serve those
-//! that are behind. Reading (`connection.rs`) happens between turns, one bounded read for each of a bounded number of sockets
-//! that are ready (`net.rs`), so what gathers while a turn sends goes out as one write in the next. Nothing waits inside a
+//! A turn (`turn.rs`) is: take the engine's reports, send what is private, send what rooms have new to some of those
+//! who are in them, serve those that are behind. Reading (`connection.rs`) happens between turns, one bounded read for each of a
+//! few sockets that are ready (`net.rs`), so what gathers while a turn sends goes out as one write in the next. Nothing waits inside a
 //! turn; waiting is here, in the small tasks that monoio runs: accept, graces, and the pump that runs the turns. A connection
 //! has none of its own: that would be half of its memory.
 //!
@@ -49,7 +49,7 @@ use monoio::net::{TcpListener, UnixStream};
 use net::{Net, Ready, Sockets};
 use slab::Slab;
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::future::{Future, poll_fn};
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
@@ -166,8 +166,9 @@ pub(crate) struct Reactor {
     crowds: Crowds,
     /// Connections that stand by themselves without being full: they are looked after in each turn.
     unsettled: Vec<usize>,
-    /// Of a turn, reused: rooms that were told of, those of a crowd that have news, and these in pieces.
+    /// Rooms that were told of in this round.
     news: Vec<u32>,
+    /// Of a turn, reused: those of a crowd's rooms that have news, and these in pieces.
     rooms_with_news: Vec<u32>,
     pieces: Vec<Piece>,
     /// Connections that an account's news go to.
@@ -188,8 +189,8 @@ pub(crate) struct Reactor {
     /// The reports of a turn, reused.
     reports: Vec<Report>,
     net: Box<dyn Net>,
-    /// The sockets that are ready, reused.
-    ready: Vec<Ready>,
+    /// The sockets that are ready and have not been served.
+    ready: VecDeque<Ready>,
     behind: Vec<Behind>,
     buffers: Buffers,
     /// Where every read of this thread lands.
@@ -354,7 +355,7 @@ impl Reactor {
             spare_outboxes: Vec::new(),
             reports: Vec::new(),
             net,
-            ready: Vec::new(),
+            ready: VecDeque::new(),
             behind: Vec::new(),
             buffers: Buffers::default(),
             scratch: vec![0; READ_BYTES_MAX],

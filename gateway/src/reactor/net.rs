@@ -7,6 +7,7 @@ use crate::rooms::wake::Sleeper;
 use engine_core::units::Timestamp;
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::net::Shutdown;
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -61,7 +62,7 @@ pub trait Net {
     fn wait_for(&mut self, socket: RawFd, key: u64, interest: Interest);
 
     /// Tells of the sockets that are ready. True if there may be more.
-    fn ready(&mut self, ready: &mut Vec<Ready>) -> bool;
+    fn ready(&mut self, ready: &mut VecDeque<Ready>) -> bool;
 
     /// Forgets a socket.
     fn close(&mut self, socket: RawFd);
@@ -130,7 +131,7 @@ impl Net for Sockets {
         debug_assert!(changed.is_ok(), "an open socket is in the set: {changed:?}");
     }
 
-    fn ready(&mut self, ready: &mut Vec<Ready>) -> bool {
+    fn ready(&mut self, ready: &mut VecDeque<Ready>) -> bool {
         self.events.clear();
         let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
         // A signal may come between; then there is nothing to tell this time.
@@ -142,7 +143,7 @@ impl Net for Sockets {
                 continue;
             }
             let read = flags.intersects(EventFlags::IN | EventFlags::HUP | EventFlags::ERR);
-            ready.push(Ready { key, read, write: flags.contains(EventFlags::OUT) });
+            ready.push_back(Ready { key, read, write: flags.contains(EventFlags::OUT) });
         }
         self.events.len() == READY_MAX
     }

@@ -1,4 +1,6 @@
-//! A turn: what has come together since the last one goes out.
+//! A turn: what has come together since the last one goes out. All of it that is private; of what is public, as much as is sent in a
+//! millisecond or two, and the next turn goes on with it. So nobody's answer, and no other client's order, waits for everybody's market
+//! data.
 
 use super::Mail;
 use super::Reactor;
@@ -21,13 +23,13 @@ impl Reactor {
         self.counters.turns.add(1);
         // Inputs first: the engine works while we send.
         self.port.flush();
-        let more = self.take_reports();
+        let more_reports = self.take_reports();
         self.take_mail();
         self.flush_touched();
-        self.fan_out();
+        let more_news = self.fan_out();
         self.flush_touched();
         self.port.flush();
-        more
+        more_reports || more_news
     }
 
     fn take_reports(&mut self) -> bool {

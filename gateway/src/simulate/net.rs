@@ -232,12 +232,12 @@ impl Net for Simulated {
         }
     }
 
-    fn ready(&mut self, ready: &mut Vec<Ready>) -> bool {
+    fn ready(&mut self, ready: &mut VecDeque<Ready>) -> bool {
         let world = &mut *self.world.borrow_mut();
         let count = world.ready.len().min(READY_MAX);
         for (socket, is_read) in world.ready.drain(..count) {
             let key = world.keys[socket as usize];
-            ready.push(Ready { key, read: is_read, write: !is_read });
+            ready.push_back(Ready { key, read: is_read, write: !is_read });
         }
         !world.ready.is_empty()
     }

@@ -1,5 +1,6 @@
 //! Numbers in JSON text, found by their key without parsing the rest: all that is known of a foreign server's messages.
 
+use memchr::memmem;
 use std::fmt::Write;
 
 /// Where a foreign server's messages have their sequence and their time.
@@ -11,7 +12,7 @@ pub struct Keys {
 
 /// `"name":`, as it is looked for.
 #[derive(Clone, Debug)]
-pub(super) struct Key(Vec<u8>);
+pub(super) struct Key(pub(super) Vec<u8>);
 
 impl Keys {
     pub fn new(timestamp: Option<&str>, sequence: Option<&str>) -> Self {
@@ -23,9 +24,10 @@ impl Keys {
         self.timestamp.as_ref().is_none_or(|key| number_after(payload, &key.0).is_some())
     }
 
-    /// Seconds, milliseconds, microseconds and nanoseconds of this century have different numbers of digits.
-    pub(super) fn stamp_us(&self, payload: &[u8]) -> Option<u64> {
-        let number = number_after(payload, &self.timestamp.as_ref()?.0)?;
+    /// Seconds, milliseconds, microseconds and nanoseconds of this century have different numbers of digits. For `at` see
+    /// [`number_near`].
+    pub(super) fn stamp_us(&self, payload: &[u8], at: &mut usize) -> Option<u64> {
+        let number = number_near(payload, &self.timestamp.as_ref()?.0, at)?;
         Some(match number {
             0..100_000_000_000 => number * 1_000_000,
             100_000_000_000..100_000_000_000_000 => number * 1000,
@@ -41,19 +43,19 @@ impl Key {
         write!(text, "\"{name}\":").expect("writing to memory does not fail");
         Key(text.into_bytes())
     }
+}
 
-    /// Looks first where the last one was.
-    pub(super) fn number_near(&self, payload: &[u8], at: &mut usize) -> Option<u64> {
-        if !payload.get(*at..).is_some_and(|rest| rest.starts_with(&self.0)) {
-            *at = super::find(payload, &self.0)?;
-        }
-        number(&payload[*at + self.0.len()..])
+/// The number after the `key`, which is looked for first where it was the last time: `at`.
+pub(super) fn number_near(payload: &[u8], key: &[u8], at: &mut usize) -> Option<u64> {
+    if !payload.get(*at..).is_some_and(|rest| rest.starts_with(key)) {
+        *at = memmem::find(payload, key)?;
     }
+    number(&payload[*at + key.len()..])
 }
 
 /// The number after the first `key`.
 pub(super) fn number_after(payload: &[u8], key: &[u8]) -> Option<u64> {
-    number(&payload[super::find(payload, key)? + key.len()..])
+    number(&payload[memmem::find(payload, key)? + key.len()..])
 }
 
 /// Some servers put large numbers between quotes, some write a space after the colon.
@@ -83,7 +85,7 @@ mod tests {
         let keys = Keys::new(Some("E"), None);
         for stamp in ["1760000000", "1760000000000", "1760000000000000", "1760000000000000000"] {
             let text = format!(r#"{{"E":{stamp}}}"#);
-            assert_eq!(keys.stamp_us(text.as_bytes()), Some(1_760_000_000_000_000));
+            assert_eq!(keys.stamp_us(text.as_bytes(), &mut 0), Some(1_760_000_000_000_000));
         }
     }
 }

@@ -1,11 +1,11 @@
 //! A login to a paper account on a bare socket.
 
-use super::find;
 use super::handshake::shake_hands;
 use crate::client::dial;
 use crate::frames::{TEXT, Walker, put_client_frame};
 use crate::target::Target;
 use anyhow::{Result, ensure};
+use memchr::memmem;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -19,7 +19,7 @@ pub(crate) async fn log_in(target: &Target, account: &str) -> Result<(TcpStream,
     stream.write_all(&request).await?;
     let (mut walker, mut logged_in) = (Walker::default(), false);
     loop {
-        walker.walk(&rest, |frame| logged_in |= find(frame.payload, br#""auth_ack""#).is_some())?;
+        walker.walk(&rest, |frame| logged_in |= memmem::find(frame.payload, br#""auth_ack""#).is_some())?;
         if logged_in {
             return Ok((stream, walker));
         }

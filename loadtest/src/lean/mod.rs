@@ -212,7 +212,3 @@ impl Ear {
         }
     }
 }
-
-fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
-    bytes.windows(wanted.len()).position(|window| window == wanted)
-}

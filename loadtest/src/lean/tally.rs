@@ -1,10 +1,11 @@
 //! What one lean subscriber saw, from a look at one word of each message.
 
 use super::Until;
-use super::keys::Keys;
+use super::keys::{Keys, number_near};
 use crate::check::Mark;
 use crate::frames::{CLOSE, Frame, FrameFault, PING, PONG, TEXT, Walker, short_client_frame};
 use crate::inflate;
+use memchr::memmem;
 use std::sync::Arc;
 
 #[derive(Debug, Default)]
@@ -29,9 +30,10 @@ pub struct Tally {
     first: Vec<u8>,
     last: Vec<u8>,
     last_is_deflated: bool,
-    /// Where `"type":"` ended in the last message: the same place in the next, most likely.
+    /// Where `"type":"` was in the last message: the same place in the next, most likely.
     type_at: usize,
-    /// The same for the sequence of another kind of server.
+    /// The same for the stamp, and for the sequence of another kind of server.
+    stamp_at: usize,
     sequence_at: usize,
     pub(super) pong_due: Option<Vec<u8>>,
     /// Of the last read, if they were wanted: stamps, and how many messages in a row have them.
@@ -150,11 +152,10 @@ impl Tally {
     /// The payload from its type on. Keys may come in any order, but a server hardly changes it between messages.
     fn kind<'a>(&mut self, payload: &'a [u8]) -> &'a [u8] {
         const KEY: &[u8] = b"\"type\":\"";
-        let at = self.type_at;
-        if at < KEY.len() || at > payload.len() || &payload[at - KEY.len()..at] != KEY {
-            self.type_at = super::find(payload, KEY).map_or(0, |found| found + KEY.len());
+        if !payload.get(self.type_at..).is_some_and(|rest| rest.starts_with(KEY)) {
+            self.type_at = memmem::find(payload, KEY).unwrap_or(payload.len());
         }
-        if self.type_at == 0 { b"" } else { &payload[self.type_at..] }
+        payload[self.type_at..].strip_prefix(KEY).unwrap_or_default()
     }
 
     fn foreign(&mut self, payload: &[u8]) -> bool {
@@ -162,7 +163,7 @@ impl Tally {
         let Some(sequence_key) = &keys.sequence else {
             return if keys.has_timestamp(payload) { self.data(payload) } else { self.no_data() };
         };
-        match sequence_key.number_near(payload, &mut self.sequence_at) {
+        match number_near(payload, &sequence_key.0, &mut self.sequence_at) {
             Some(sequence) => {
                 self.order.take(sequence);
                 self.data(payload)
@@ -184,10 +185,10 @@ impl Tally {
         }
     }
 
-    fn stamp_us(&self, payload: &[u8]) -> Option<u64> {
+    fn stamp_us(&mut self, payload: &[u8]) -> Option<u64> {
         match &self.keys {
-            None => super::keys::number_after(payload, b"\"ts\":"),
-            Some(keys) => keys.stamp_us(payload),
+            None => number_near(payload, b"\"ts\":", &mut self.stamp_at),
+            Some(keys) => keys.stamp_us(payload, &mut self.stamp_at),
         }
     }
 

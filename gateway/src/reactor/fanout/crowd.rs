@@ -128,6 +128,11 @@ impl Crowds {
         }
     }
 
+    /// Whether there may be a crowd whose news were not taken yet.
+    pub fn have_news(&self) -> bool {
+        !self.with_news.is_empty()
+    }
+
     /// Takes the next crowd with news, and puts the rooms that have them into `rooms`.
     pub fn take_news(&mut self, rooms: &mut Vec<u32>) -> Option<u32> {
         rooms.clear();

@@ -59,7 +59,7 @@ enum Place {
 pub(super) struct LocalRoom {
     room: Arc<Room>,
     reader: Reader,
-    /// Where its news ended when a turn looked for them: nobody who is in step is before that when the turn is over.
+    /// Where its news ended when a round began: nobody who is in step is before that when the round is over.
     looked: u64,
     /// Members that wait for a snapshot.
     waiting: Vec<usize>,

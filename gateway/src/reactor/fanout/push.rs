@@ -10,6 +10,10 @@ use std::io::IoSlice;
 /// Pieces of one write: news of that many rooms. More go out in another.
 const PIECES_MAX: usize = 64;
 
+/// Connections that a turn sends to, or a crowd more: a millisecond or two, at some 5 µs each. Then come reports and orders, whoever
+/// else still waits for market data.
+const SENDS_A_TURN: usize = 256;
+
 /// A piece of a room's news, within one segment of its ring.
 #[derive(Clone, Copy)]
 pub(in crate::reactor) struct Piece {
@@ -19,18 +23,34 @@ pub(in crate::reactor) struct Piece {
 }
 
 impl Reactor {
-    /// Sends every room's news to all that are in step, then serves those that wait for a snapshot.
-    pub(in crate::reactor) fn fan_out(&mut self) {
+    /// A round gives every room's news to all that are in step, then serves those that wait for a snapshot. A turn does as much
+    /// of it as [`SENDS_A_TURN`] allows; true if the round goes on in the next.
+    pub(in crate::reactor) fn fan_out(&mut self) -> bool {
+        if !self.crowds.have_news() {
+            self.begin_round();
+        }
+        self.send_news();
+        let goes_on = self.crowds.have_news();
+        if !goes_on {
+            self.end_round();
+        }
+        self.look_after_unsettled();
+        goes_on
+    }
+
+    fn begin_round(&mut self) {
         let door = self.shared.doors[self.index].clone();
-        let mut news = std::mem::take(&mut self.news);
         door.dirty.take(|room| {
             if let Some(local) = self.rooms.get_mut(&room) {
                 local.looked = local.reader.refresh();
                 self.crowds.has_news(room);
-                news.push(room);
+                self.news.push(room);
             }
         });
-        self.send_news();
+    }
+
+    fn end_round(&mut self) {
+        let mut news = std::mem::take(&mut self.news);
         for room in &news {
             if let Some(LocalRoom { reader, looked, .. }) = self.rooms.get_mut(room) {
                 reader.forget_before(*looked);
@@ -40,15 +60,17 @@ impl Reactor {
             self.serve_waiting(room);
         }
         self.news = news;
-        self.look_after_unsettled();
     }
 
     fn send_news(&mut self) {
         let mut rooms = std::mem::take(&mut self.rooms_with_news);
         let mut pieces = std::mem::take(&mut self.pieces);
-        while let Some(crowd) = self.crowds.take_news(&mut rooms) {
+        let mut sends = 0;
+        while sends < SENDS_A_TURN
+            && let Some(crowd) = self.crowds.take_news(&mut rooms)
+        {
             self.cut(crowd, &rooms, &mut pieces);
-            self.send_to_crowd(crowd, &pieces);
+            sends += self.send_to_crowd(crowd, &pieces);
         }
         (self.rooms_with_news, self.pieces) = (rooms, pieces);
     }
@@ -68,7 +90,9 @@ impl Reactor {
         }
     }
 
-    fn send_to_crowd(&mut self, crowd: u32, pieces: &[Piece]) {
+    /// Returns to how many.
+    fn send_to_crowd(&mut self, crowd: u32, pieces: &[Piece]) -> usize {
+        let members = self.crowds.get(crowd).map_or(0, |crowd| crowd.members.len());
         let mut behind = std::mem::take(&mut self.behind);
         let mut broken = Vec::new();
         for (batch, now) in pieces.chunks(PIECES_MAX).enumerate() {
@@ -91,6 +115,7 @@ impl Reactor {
         self.behind = behind;
         self.move_on(crowd, pieces);
         broken.into_iter().for_each(|at| self.drop_connection(at));
+        members
     }
 
     /// All that are still in the crowd have the pieces.
