@@ -213,7 +213,9 @@ fn start_engine(
         journal: journal.map(Journal::watch),
     };
     let (engine, ports) = pipeline::run_threads(shards, wakers.bells(), sinks, manner);
-    let registry = Arc::new(Registry::new(config.limits.rooms_max));
+    let (pages, why) = reactor::blaster::pages(config.backend);
+    tracing::info!(pages = why, "rooms");
+    let registry = Arc::new(Registry::new(config.limits.rooms_max, pages));
     let matcher_bells = engine.matcher_bells.iter().cloned();
     registry.open(feed_doors.into_iter().zip(matcher_bells).map(|(door, bell)| door(bell)).collect());
     Started { engine, ports: ports.into_iter(), registry, feeds: counters }

@@ -237,7 +237,7 @@ fn with_feeds(shards: AtRest, bells: Vec<Arc<dyn Bell>>, manner: Manner) -> (Thr
     let (feeds, doors): (Vec<_>, Vec<_>) = feeds.unzip();
     let sinks = feeds.into_iter().map(|feed| Box::new(feed) as Box<dyn MarketSink>).collect();
     let (engine, ports) = pipeline::run_threads(shards, bells, sinks, manner);
-    let registry = Registry::new(100);
+    let registry = Registry::new(100, None);
     let doors = doors.into_iter().zip(&engine.matcher_bells);
     registry.open(doors.map(|(door, bell)| door(bell.clone())).collect::<Vec<FeedDoor>>());
     for instrument in &market.instruments {

@@ -2,6 +2,7 @@
 
 use super::Reactor;
 use super::net::{Interest, Ready};
+use super::outbox::Outbox;
 use crate::rooms::Packing;
 use crate::session::{Session, TooFast};
 use crate::ws::deflate::{self, Inflater};
@@ -33,10 +34,7 @@ pub(super) struct Connection {
     pub phase: Phase,
     /// What the handshake negotiated: with [`Packing::Deflate`] either side may compress.
     pub packing: Packing,
-    /// Bytes the socket has not taken: whole frames, or the rest of a torn one first.
-    pub outbox: Vec<u8>,
-    /// Whether the socket may have taken the beginning of the outbox's first frame: nothing may come before the rest of it.
-    pub torn: bool,
+    pub outbox: Outbox,
     pub standing: Standing,
     /// Whether it is in `touched`.
     pub touched: bool,
@@ -52,19 +50,12 @@ pub(super) struct Connection {
 impl Connection {
     /// The outbox, to write to.
     pub fn outbox(&mut self, spare: &mut Vec<Vec<u8>>) -> &mut Vec<u8> {
-        if self.outbox.capacity() == 0
+        if !self.outbox.has_buffer()
             && let Some(buffer) = spare.pop()
         {
-            self.outbox = buffer;
+            self.outbox = Outbox::reusing(buffer);
         }
-        &mut self.outbox
-    }
-
-    /// The rest of a frame whose beginning the socket has taken comes before all else.
-    pub fn put_first(&mut self, rest: &[u8]) {
-        debug_assert!(!self.torn || rest.is_empty(), "two frames cannot both be begun");
-        self.torn |= !rest.is_empty();
-        self.outbox.splice(..0, rest.iter().copied());
+        self.outbox.end()
     }
 }
 
@@ -131,8 +122,7 @@ impl Reactor {
             address,
             phase: Phase::Handshake(Vec::new()),
             packing: Packing::Plain,
-            outbox: Vec::new(),
-            torn: false,
+            outbox: Outbox::default(),
             standing: Standing::Apart(Vec::new()),
             touched: false,
             full_since: None,
@@ -237,7 +227,8 @@ impl Reactor {
         match accepted {
             Ok((phase, packing, consumed)) => {
                 let connection = &mut self.connections[at];
-                (connection.phase, connection.packing, connection.outbox) = (phase, packing, response);
+                (connection.phase, connection.packing) = (phase, packing);
+                connection.outbox.end().extend_from_slice(&response);
                 self.touch(at);
                 if received.len() > consumed {
                     return self.on_frames(at, &mut received[consumed..]);
@@ -246,7 +237,7 @@ impl Reactor {
             Err(refusal) => {
                 self.counters.refused.add(1);
                 refusal.write_response(&mut response);
-                self.connections[at].outbox = response;
+                self.connections[at].outbox.end().extend_from_slice(&response);
                 self.connections[at].phase = Phase::Closing(self.now);
                 self.touch(at);
             }
@@ -376,9 +367,9 @@ impl Reactor {
         let connection = &mut self.connections[at];
         match (code, reason) {
             (Some(code), reason) if !reason.is_empty() => {
-                ws::frame::write_close(&mut connection.outbox, code, reason)
+                ws::frame::write_close(connection.outbox.end(), code, reason)
             }
-            (code, _) => ws::frame::write_close_reply(&mut connection.outbox, code),
+            (code, _) => ws::frame::write_close_reply(connection.outbox.end(), code),
         }
         self.touch(at);
     }
@@ -396,11 +387,10 @@ impl Reactor {
         let connection = &mut self.connections[at];
         connection.touched = false;
         if !connection.outbox.is_empty() {
-            match self.net.send(connection.socket, &connection.outbox) {
+            match self.net.send(connection.socket, connection.outbox.unsent(), None) {
                 Ok(sent) => {
                     self.counters.private_bytes_out.add(sent as u64);
-                    connection.outbox.drain(..sent);
-                    connection.torn = !connection.outbox.is_empty() && (connection.torn || sent > 0);
+                    connection.outbox.took(sent);
                     if sent > 0 && connection.full_since.is_some() {
                         connection.full_since = Some(self.now);
                     }
@@ -408,7 +398,6 @@ impl Reactor {
                 Err(_) => {
                     // Broken; it is told of as ready, its stream ends, and it is removed.
                     connection.outbox.clear();
-                    connection.torn = false;
                     self.net.shutdown(connection.socket, Shutdown::Both);
                     self.resume_reading(at);
                     return true;
@@ -429,7 +418,7 @@ impl Reactor {
             return false;
         }
         // An idle connection holds no buffer; the next one to speak takes it over.
-        let buffer = std::mem::take(&mut connection.outbox);
+        let buffer = std::mem::take(&mut connection.outbox).into_buffer();
         if (1..=SPARE_BYTES_MAX).contains(&buffer.capacity())
             && self.spare_outboxes.len() < SPARE_OUTBOXES_MAX
         {
@@ -446,7 +435,7 @@ impl Reactor {
     pub fn drop_connection(&mut self, at: usize) {
         self.leave_all_rooms(at);
         let connection = &mut self.connections[at];
-        (connection.outbox, connection.torn) = (Vec::new(), false);
+        connection.outbox = Outbox::default();
         self.net.shutdown(connection.socket, Shutdown::Both);
         self.resume_reading(at);
     }

@@ -41,7 +41,7 @@ impl Reactor {
             if let Phase::Native(..) = self.connections[*at].phase {
                 let its_turn = after.saturating_sub(CLOSED_AT_ONCE) * 1000 / per_second;
                 let wait_ms = RECONNECT_AFTER.as_millis() as u64 + its_turn as u64;
-                let outbox = &mut self.connections[*at].outbox;
+                let outbox = self.connections[*at].outbox.end();
                 ws::frame::append_frame(outbox, Opcode::Text, 100, |out| {
                     control::server_shutdown(out, now, wait_ms)
                 });

@@ -19,6 +19,7 @@ mod fanout;
 mod farewell;
 mod host;
 pub(crate) mod net;
+mod outbox;
 mod refuse;
 mod sweep;
 mod turn;

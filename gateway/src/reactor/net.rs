@@ -3,6 +3,7 @@
 //! Everything of a reactor beyond this is the same for real sockets and for simulated ones.
 
 use super::blaster::{self, Behind, Blaster};
+use crate::rooms::pages::Extent;
 use crate::rooms::wake::Sleeper;
 use engine_core::units::Timestamp;
 use rustix::event::Timespec;
@@ -14,6 +15,9 @@ use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 /// Sockets that are told of at a time: what a reactor reads before it sends again is bounded.
 const READY_MAX: usize = 128;
+
+/// A page: to copy less than that costs less than to refer to it.
+const REFERRED_BYTES_MIN: usize = 4096;
 
 /// What is told of the socket that wakes the reactor.
 const WAKE: u64 = u64::MAX;
@@ -37,11 +41,18 @@ pub struct Ready {
 
 /// See the module. Nothing here waits.
 pub trait Net {
-    /// As [`Blaster::blast`].
-    fn blast(&mut self, sockets: &[RawFd], pieces: &[IoSlice<'_>], behind: &mut Vec<Behind>);
+    /// As [`Blaster::blast`]. The pieces may also be referred to as `extents`, unless that is empty.
+    fn blast(
+        &mut self,
+        sockets: &[RawFd],
+        pieces: &[IoSlice<'_>],
+        extents: &[Extent],
+        behind: &mut Vec<Behind>,
+    );
 
-    /// Sends what fits to one socket: how much that is, or the error number of a broken connection.
-    fn send(&mut self, socket: RawFd, bytes: &[u8]) -> Result<usize, i32>;
+    /// Sends what fits to one socket: how much that is, or the error number of a broken connection. The bytes may also be referred
+    /// to as `extent`.
+    fn send(&mut self, socket: RawFd, bytes: &[u8], extent: Option<Extent>) -> Result<usize, i32>;
 
     /// Takes what has come, as much as there is room for; zero bytes are the end.
     ///
@@ -101,12 +112,24 @@ impl Sockets {
 }
 
 impl Net for Sockets {
-    fn blast(&mut self, sockets: &[RawFd], pieces: &[IoSlice<'_>], behind: &mut Vec<Behind>) {
+    fn blast(
+        &mut self,
+        sockets: &[RawFd],
+        pieces: &[IoSlice<'_>],
+        extents: &[Extent],
+        behind: &mut Vec<Behind>,
+    ) {
+        if extents.iter().map(|extent| extent.bytes).sum::<usize>() >= REFERRED_BYTES_MIN {
+            return blaster::blast_pages(sockets, extents, behind);
+        }
         self.blaster.blast(sockets, pieces, behind);
     }
 
-    fn send(&mut self, socket: RawFd, bytes: &[u8]) -> Result<usize, i32> {
-        blaster::send(socket, bytes)
+    fn send(&mut self, socket: RawFd, bytes: &[u8], extent: Option<Extent>) -> Result<usize, i32> {
+        match extent.filter(|extent| extent.bytes >= REFERRED_BYTES_MIN) {
+            Some(extent) => blaster::send_pages(socket, &[extent]),
+            None => blaster::send(socket, bytes),
+        }
     }
 
     fn receive(&mut self, socket: RawFd, into: &mut [u8]) -> io::Result<usize> {
@@ -119,6 +142,7 @@ impl Net for Sockets {
 
     fn open(&mut self, socket: RawFd, key: u64) -> io::Result<()> {
         let socket = borrowed(socket);
+        rustix::io::ioctl_fionbio(socket, true)?; // sendfile(2) has no other way to be told not to wait
         bound_unsent(socket, self.send_buffer_bytes)?;
         Ok(epoll::add(&self.epoll, socket, EventData::new_u64(key), EventFlags::IN)?)
     }

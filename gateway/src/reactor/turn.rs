@@ -10,7 +10,7 @@ use crate::ws::{self, Opcode};
 use engine_core::message::{Recipient, Report, ReportBody};
 
 /// Reports a turn takes from each sequencer: what it takes must be sent before the next turn.
-const REPORTS_MAX: usize = 1024;
+const REPORTS_MAX: usize = 4096;
 
 /// Payload bytes of a typical report: what room is left for its header is guessed from this.
 const EXPECTED_BYTES: usize = 400;

@@ -1,7 +1,8 @@
 //! Rooms: what a subscription joins, and what its subscribers share.
 //!
 //! - [`view`]: channel names and the few rooms they lead to; [`pattern`]: names of many symbols.
-//! - [`ring`]: the room's bytes, written once, read in place by every reactor. [`frames`] walks over them.
+//! - [`ring`]: the room's bytes, written once, read in place by every reactor. [`frames`] walks over them, and [`pages`] is memory
+//!   that sockets need no copy of.
 //! - [`dirty`] and [`wake`]: how the writer tells reactors that there is news.
 //!
 //! A room is a symbol, a [`View`] and a [`Packing`]. It is made when somebody first asks for it, and its feed then appends to it.
@@ -11,6 +12,7 @@ pub mod dirty;
 pub mod frames;
 #[cfg(all(test, feature = "loom"))]
 mod loom_tests;
+pub mod pages;
 pub mod pattern;
 pub mod ring;
 mod sync;
@@ -24,6 +26,7 @@ use dashmap::DashMap;
 use dirty::DirtySet;
 use engine_core::bell::Bell;
 use engine_core::units::{SymbolId, Timestamp, TradeId};
+use pages::Pages;
 use ring::Ring;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -138,17 +141,20 @@ pub struct Registry {
     /// The next room's index; locked while a room is made.
     next: Mutex<u32>,
     rooms_max: u32,
+    pages: Option<Arc<Pages>>,
     /// By matcher; set once the engine runs.
     feeds: OnceLock<Vec<FeedDoor>>,
 }
 
 impl Registry {
-    pub fn new(rooms_max: u32) -> Self {
+    /// Busy rooms lie in `pages`, if there are any.
+    pub fn new(rooms_max: u32, pages: Option<Arc<Pages>>) -> Self {
         Self {
             rooms: DashMap::new(),
             ordered: SkipMap::new(),
             next: Mutex::new(0),
             rooms_max,
+            pages,
             feeds: OnceLock::new(),
         }
     }
@@ -169,7 +175,7 @@ impl Registry {
         if let Some(room) = self.rooms.get(&key) {
             return Some(room.clone()); // made while we waited
         }
-        let (ring, writer) = ring::ring();
+        let (ring, writer) = ring::ring(self.pages.clone());
         let room = Arc::new(Room {
             index: *next,
             symbol,

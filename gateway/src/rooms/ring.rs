@@ -17,6 +17,7 @@
 //! The ring has one lock, around the newest segment. The writer takes it when it begins a segment and a reactor when
 //! it joins the room: never on the way of a frame.
 
+use super::pages::{Extent, Mapped, Pages};
 use super::sync::{AtomicUsize, Mutex, OnceLock, Ordering};
 use std::cell::UnsafeCell;
 use std::collections::VecDeque;
@@ -24,12 +25,15 @@ use std::sync::Arc;
 
 /// Sizes of a room's first segments and of all later ones: a room that carries little stays small, a busy one asks
 /// the allocator every few hundred frames.
-const SEGMENT_BYTES: [usize; 4] = [2 << 10, 8 << 10, 32 << 10, 64 << 10];
+const SEGMENT_BYTES: [usize; 4] = [2 << 10, 8 << 10, 32 << 10, MAPPED_BYTES];
+
+/// Of a segment that is mapped: a busy room's, unless a frame is larger.
+const MAPPED_BYTES: usize = 64 << 10;
 
 struct Segment {
     /// The stream position of its first byte.
     start: u64,
-    buffer: Box<[UnsafeCell<u8>]>,
+    memory: Memory,
     /// Bytes that readers may see. Written by the writer with release.
     published: AtomicUsize,
     /// Set when the writer has moved on; `published` is final before.
@@ -39,6 +43,35 @@ struct Segment {
     witness: Box<[loom::cell::UnsafeCell<()>]>,
 }
 
+enum Memory {
+    /// The allocator's.
+    Heap(Box<[UnsafeCell<u8>]>),
+    /// What sockets can refer to.
+    Mapped(Mapped),
+}
+
+impl Memory {
+    /// A busy room's segments are mapped if they can be. All are zeroed, and pages that are never written are never there.
+    fn new(capacity: usize, pages: Option<&Arc<Pages>>) -> Self {
+        if capacity == MAPPED_BYTES
+            && let Some(pages) = pages
+            && let Ok(mapped) = pages.map(capacity)
+        {
+            return Memory::Mapped(mapped);
+        }
+        let zeros = Box::into_raw(vec![0u8; capacity].into_boxed_slice());
+        // SAFETY: the box was just given up, and `UnsafeCell<u8>` has the layout of `u8`.
+        Memory::Heap(unsafe { Box::from_raw(zeros as *mut [UnsafeCell<u8>]) })
+    }
+
+    fn cells(&self) -> &[UnsafeCell<u8>] {
+        match self {
+            Memory::Heap(cells) => cells,
+            Memory::Mapped(mapped) => mapped.cells(),
+        }
+    }
+}
+
 // SAFETY: bytes below `published` are never written again, and readers look only there; the writer alone writes
 // above. `published` is stored with release and loaded with acquire, which orders the two.
 unsafe impl Send for Segment {}
@@ -46,14 +79,10 @@ unsafe impl Send for Segment {}
 unsafe impl Sync for Segment {}
 
 impl Segment {
-    fn new(start: u64, capacity: usize) -> Arc<Self> {
-        // Zeroed by the allocator: pages that are never written are never there.
-        let zeros = Box::into_raw(vec![0u8; capacity].into_boxed_slice());
-        // SAFETY: the box was just given up, and `UnsafeCell<u8>` has the layout of `u8`.
-        let buffer = unsafe { Box::from_raw(zeros as *mut [UnsafeCell<u8>]) };
+    fn new(start: u64, capacity: usize, pages: Option<&Arc<Pages>>) -> Arc<Self> {
         Arc::new(Self {
             start,
-            buffer,
+            memory: Memory::new(capacity, pages),
             published: AtomicUsize::new(0),
             next: OnceLock::new(),
             #[cfg(feature = "loom")]
@@ -66,7 +95,7 @@ impl Segment {
         #[cfg(feature = "loom")]
         self.witness[..length / 1024].iter().for_each(|cell| cell.with(|_| ()));
         // SAFETY: bytes below `published` are initialised and immutable; `UnsafeCell<u8>` has the layout of `u8`.
-        unsafe { std::slice::from_raw_parts(self.buffer.as_ptr().cast(), length) }
+        unsafe { std::slice::from_raw_parts(self.memory.cells().as_ptr().cast(), length) }
     }
 
     fn end(&self) -> u64 {
@@ -87,24 +116,25 @@ pub struct Writer {
     written: usize,
     /// Segments begun so far.
     segments: usize,
+    pages: Option<Arc<Pages>>,
 }
 
-/// An empty ring and its writer.
-pub fn ring() -> (Arc<Ring>, Writer) {
-    let segment = Segment::new(0, 0); // no buffer before there is traffic
+/// An empty ring and its writer. Once it is busy it lies in `pages`, if there are any.
+pub fn ring(pages: Option<Arc<Pages>>) -> (Arc<Ring>, Writer) {
+    let segment = Segment::new(0, 0, None); // no buffer before there is traffic
     let ring = Arc::new(Ring { newest: Mutex::new(segment.clone()) });
-    (ring.clone(), Writer { ring, segment, written: 0, segments: 0 })
+    (ring.clone(), Writer { ring, segment, written: 0, segments: 0, pages })
 }
 
 impl Writer {
     /// Appends one whole frame, given in pieces. Readers see it after [`Writer::publish`].
     pub fn append(&mut self, frame: &[&[u8]]) {
         let length: usize = frame.iter().map(|piece| piece.len()).sum();
-        if self.segment.buffer.len() - self.written < length {
+        if self.segment.memory.cells().len() - self.written < length {
             self.begin_segment(length);
         }
         for piece in frame {
-            let free = &self.segment.buffer[self.written..self.written + piece.len()];
+            let free = &self.segment.memory.cells()[self.written..self.written + piece.len()];
             // SAFETY: these bytes are above `published`, where only the one writer goes, and `free` bounds them.
             unsafe {
                 std::ptr::copy_nonoverlapping(piece.as_ptr(), UnsafeCell::raw_get(free.as_ptr()), piece.len())
@@ -124,7 +154,7 @@ impl Writer {
     fn begin_segment(&mut self, frame: usize) {
         let start = self.publish();
         let size = SEGMENT_BYTES[self.segments.min(SEGMENT_BYTES.len() - 1)];
-        let segment = Segment::new(start, size.max(frame));
+        let segment = Segment::new(start, size.max(frame), self.pages.as_ref());
         assert!(self.segment.next.set(segment.clone()).is_ok(), "a ring has one writer");
         *self.ring.newest.lock().expect("no holder of this lock can panic") = segment.clone();
         self.segment = segment;
@@ -196,6 +226,13 @@ impl Reader {
         &segment.published()[(from - segment.start) as usize..(end - segment.start) as usize]
     }
 
+    /// Where the kernel has the bytes of [`Reader::span`], if it does.
+    pub fn extent(&self, from: u64, to: u64) -> Option<Extent> {
+        let segment = &self.segments[self.find(from)];
+        let Memory::Mapped(mapped) = &segment.memory else { return None };
+        Some(mapped.extent((from - segment.start) as usize, (to.min(segment.end()) - from) as usize))
+    }
+
     fn find(&self, position: u64) -> usize {
         // Most readers are in the newest segment. A position at a boundary belongs to the later segment, if any.
         let at = self.segments.iter().rposition(|segment| segment.start <= position);
@@ -207,6 +244,24 @@ impl Reader {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    /// What the kernel has of it: positions, and the bytes there.
+    fn in_file(reader: &Reader, mut from: u64, to: u64) -> Vec<(u64, Vec<u8>)> {
+        let mut found = Vec::new();
+        while from < to {
+            let span = reader.span(from, to);
+            if let Some(Extent { file, offset, bytes }) = reader.extent(from, to) {
+                assert_eq!(bytes, span.len(), "an extent is the span's");
+                let mut buffer = vec![0; bytes];
+                // SAFETY: the ring, which has the file, is there for the time of the test.
+                let file = unsafe { std::os::fd::BorrowedFd::borrow_raw(file) };
+                assert_eq!(rustix::io::pread(file, &mut buffer, offset), Ok(bytes));
+                found.push((from, buffer));
+            }
+            from += span.len() as u64;
+        }
+        found
+    }
 
     fn read(reader: &Reader, mut from: u64, to: u64) -> Vec<u8> {
         let mut bytes = Vec::new();
@@ -220,7 +275,7 @@ mod tests {
 
     #[test]
     fn nothing_is_seen_before_it_is_published() {
-        let (ring, mut writer) = ring();
+        let (ring, mut writer) = ring(None);
         let mut reader = Reader::join(&ring, 1000);
         writer.append(&[b"ab", b"c"]);
         assert_eq!(reader.refresh(), 0);
@@ -232,7 +287,7 @@ mod tests {
 
     #[test]
     fn what_a_reader_has_not_passed_is_held_however_far_ahead_the_writer_is() {
-        let (ring, mut writer) = ring();
+        let (ring, mut writer) = ring(None);
         let mut reader = Reader::join(&ring, 1000);
         let stream: Vec<u8> = (0..300_000).map(|n: u32| (n / 1000) as u8).collect();
         stream.chunks(1000).for_each(|frame| writer.append(&[frame]));
@@ -245,7 +300,7 @@ mod tests {
 
     #[test]
     fn a_late_reader_begins_at_the_newest_segment() {
-        let (ring, mut writer) = ring();
+        let (ring, mut writer) = ring(None);
         for _ in 0..3 {
             writer.append(&[&[7; 1500]]);
         }
@@ -257,7 +312,7 @@ mod tests {
 
     #[test]
     fn readers_on_other_threads_see_whole_frames_in_order() {
-        let (ring, mut writer) = ring();
+        let (ring, mut writer) = ring(None);
         let total = if cfg!(miri) { 60u64 } else { 20_000 };
         std::thread::scope(|scope| {
             for _ in 0..2 {
@@ -298,8 +353,11 @@ mod tests {
         fn holds_the_newest_window_of_the_stream(
             frames in prop::collection::vec((1usize..3000, any::<bool>()), 1..80),
             window in 0u64..20_000,
+            is_mapped in any::<bool>(),
         ) {
-            let (ring, mut writer) = ring();
+            // Miri knows no such files.
+            let pages = (is_mapped && !cfg!(miri)).then(|| Pages::new().unwrap());
+            let (ring, mut writer) = ring(pages);
             let mut reader = Reader::join(&ring, window);
             let mut stream = Vec::new();
             let (mut published, mut cursor) = (0, 0);
@@ -321,6 +379,10 @@ mod tests {
                 prop_assert!(head - oldest <= window + 2 * 64 * 1024);
                 prop_assert!(oldest == 0 || head - oldest >= window.min(head));
                 prop_assert_eq!(&read(&reader, oldest, head), &stream[oldest as usize..head as usize]);
+                for (from, bytes) in in_file(&reader, oldest, head) {
+                    prop_assert!(is_mapped, "only what is mapped is in a file");
+                    prop_assert_eq!(&bytes, &stream[from as usize..from as usize + bytes.len()]);
+                }
             }
         }
     }

@@ -438,7 +438,7 @@ fn outside(options: &Options, reactors: usize) -> anyhow::Result<(Outside, Threa
         doors.push(Arc::new(ReactorDoor { dirty: DirtySet::new(options.symbols), wake }));
     }
     let (feed, door) = feed::feed(venue.clone(), doors.clone(), Arc::<FeedCounters>::default());
-    let registry = Arc::new(Registry::new(options.symbols as u32));
+    let registry = Arc::new(Registry::new(options.symbols as u32, None));
     registry.open(vec![door(Arc::<ThreadBell>::default())]);
     // An engine that has nothing to do: sessions that only listen do not ask it.
     let shape = pipeline::Shape { sequencers: 1, matchers: 1, log_entries_max: 1 };

@@ -8,6 +8,7 @@ use super::client::{Client, Run, Stage, Torn};
 use crate::reactor::blaster::Behind;
 use crate::reactor::net::{Interest, Net, Ready};
 use crate::rooms::frames;
+use crate::rooms::pages::Extent;
 use engine_core::units::Timestamp;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
@@ -159,7 +160,7 @@ impl Simulated {
 }
 
 impl Net for Simulated {
-    fn blast(&mut self, sockets: &[RawFd], pieces: &[IoSlice<'_>], behind: &mut Vec<Behind>) {
+    fn blast(&mut self, sockets: &[RawFd], pieces: &[IoSlice<'_>], _: &[Extent], behind: &mut Vec<Behind>) {
         let world = &mut *self.world.borrow_mut();
         let runs: Vec<Run> = pieces.iter().map(|piece| Run::of(piece)).collect();
         let bytes: usize = pieces.iter().map(|piece| piece.len()).sum();
@@ -192,7 +193,7 @@ impl Net for Simulated {
         }
     }
 
-    fn send(&mut self, socket: RawFd, bytes: &[u8]) -> Result<usize, i32> {
+    fn send(&mut self, socket: RawFd, bytes: &[u8], _: Option<Extent>) -> Result<usize, i32> {
         let world = &mut *self.world.borrow_mut();
         if world.clients[socket as usize].stage == Stage::Closed {
             return Err(libc::EPIPE);

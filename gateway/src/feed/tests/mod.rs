@@ -38,7 +38,7 @@ impl Desk {
         let (wake, _) = wake().expect("a socket pair");
         let reactor = ReactorDoor { dirty: DirtySet::new(ROOMS_MAX as usize), wake };
         let (feed, door) = feed(venue, vec![Arc::new(reactor)], Arc::default());
-        let registry = Registry::new(ROOMS_MAX);
+        let registry = Registry::new(ROOMS_MAX, None);
         registry.open(vec![door(Arc::default())]);
         Self { feed, registry, readers: HashMap::new() }
     }

@@ -4,12 +4,16 @@
 //! of the bytes, or is named with how many it took. So the bytes need to live only that long, no laggard pins memory,
 //! and no torn frame goes unnoticed. The bytes may be in several pieces, which go out as one write.
 //!
-//! Two backends: `uring` hands many sends to the kernel in one call and hears only of those that fell short;
+//! Bytes that lie in a file of memory are not even copied: sockets refer to them (`pages`).
+//!
+//! Two backends for all others: `uring` hands many sends to the kernel in one call and hears only of those that fell short;
 //! `plain` calls send(2) for each. A self-test at start decides, and says why.
 
+mod pages;
 mod plain;
 mod uring;
 
+pub use pages::{blast_pages, pages, send_pages};
 pub use plain::{receive, send, shutdown};
 
 use std::io::{self, IoSlice};

@@ -45,7 +45,7 @@ pub(super) fn message(pieces: &[IoSlice<'_>]) -> libc::msghdr {
     message
 }
 
-fn without_waiting(mut attempt: impl FnMut() -> isize) -> Result<usize, i32> {
+pub(super) fn without_waiting(mut attempt: impl FnMut() -> isize) -> Result<usize, i32> {
     loop {
         if let Ok(sent) = usize::try_from(attempt()) {
             return Ok(sent);

@@ -8,7 +8,7 @@
 //! was sent, and then for all that came meanwhile.
 
 use slab::Slab;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::os::fd::RawFd;
 use std::rc::Rc;
 
@@ -54,7 +54,7 @@ pub struct Crowds {
     /// By room: the crowds that are in it.
     of_room: HashMap<u32, Vec<u32>>,
     /// Crowds with news.
-    with_news: Vec<u32>,
+    with_news: VecDeque<u32>,
 }
 
 impl Crowd {
@@ -122,9 +122,17 @@ impl Crowds {
         for key in self.of_room.get(&room).into_iter().flatten() {
             let news = &mut self.crowds[*key as usize].news;
             if news.is_empty() {
-                self.with_news.push(*key);
+                self.with_news.push_back(*key);
             }
             news.push(room);
+        }
+    }
+
+    /// Puts back what was taken with a crowd and not sent; the others come first.
+    pub fn put_back(&mut self, crowd: u32, rooms: &[u32]) {
+        if !rooms.is_empty() {
+            self.crowds[crowd as usize].news.extend_from_slice(rooms);
+            self.with_news.push_back(crowd);
         }
     }
 
@@ -137,7 +145,7 @@ impl Crowds {
     pub fn take_news(&mut self, rooms: &mut Vec<u32>) -> Option<u32> {
         rooms.clear();
         loop {
-            let key = self.with_news.pop()?;
+            let key = self.with_news.pop_front()?;
             // It may have ended since, and its key may be another's, which is noted itself if it has news.
             if let Some(crowd) = self.crowds.get_mut(key as usize)
                 && !crowd.news.is_empty()

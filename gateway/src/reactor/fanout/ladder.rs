@@ -92,7 +92,7 @@ impl Reactor {
     fn catch_up_with(&mut self, at: usize, m: usize, (mut position, to): (u64, u64)) -> Told {
         let Self { rooms, connections, counters, net, now, .. } = self;
         let connection = &mut connections[at];
-        debug_assert!(!connection.torn, "the caller has sent the rest of a torn frame");
+        debug_assert!(!connection.outbox.is_torn(), "the caller has sent the rest of a torn frame");
         let Standing::Apart(memberships) = &mut connection.standing else {
             unreachable!("the caller has looked")
         };
@@ -112,7 +112,7 @@ impl Reactor {
         }
         while position < to {
             let span = local.reader.span(position, to);
-            let sent = match net.send(connection.socket, span) {
+            let sent = match net.send(connection.socket, span, local.reader.extent(position, to)) {
                 Ok(sent) => sent,
                 Err(_) => {
                     self.drop_connection(at);
@@ -133,7 +133,7 @@ impl Reactor {
             membership.place = Place::At(position);
             local.account.delivers(boundary as u64);
             if sent < span.len() {
-                connection.put_first(&span[sent..boundary]);
+                connection.outbox.put_first(&span[sent..boundary]);
                 return Told::Part;
             }
         }

@@ -202,7 +202,7 @@ impl Reactor {
             *pump_wanted = true; // nothing else may happen for a while
             return unsettled.push(at);
         }
-        debug_assert!(!connection.torn, "who has a torn frame has the rest of it to send");
+        debug_assert!(!connection.outbox.is_torn(), "who has a torn frame has the rest of it to send");
         connection.standing = Standing::InStep(crowds.enter(stands, at as u32, connection.socket));
     }
 }

@@ -4,6 +4,7 @@ use super::{LocalRoom, Place, Standing, local_mut, place_of, trade_after};
 use crate::reactor::Reactor;
 use crate::reactor::blaster::Behind;
 use crate::rooms::frames;
+use crate::rooms::pages::Extent;
 use std::cmp::Reverse;
 use std::io::IoSlice;
 
@@ -13,6 +14,10 @@ const PIECES_MAX: usize = 64;
 /// Connections that a turn sends to, or a crowd more: a millisecond or two, at some 5 µs each. Then come reports and orders, whoever
 /// else still waits for market data.
 const SENDS_A_TURN: usize = 256;
+
+/// What goes to a connection at once, or a frame more. When there is more the others have theirs first, and it is sent with the
+/// next turn.
+const BYTES_AT_ONCE: usize = 64 << 10;
 
 /// A piece of a room's news, within one segment of its ring.
 #[derive(Clone, Copy)]
@@ -69,25 +74,33 @@ impl Reactor {
         while sends < SENDS_A_TURN
             && let Some(crowd) = self.crowds.take_news(&mut rooms)
         {
-            self.cut(crowd, &rooms, &mut pieces);
+            self.cut(crowd, &mut rooms, &mut pieces);
+            self.crowds.put_back(crowd, &rooms);
             sends += self.send_to_crowd(crowd, &pieces);
         }
         (self.rooms_with_news, self.pieces) = (rooms, pieces);
     }
 
-    /// What the rooms have for the crowd now, in pieces. It may be more than when the turn began.
-    fn cut(&mut self, crowd: u32, rooms: &[u32], pieces: &mut Vec<Piece>) {
+    /// What the rooms have for the crowd now, in pieces, as much as goes at once. Leaves the rooms that have had more when the round
+    /// began.
+    fn cut(&mut self, crowd: u32, rooms: &mut Vec<u32>, pieces: &mut Vec<Piece>) {
         pieces.clear();
         let crowd = self.crowds.get_mut(crowd).expect("it has news");
-        for room in rooms {
+        let mut bytes_left = BYTES_AT_ONCE;
+        rooms.retain(|room| {
             let local = local_mut(&mut self.rooms, *room);
             let (mut from, head) = (crowd.stand_mut(*room).cursor, local.reader.refresh());
-            while from < head {
-                let to = from + local.reader.span(from, head).len() as u64;
+            while from < head && bytes_left > 0 {
+                let span = local.reader.span(from, head);
+                let bytes = frames::frame_end_at_or_after(span, bytes_left.min(span.len()));
+                let bytes = bytes.expect("a span is whole frames");
+                bytes_left = bytes_left.saturating_sub(bytes);
+                let to = from + bytes as u64;
                 pieces.push(Piece { room: *room, from, to });
                 from = to;
             }
-        }
+            from < local.looked
+        });
     }
 
     /// Returns to how many.
@@ -142,10 +155,18 @@ impl Reactor {
         let Self { rooms, crowds, net, counters, .. } = self;
         let Some(crowd) = crowds.get(crowd) else { return false };
         let mut slices = [IoSlice::new(&[]); PIECES_MAX];
-        for (slice, Piece { room, from, to }) in slices.iter_mut().zip(pieces) {
-            *slice = IoSlice::new(rooms[room].reader.span(*from, *to));
+        let mut extents = [Extent { file: -1, offset: 0, bytes: 0 }; PIECES_MAX];
+        let mut are_extents = true;
+        for (index, Piece { room, from, to }) in pieces.iter().enumerate() {
+            let reader = &rooms[room].reader;
+            slices[index] = IoSlice::new(reader.span(*from, *to));
+            match reader.extent(*from, *to) {
+                Some(extent) => extents[index] = extent,
+                None => are_extents = false,
+            }
         }
-        net.blast(&crowd.sockets, &slices[..pieces.len()], behind);
+        let extents = if are_extents { &extents[..pieces.len()] } else { &[] };
+        net.blast(&crowd.sockets, &slices[..pieces.len()], extents, behind);
         counters.sends.add(crowd.sockets.len() as u64);
         true
     }
@@ -162,7 +183,7 @@ impl Reactor {
             let taken = if is_now { sent.min(span.len()) } else { span.len() };
             let boundary = frames::frame_end_at_or_after(span, taken).expect("a piece is whole frames");
             let connection = &mut self.connections[at];
-            connection.put_first(&span[taken..boundary]);
+            connection.outbox.put_first(&span[taken..boundary]);
             let Standing::Apart(memberships) = &mut connection.standing else {
                 unreachable!("it has just stepped out")
             };

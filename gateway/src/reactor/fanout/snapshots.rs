@@ -104,7 +104,7 @@ impl Reactor {
                 local.account.delivers(snapshot.position - position);
                 while position < snapshot.position {
                     let span = local.reader.span(position, snapshot.position);
-                    connection.outbox.extend_from_slice(span);
+                    connection.outbox.end().extend_from_slice(span);
                     position += span.len() as u64;
                 }
             }
@@ -116,7 +116,7 @@ impl Reactor {
             }
         }
         let connection = &mut self.connections[at];
-        connection.outbox.extend_from_slice(&snapshot.frames);
+        connection.outbox.end().extend_from_slice(&snapshot.frames);
         let Standing::Apart(memberships) = &mut connection.standing else { unreachable!("it has just been") };
         let membership = &mut memberships[m];
         membership.next_trade = self.rooms[&room].has_trades().then_some(next_trade);
@@ -144,7 +144,7 @@ impl Reactor {
             to: snapshot.next_trade.0 - 1,
             reason: GapReason::SlowConsumer,
         };
-        ws::frame::append_frame(&mut connection.outbox, Opcode::Text, 150, |out| {
+        ws::frame::append_frame(connection.outbox.end(), Opcode::Text, 150, |out| {
             market::gap(out, symbol, gap)
         });
     }

@@ -42,10 +42,10 @@ fn what_is_told_while_a_frame_is_torn_comes_after_the_rest_of_it() {
     ring.publish();
     // Put there after the outbox was sent last: an answer, say, or the snapshot of another room.
     let private = frame("private".into());
-    reactor.connections[at].outbox.extend_from_slice(&private);
+    reactor.connections[at].outbox.end().extend_from_slice(&private);
     reactor.shared.doors[0].dirty.mark(0);
     reactor.fan_out();
-    assert!(reactor.connections[at].torn, "a part of a frame is sent, or this shows nothing");
+    assert!(reactor.connections[at].outbox.is_torn(), "a part of a frame is sent, or this shows nothing");
 
     // From here on it may go faster.
     socket2::SockRef::from(&peer).set_recv_buffer_size(FRAMES * FRAME_BYTES).expect("a socket option");
@@ -105,7 +105,7 @@ fn reactor() -> (Reactor, Threads) {
     let shards = pipeline::build(shape, &market);
     let (engine, mut ports) =
         pipeline::run_threads(shards, vec![door.clone()], vec![Box::new(feed)], Manner::default());
-    let registry = Arc::new(Registry::new(1));
+    let registry = Arc::new(Registry::new(1, None));
     registry.open(vec![feed_door(Arc::default())]);
     let shared = Shared {
         venue,
@@ -143,7 +143,7 @@ fn connect(reactor: &mut Reactor) -> (usize, TcpStream) {
 /// The connection is in sync with a room, which the test writes.
 fn subscribe(reactor: &mut Reactor, at: usize) -> Writer {
     let room = reactor.shared.registry.room(SymbolId(0), View::Depth, Packing::Plain).expect("the first one");
-    let (ring, writer) = ring();
+    let (ring, writer) = ring(None);
     let window_bytes = reactor.shared.limits.window_bytes;
     let mut local = LocalRoom::join(room, window_bytes);
     (local.reader, local.count) = (Reader::join(&ring, window_bytes), 1);

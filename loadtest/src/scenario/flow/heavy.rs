@@ -4,7 +4,8 @@
 //! maker   iceberg of n parts, some ticks from the middle      taker   takes all of it: n trades and one change of depth
 //! ```
 //! Evenly spaced by a schedule that waits for nobody; both accounts are paid back by every second sweep, which goes the
-//! other way. The maker is some orders ahead of the taker, so it does not matter whose bytes the server reads first; a
+//! other way. Several pairs of them take turns: each trade is a report to either side, and a single connection could not take
+//! them all. The makers are some orders ahead of the takers, so it does not matter whose bytes the server reads first; a
 //! sweep that finds another iceberg than its own takes that one. It runs on a thread of its own, so that no subscriber
 //! stands in its way, and reads private reports only to throw them away.
 
@@ -28,8 +29,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// Icebergs that rest before the first sweep. At a thousand sweeps a second the two connections may be read 16 ms apart.
+/// Icebergs that rest before the first sweep. At a thousand sweeps a second the connections may be read 16 ms apart.
 const LEAD: u64 = 16;
+
+/// At a thousand sweeps of fifty trades a second, each connection is told some ten megabytes a second.
+const PAIRS: usize = 4;
 
 /// An exchange shows at least a hundredth of an iceberg.
 const PARTS_MAX: u32 = 100;
@@ -66,13 +70,16 @@ pub struct Heavy {
 
 impl Heavy {
     pub async fn start(options: &Options) -> Result<Self> {
-        let (maker, taker) = (Trader::open(options, "load-maker", 0), Trader::open(options, "load-taker", 1));
-        let (maker, taker, stop) = (maker.await?, taker.await?, Arc::new(AtomicBool::new(false)));
-        let sent = Arc::new(AtomicU64::new(0));
-        let sweeps = Sweeps::new(options);
-        let pair = Pair { maker, taker, sweeps, stop: stop.clone(), sent: sent.clone() };
+        let mut pairs = Vec::new();
+        for index in 0..PAIRS {
+            let maker = Trader::open(options, &format!("load-maker-{index}"), 2 * index).await?;
+            let taker = Trader::open(options, &format!("load-taker-{index}"), 2 * index + 1).await?;
+            pairs.push(Pair { maker, taker });
+        }
+        let (stop, sent) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let traders = Traders { pairs, sweeps: Sweeps::new(options), stop: stop.clone(), sent: sent.clone() };
         let schedule = Schedule::new(Instant::now(), options.sweeps_per_second);
-        let thread = std::thread::Builder::new().name("flow".into()).spawn(move || pair.run(schedule))?;
+        let thread = std::thread::Builder::new().name("flow".into()).spawn(move || traders.run(schedule))?;
         Ok(Heavy { stop, sent, thread })
     }
 
@@ -92,13 +99,17 @@ impl Heavy {
 struct Pair {
     maker: Trader,
     taker: Trader,
+}
+
+struct Traders {
+    pairs: Vec<Pair>,
     sweeps: Sweeps,
     stop: Arc<AtomicBool>,
-    /// Orders of the taker's, for others to look at.
+    /// Orders of the takers', for others to look at.
     sent: Arc<AtomicU64>,
 }
 
-impl Pair {
+impl Traders {
     fn run(mut self, schedule: Schedule) -> Result<Counts> {
         let mut buffer = vec![0; 256 << 10];
         (0..LEAD).for_each(|_| self.make());
@@ -108,7 +119,7 @@ impl Pair {
             let mut burst = 0;
             while schedule.intended(swept) <= now && burst < BURST_MAX && self.may_send() {
                 self.make();
-                self.taker.submit(self.sweeps.take(swept));
+                self.pairs[turn_of(swept)].taker.submit(self.sweeps.take(swept));
                 (swept, burst) = (swept + 1, burst + 1);
             }
             self.pump(&mut buffer)?;
@@ -122,32 +133,45 @@ impl Pair {
 
     /// The next sweep's other side.
     fn make(&mut self) {
-        let Self { sweeps, maker, .. } = self;
+        let Self { sweeps, pairs, .. } = self;
+        let maker = &mut pairs[turn_of(sweeps.made)].maker;
         sweeps.make(|order| maker.submit(order));
     }
 
     fn may_send(&self) -> bool {
-        self.maker.out.len() + self.taker.out.len() < UNSENT_BYTES_MAX
+        self.pairs.iter().map(|pair| pair.maker.out.len() + pair.taker.out.len()).sum::<usize>()
+            < UNSENT_BYTES_MAX
     }
 
     fn pump(&mut self, buffer: &mut [u8]) -> Result<()> {
-        self.maker.pump(buffer).context("the maker")?;
-        self.taker.pump(buffer).context("the taker")?;
-        self.sent.store(self.taker.sent, Ordering::Relaxed);
+        for Pair { maker, taker } in &mut self.pairs {
+            maker.pump(buffer).context("a maker")?;
+            taker.pump(buffer).context("a taker")?;
+        }
+        self.sent.store(self.pairs.iter().map(|pair| pair.taker.sent).sum(), Ordering::Relaxed);
         Ok(())
     }
 
     fn finish(mut self, buffer: &mut [u8]) -> Result<Counts> {
-        self.maker.cancel_all();
+        self.pairs.iter_mut().for_each(|pair| pair.maker.cancel_all());
         let deadline = Instant::now() + ANSWERS_TIMEOUT;
-        while self.maker.unanswered() + self.taker.unanswered() > 0 {
+        while self.pairs.iter().any(|pair| pair.maker.unanswered() + pair.taker.unanswered() > 0) {
             ensure!(Instant::now() < deadline, "orders of the flow were never answered");
             self.pump(buffer)?;
             std::thread::sleep(TURN);
         }
-        self.maker.counts.add(self.taker.counts);
-        Ok(self.maker.counts)
+        let mut counts = Counts::default();
+        for Pair { maker, taker } in self.pairs {
+            counts.add(maker.counts);
+            counts.add(taker.counts);
+        }
+        Ok(counts)
     }
+}
+
+/// Which pair makes and takes a sweep. Two in a row go both ways, and leave it as it was.
+fn turn_of(sweep: u64) -> usize {
+    (sweep / 2) as usize % PAIRS
 }
 
 /// What to send, apart from who sends it.
