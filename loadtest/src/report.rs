@@ -81,7 +81,7 @@ impl Latencies {
     }
 }
 
-#[derive(Clone, Copy, Debug, Serialize, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
 pub struct Percentiles {
     pub count: u64,
     pub p50_us: f64,

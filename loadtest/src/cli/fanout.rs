@@ -85,6 +85,10 @@ pub struct Bare {
     /// Of one frame, its header included
     #[arg(long, default_value_t = 150, value_parser = clap::value_parser!(u64).range(130..=65_539))]
     frame_bytes: u64,
+    /// To each subscriber, by a schedule, and `--bytes` are due at once: then there is a latency; as fast as they are taken if not
+    /// given
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    frames_per_second: Option<u64>,
     #[arg(long, default_value_t = 10, value_parser = seconds())]
     seconds: u64,
     #[arg(long, value_enum, default_value_t = Method::Uring)]
@@ -101,6 +105,8 @@ pub struct BareSender {
     frame_bytes: usize,
     #[arg(long, value_enum)]
     method: Method,
+    #[arg(long)]
+    frames_per_second: Option<u64>,
 }
 
 impl Fanout {
@@ -156,6 +162,7 @@ impl Bare {
             bytes: self.bytes as usize,
             frame_bytes: self.frame_bytes as usize,
             method: self.method,
+            frames_per_second: self.frames_per_second,
             duration: Duration::from_secs(self.seconds),
             reader_threads: run.cli.threads as usize,
         })
@@ -164,8 +171,8 @@ impl Bare {
 
 impl BareSender {
     pub fn options(&self) -> Result<sender::Options, WrongUsage> {
-        let Self { subscribers, bytes, frame_bytes, method } = *self;
+        let Self { subscribers, bytes, frame_bytes, method, frames_per_second } = *self;
         descriptors::allow(subscribers)?;
-        Ok(sender::Options { subscribers, bytes, frame_bytes, method })
+        Ok(sender::Options { subscribers, bytes, frame_bytes, method, frames_per_second })
     }
 }

@@ -8,11 +8,12 @@
 //!        └── "go SECONDS" on its input ──▶ └──▶ what it sent, as a line of JSON
 //! ```
 
+mod paced;
 pub mod sender;
 
 use super::fleet::{Clients, Fleet, Phase, Plan};
 use crate::lean::{Opening, Until};
-use crate::report::{Outcome, Verdict};
+use crate::report::{Outcome, Percentiles, Verdict};
 use crate::target::Target;
 use anyhow::{Context, Result, ensure};
 use indicatif::ProgressBar;
@@ -33,6 +34,8 @@ pub struct Options {
     pub bytes: usize,
     pub frame_bytes: usize,
     pub method: Method,
+    /// To each socket, and a send's bytes are what is due at once; as fast as they are taken if there is none.
+    pub frames_per_second: Option<u64>,
     pub duration: Duration,
     pub reader_threads: usize,
 }
@@ -51,6 +54,8 @@ pub struct Results {
     pub frames_per_second: f64,
     /// Sends that a full socket made wait.
     pub waited: u64,
+    /// From when a frame was due to its receipt, if the loop had a schedule.
+    pub latency: Option<Percentiles>,
 }
 
 pub async fn run(options: &Options, progress: &ProgressBar) -> Result<Outcome<Results>> {
@@ -74,7 +79,8 @@ pub async fn run(options: &Options, progress: &ProgressBar) -> Result<Outcome<Re
     sender.go(options.duration)?;
     fleet.pass(options.duration, progress).await;
     let sent = tokio::task::spawn_blocking(move || sender.sent()).await??;
-    let results = Results::new(options, &sent, fleet.frames() - before);
+    let mut results = Results::new(options, &sent, fleet.frames() - before);
+    results.latency = options.frames_per_second.map(|_| fleet.latencies(Phase::Steady).percentiles());
     Ok(Outcome { results, verdict })
 }
 
@@ -92,6 +98,7 @@ impl Results {
             frames,
             frames_per_second: frames as f64 / seconds,
             waited,
+            latency: None,
         }
     }
 }
@@ -107,7 +114,8 @@ impl fmt::Display for Results {
         write!(
             f,
             "  {sends_per_second:.0} sends/s, {bytes_per_second:.0} bytes/s, {frames_per_second:.0} frames/s, {waited} sends waited"
-        )
+        )?;
+        self.latency.iter().try_for_each(|latency| write!(f, "\n  due to receipt: {latency}"))
     }
 }
 
@@ -126,6 +134,7 @@ impl Sender {
         command.args(["--bytes", &options.bytes.to_string()]);
         command.args(["--frame-bytes", &options.frame_bytes.to_string()]);
         command.args(["--method", options.method.name()]);
+        options.frames_per_second.map(|rate| command.args(["--frames-per-second", &rate.to_string()]));
         let mut process =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().context("starting the sender")?;
         let input = process.stdin.take().context("it has an input")?;

@@ -1,8 +1,9 @@
 //! The bare loop itself: accepts so many sockets, then sends them all the same bytes as fast as they take them.
 //!
-//! A socket that is full makes the loop wait for its reader, in the kernel: trying again would only take the readers'
+//! Or by a schedule, see [`super::paced`]. A socket that is full makes the loop wait for its reader, in the kernel: trying again would only take the readers'
 //! time. So every send is whole, and what is counted is what was taken.
 
+use super::paced;
 use crate::lean::ACCEPT;
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
@@ -22,10 +23,11 @@ const BATCH: usize = 1024;
 const HEAD_BYTES_MAX: usize = 8 << 10;
 
 /// How a send is made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum Method {
     /// One send(2) each
+    #[default]
     Send,
     /// Many in one call of io_uring, with completions for failures only
     Uring,
@@ -40,7 +42,7 @@ impl Method {
     }
 }
 
-#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
 pub struct Sent {
     /// As it was really done.
     pub method: Method,
@@ -56,6 +58,37 @@ pub struct Options {
     pub bytes: usize,
     pub frame_bytes: usize,
     pub method: Method,
+    /// To each socket; as fast as they take them if there is none.
+    pub frames_per_second: Option<u64>,
+}
+
+/// How all are sent the same.
+pub(super) struct Loop {
+    ring: Option<IoUring>,
+}
+
+impl Loop {
+    /// Where io_uring is forbidden there is always send(2), and the results say so.
+    fn new(method: Method) -> Self {
+        let ring = || IoUring::builder().setup_submit_all().build(BATCH as u32).ok();
+        Self { ring: if method == Method::Uring { ring() } else { None } }
+    }
+
+    pub fn method(&self) -> Method {
+        if self.ring.is_some() { Method::Uring } else { Method::Send }
+    }
+
+    /// Returns how many had to wait, if that is known.
+    pub fn send(&mut self, sockets: &[RawFd], span: &[u8]) -> Result<u64> {
+        let mut waited = 0;
+        for sockets in sockets.chunks(BATCH) {
+            waited += match &mut self.ring {
+                Some(ring) => send_by_ring(ring, sockets, span)?,
+                None => send_each(sockets, span)?,
+            };
+        }
+        Ok(waited)
+    }
 }
 
 /// Says its port, takes the sockets, and sends for so many seconds whenever a line of input says how many.
@@ -68,13 +101,15 @@ pub fn run(options: &Options) -> Result<()> {
     let sockets = (0..options.subscribers).map(|_| accept(&listener)).collect::<Result<Vec<_>>>()?;
     drop(listener);
     let sockets_fds: Vec<RawFd> = sockets.iter().map(AsRawFd::as_raw_fd).collect();
-    let span = span(options.bytes, options.frame_bytes);
-    // Where io_uring is forbidden there is always send(2), and the results say so.
-    let ring = || IoUring::builder().setup_submit_all().build(BATCH as u32).ok();
-    let mut ring = if options.method == Method::Uring { ring() } else { None };
+    let Options { bytes, frame_bytes, .. } = *options;
+    let (span, mut sends) = (span(bytes, frame_bytes), Loop::new(options.method));
     for line in io::stdin().lock().lines() {
         let seconds: f64 = line?.trim().parse().context("how many seconds?")?;
-        let sent = send_for(Duration::from_secs_f64(seconds), &sockets_fds, &span, &mut ring)?;
+        let duration = Duration::from_secs_f64(seconds);
+        let sent = match options.frames_per_second {
+            None => send_for(duration, &sockets_fds, &span, &mut sends)?,
+            Some(rate) => paced::send_for(duration, &sockets_fds, (bytes, frame_bytes, rate), &mut sends)?,
+        };
         println!("{}", serde_json::to_string(&sent)?);
     }
     Ok(())
@@ -111,21 +146,15 @@ fn span(bytes: usize, frame_bytes: usize) -> Vec<u8> {
     frame.repeat((bytes / frame.len()).max(1))
 }
 
-fn send_for(duration: Duration, sockets: &[RawFd], span: &[u8], ring: &mut Option<IoUring>) -> Result<Sent> {
+fn send_for(duration: Duration, sockets: &[RawFd], span: &[u8], all: &mut Loop) -> Result<Sent> {
     let start = Instant::now();
     let (mut sends, mut waited) = (0, 0);
     while start.elapsed() < duration {
-        for sockets in sockets.chunks(BATCH) {
-            waited += match ring {
-                Some(ring) => send_by_ring(ring, sockets, span)?,
-                None => send_each(sockets, span)?,
-            };
-            sends += sockets.len() as u64;
-        }
+        waited += all.send(sockets, span)?;
+        sends += sockets.len() as u64;
     }
     let bytes = sends * span.len() as u64;
-    let method = if ring.is_some() { Method::Uring } else { Method::Send };
-    Ok(Sent { method, sends, bytes, seconds: start.elapsed().as_secs_f64(), waited })
+    Ok(Sent { method: all.method(), sends, bytes, seconds: start.elapsed().as_secs_f64(), waited })
 }
 
 /// Returns how many had to wait; of these it is not known.
