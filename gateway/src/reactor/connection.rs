@@ -1,8 +1,8 @@
 //! One connection: from accept to its last byte.
 
-use super::Reactor;
 use super::net::{Interest, Ready};
 use super::outbox::Outbox;
+use super::{Reactor, ReactorCounters};
 use crate::rooms::Packing;
 use crate::session::{Session, TooFast};
 use crate::ws::deflate::{self, Inflater};
@@ -19,8 +19,10 @@ use super::host::Client;
 /// A connection whose unsent private bytes are above this is not read from: it must take its answers first.
 pub(super) const PAUSE_BYTES: usize = 256 << 10;
 
-/// Some thousand orders. Who is ready beyond that is served after the next turn, before others.
+/// Some thousand orders, and what a few dozen of those who were behind take at once. Who is ready beyond that is served after the next
+/// turn, before others.
 const READ_BYTES_A_TURN: u64 = 256 << 10;
+const SENT_BYTES_A_TURN: u64 = 4 << 20;
 
 /// Empty buffers a reactor keeps for its outboxes, and how large one may be: what a turn's worth of talkers needs.
 const SPARE_OUTBOXES_MAX: usize = 1024;
@@ -150,12 +152,21 @@ impl Reactor {
         self.counters.connections.set(self.connections.len() as u64);
     }
 
-    /// Serves the connections that have something to say, or room again, until [`READ_BYTES_A_TURN`] were read. True if there may
-    /// be more.
+    /// Serves the connections that have something to say, or room again, until [`READ_BYTES_A_TURN`] were read or
+    /// [`SENT_BYTES_A_TURN`] sent. True if there may be more.
     pub fn serve_ready(&mut self) -> bool {
-        let may_be_more = self.ready.is_empty() && self.net.ready(&mut self.ready);
-        let read_before = self.counters.bytes_in.get();
-        while self.counters.bytes_in.get() - read_before < READ_BYTES_A_TURN
+        let may_be_more = !self.ready.is_empty() || self.net.ready(&mut self.ready);
+        let moved = |reactor: &Self| {
+            let ReactorCounters { bytes_in, bytes_out, private_bytes_out, .. } = &*reactor.counters;
+            (bytes_in.get(), bytes_out.get() + private_bytes_out.get())
+        };
+        let (read, sent) = moved(self);
+        let (read_max, sent_max) = (read + READ_BYTES_A_TURN, sent + SENT_BYTES_A_TURN);
+        let has_time = |reactor: &Self| {
+            let (read, sent) = moved(reactor);
+            read < read_max && sent < sent_max
+        };
+        while has_time(self)
             && let Some(Ready { key, read, write }) = self.ready.pop_front()
         {
             let (at, generation) = ((key & ((1 << 48) - 1)) as usize, (key >> 48) as u16);

@@ -2,6 +2,7 @@
 //!
 //! Everything of a reactor beyond this is the same for real sockets and for simulated ones.
 
+use super::blaster::choice::{Choice, TOGETHER, Way};
 use super::blaster::{self, Behind, Blaster};
 use crate::rooms::pages::Extent;
 use crate::rooms::wake::Sleeper;
@@ -12,12 +13,10 @@ use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::net::Shutdown;
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::time::Instant;
 
-/// Sockets that are told of at a time: what a reactor reads before it sends again is bounded.
+/// Sockets that are told of at a time.
 const READY_MAX: usize = 128;
-
-/// A page: to copy less than that costs less than to refer to it.
-const REFERRED_BYTES_MIN: usize = 4096;
 
 /// What is told of the socket that wakes the reactor.
 const WAKE: u64 = u64::MAX;
@@ -41,7 +40,8 @@ pub struct Ready {
 
 /// See the module. Nothing here waits.
 pub trait Net {
-    /// As [`Blaster::blast`]. The pieces may also be referred to as `extents`, unless that is empty.
+    /// As [`Blaster::blast`]. `extents` are where the pieces are in a file, if all of them are, for those who would rather refer to
+    /// them; else it is empty.
     fn blast(
         &mut self,
         sockets: &[RawFd],
@@ -50,8 +50,8 @@ pub trait Net {
         behind: &mut Vec<Behind>,
     );
 
-    /// Sends what fits to one socket: how much that is, or the error number of a broken connection. The bytes may also be referred
-    /// to as `extent`.
+    /// Sends what fits to one socket: how much that is, or the error number of a broken connection. `extent` is where the bytes are
+    /// in a file, if they are in one.
     fn send(&mut self, socket: RawFd, bytes: &[u8], extent: Option<Extent>) -> Result<usize, i32>;
 
     /// Takes what has come, as much as there is room for; zero bytes are the end.
@@ -85,6 +85,7 @@ pub trait Net {
 /// Real ones. A socket is owned from [`Net::open`] to [`Net::close`].
 pub struct Sockets {
     blaster: Box<dyn Blaster>,
+    choice: Choice,
     epoll: OwnedFd,
     sleeper: Sleeper,
     send_buffer_bytes: usize,
@@ -99,7 +100,14 @@ impl Sockets {
     pub fn new(blaster: Box<dyn Blaster>, sleeper: Sleeper, send_buffer_bytes: usize) -> io::Result<Self> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         epoll::add(&epoll, sleeper.socket(), EventData::new_u64(WAKE), EventFlags::IN)?;
-        Ok(Self { blaster, epoll, sleeper, send_buffer_bytes, events: Vec::with_capacity(READY_MAX) })
+        Ok(Self {
+            blaster,
+            choice: Choice::default(),
+            epoll,
+            sleeper,
+            send_buffer_bytes,
+            events: Vec::with_capacity(READY_MAX),
+        })
     }
 
     /// What is readable when [`Net::ready`] has something to tell.
@@ -119,16 +127,29 @@ impl Net for Sockets {
         extents: &[Extent],
         behind: &mut Vec<Behind>,
     ) {
-        if extents.iter().map(|extent| extent.bytes).sum::<usize>() >= REFERRED_BYTES_MIN {
-            return blaster::blast_pages(sockets, extents, behind);
+        if extents.is_empty() {
+            return self.blaster.blast(sockets, pieces, behind);
         }
-        self.blaster.blast(sockets, pieces, behind);
+        let size = (extents.iter().map(|extent| extent.bytes).sum(), extents.len());
+        for (chunk, sockets) in sockets.chunks(TOGETHER).enumerate() {
+            let (way, before, begun) = (self.choice.pick(size.0, size.1), behind.len(), Instant::now());
+            match way {
+                Way::Copy => self.blaster.blast(sockets, pieces, behind),
+                Way::Refer => blaster::blast_pages(sockets, extents, behind),
+            }
+            if behind.len() == before {
+                self.choice.took(way, size, sockets.len(), begun.elapsed());
+            }
+            behind[before..].iter_mut().for_each(|behind| behind.index += chunk * TOGETHER);
+        }
     }
 
     fn send(&mut self, socket: RawFd, bytes: &[u8], extent: Option<Extent>) -> Result<usize, i32> {
-        match extent.filter(|extent| extent.bytes >= REFERRED_BYTES_MIN) {
-            Some(extent) => blaster::send_pages(socket, &[extent]),
-            None => blaster::send(socket, bytes),
+        match extent {
+            Some(extent) if self.choice.way(extent.bytes, 1) == Way::Refer => {
+                blaster::send_pages(socket, &[extent])
+            }
+            _ => blaster::send(socket, bytes),
         }
     }
 

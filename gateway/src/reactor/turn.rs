@@ -9,8 +9,11 @@ use crate::reports;
 use crate::ws::{self, Opcode};
 use engine_core::message::{Recipient, Report, ReportBody};
 
-/// Reports a turn takes from each sequencer: what it takes must be sent before the next turn.
-const REPORTS_MAX: usize = 4096;
+/// Reports that are taken from each sequencer at once: they are sent before more are taken, or one client's would not fit its outbox.
+const REPORTS_MAX: usize = 1024;
+
+/// How often a turn takes reports. A sweep of the book makes thousands, and the engine waits once too many do.
+const REPORTS_TIMES_MAX: usize = 4;
 
 /// Payload bytes of a typical report: what room is left for its header is guessed from this.
 const EXPECTED_BYTES: usize = 400;
@@ -23,13 +26,24 @@ impl Reactor {
         self.counters.turns.add(1);
         // Inputs first: the engine works while we send.
         self.port.flush();
-        let more_reports = self.take_reports();
+        let more_reports = self.pass_on_reports();
         self.take_mail();
         self.flush_touched();
         let more_news = self.fan_out();
         self.flush_touched();
         self.port.flush();
         more_reports || more_news
+    }
+
+    /// Returns whether there may be more.
+    fn pass_on_reports(&mut self) -> bool {
+        for _ in 0..REPORTS_TIMES_MAX {
+            if !self.take_reports() {
+                return false;
+            }
+            self.flush_touched();
+        }
+        true
     }
 
     fn take_reports(&mut self) -> bool {

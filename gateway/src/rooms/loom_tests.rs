@@ -25,7 +25,7 @@ fn look(reader: &mut Reader, cursor: &mut u64) {
 #[test]
 fn loom_a_reader_sees_whole_published_frames_across_segments() {
     loom::model(|| {
-        let (ring, mut writer) = ring();
+        let (ring, mut writer) = ring(None);
         let mut reader = Reader::join(&ring, 0);
         let feed = thread::spawn(move || {
             for _ in 0..3 {
@@ -46,7 +46,7 @@ fn loom_a_reader_sees_whole_published_frames_across_segments() {
 #[test]
 fn loom_who_joins_while_a_segment_begins_misses_nothing_after_it() {
     loom::model(|| {
-        let (ring, mut writer) = ring();
+        let (ring, mut writer) = ring(None);
         let feed = thread::spawn(move || {
             for _ in 0..3 {
                 writer.append(&[FRAME]);
@@ -109,7 +109,7 @@ fn loom_nobody_sleeps_over_news() {
 fn loom_who_joins_a_room_sees_the_news_or_hears_of_them() {
     loom::model(|| {
         let (readers, set) = (Arc::new(AtomicU64::new(0)), Arc::new(DirtySet::new(1)));
-        let (ring, mut writer) = ring();
+        let (ring, mut writer) = ring(None);
         let feed = {
             let (readers, set) = (readers.clone(), set.clone());
             thread::spawn(move || {

@@ -5,25 +5,39 @@
 //! in memory once, and the kernel looks for no fresh pages to put it in.
 //!
 //! A socket may refer to pages of a segment that is long gone. So no place in the file is used twice: what is gone is taken out
-//! of the file, and a page that is out of the file stays what it is for those who still hold it.
+//! of the file, and a page that is out of the file stays what it is for those who still hold it. That is true of what is
+//! taken out whole: of a huge page that is in the file in part the kernel would wipe that part. So segments lie as far apart as
+//! huge pages are large, and are asked for in small ones.
 
-use memmap2::{MmapOptions, MmapRaw};
-use rustix::fs::{FallocateFlags, MemfdFlags, fallocate, memfd_create};
+use memmap2::{Advice, MmapOptions, MmapRaw};
+use rustix::fs::{FallocateFlags, MemfdFlags, fallocate, ftruncate, memfd_create};
 use std::cell::UnsafeCell;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+/// From one segment to the next: the largest page that the kernel might take for a file.
+const STEP_BYTES: u64 = 2 << 20;
+
+/// No page of it is there before it is mapped. With 64 KiB of each step, at 100 MB of market data a second it lasts for 43 years.
+const FILE_BYTES: u64 = 1 << 62;
+
+/// Segments at a time; a process may have 65,530 mappings, and has others to make.
+const MAPPED_MAX: usize = 16_384;
 
 /// The file.
 pub struct Pages {
     file: OwnedFd,
-    /// Where the next segment goes. At ten gigabytes a second it comes to the end of what a file can be in 29 years.
+    /// Where the next segment goes.
     next: AtomicU64,
+    mapped: AtomicUsize,
+    /// Whether it was said that there is no more.
+    complained: AtomicBool,
 }
 
 /// Bytes of a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Extent {
     pub file: RawFd,
     pub offset: u64,
@@ -39,35 +53,44 @@ pub struct Mapped {
 
 impl Pages {
     /// # Errors
-    /// If the system has no such files, or lets us have none.
+    /// If the system has no such files, or lets us have none: a limit of file sizes (RLIMIT_FSIZE) is one for these, too.
     pub fn new() -> io::Result<Arc<Self>> {
         let file = memfd_create("ringside-rooms", MemfdFlags::CLOEXEC)?;
-        Ok(Arc::new(Self { file, next: AtomicU64::new(0) }))
+        ftruncate(&file, FILE_BYTES)?;
+        Ok(Arc::new(Self {
+            file,
+            next: AtomicU64::new(0),
+            mapped: AtomicUsize::new(0),
+            complained: AtomicBool::new(false),
+        }))
     }
 
-    /// So many bytes of zeros; whole pages.
-    ///
-    /// # Errors
-    /// If there is no memory, or a limit of the process (file size, mappings) is in the way.
-    pub fn map(self: &Arc<Self>, bytes: usize) -> io::Result<Mapped> {
-        let offset = self.next.fetch_add(bytes as u64, Ordering::Relaxed);
-        // Asked for now: a page that cannot be had when it is written to would end the process.
-        fallocate(&self.file, FallocateFlags::empty(), offset, bytes as u64)?;
-        let map = MmapOptions::new().offset(offset).len(bytes).populate().map_raw(self.file.as_raw_fd());
-        match map {
-            Ok(memory) => Ok(Mapped { pages: self.clone(), offset, memory }),
+    /// So many bytes of zeros, at most 2 MiB. `None`, and a line in the log the first time, if there is no memory, or so much is mapped
+    /// as may be.
+    pub fn map(self: &Arc<Self>, bytes: usize) -> Option<Mapped> {
+        match self.try_map(bytes) {
+            Ok(mapped) => Some(mapped),
             Err(error) => {
-                self.take_out(offset, bytes);
-                Err(error)
+                if !self.complained.swap(true, Ordering::Relaxed) {
+                    tracing::warn!(%error, "memory that sockets refer to is short: market data is copied for each socket");
+                }
+                None
             }
         }
     }
 
-    fn take_out(&self, offset: u64, bytes: usize) {
-        let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-        if let Err(error) = fallocate(&self.file, hole, offset, bytes as u64) {
-            tracing::warn!(%error, bytes, "memory of a room's past is not given back");
+    fn try_map(self: &Arc<Self>, bytes: usize) -> io::Result<Mapped> {
+        if self.mapped.load(Ordering::Relaxed) >= MAPPED_MAX {
+            return Err(io::Error::other("as many segments are mapped as may be"));
         }
+        let offset = self.next.fetch_add(STEP_BYTES, Ordering::Relaxed);
+        let memory = MmapOptions::new().offset(offset).len(bytes).map_raw(self.file.as_raw_fd())?;
+        self.mapped.fetch_add(1, Ordering::Relaxed);
+        let mapped = Mapped { pages: self.clone(), offset, memory };
+        mapped.memory.advise(Advice::NoHugePage)?;
+        // Asked for now: a page that cannot be had when it is written to would end the process.
+        mapped.memory.advise(Advice::PopulateWrite)?;
+        Ok(mapped)
     }
 }
 
@@ -93,6 +116,10 @@ impl Mapped {
 
 impl Drop for Mapped {
     fn drop(&mut self) {
-        self.pages.take_out(self.offset, self.memory.len());
+        let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        if let Err(error) = fallocate(&self.pages.file, hole, self.offset, STEP_BYTES) {
+            tracing::warn!(%error, "memory of a room's past is not given back");
+        }
+        self.pages.mapped.fetch_sub(1, Ordering::Relaxed);
     }
 }

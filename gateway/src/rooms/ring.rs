@@ -24,10 +24,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// Sizes of a room's first segments and of all later ones: a room that carries little stays small, a busy one asks
-/// the allocator every few hundred frames.
+/// for memory every few hundred frames.
 const SEGMENT_BYTES: [usize; 4] = [2 << 10, 8 << 10, 32 << 10, MAPPED_BYTES];
 
-/// Of a segment that is mapped: a busy room's, unless a frame is larger.
+/// Of a segment that is mapped: those after the first three, unless a frame is larger.
 const MAPPED_BYTES: usize = 64 << 10;
 
 struct Segment {
@@ -51,11 +51,12 @@ enum Memory {
 }
 
 impl Memory {
-    /// A busy room's segments are mapped if they can be. All are zeroed, and pages that are never written are never there.
+    /// The segments of a room that has carried some are mapped if they can be. All memory is zeroed; of the allocator's, pages that are
+    /// never written are never there.
     fn new(capacity: usize, pages: Option<&Arc<Pages>>) -> Self {
         if capacity == MAPPED_BYTES
             && let Some(pages) = pages
-            && let Ok(mapped) = pages.map(capacity)
+            && let Some(mapped) = pages.map(capacity)
         {
             return Memory::Mapped(mapped);
         }

@@ -1,14 +1,16 @@
 //! Sends the same bytes to many sockets.
 //!
-//! A send never waits and never leaves anything behind: when [`Blaster::blast`] returns, every socket has taken all
-//! of the bytes, or is named with how many it took. So the bytes need to live only that long, no laggard pins memory,
+//! A send never waits and never leaves anything to be done: when [`Blaster::blast`] returns, every socket has taken all
+//! of the bytes, or is named with how many it took. So the bytes need to live only that long, no laggard pins memory of ours,
 //! and no torn frame goes unnoticed. The bytes may be in several pieces, which go out as one write.
 //!
-//! Bytes that lie in a file of memory are not even copied: sockets refer to them (`pages`).
+//! Bytes that lie in a file of memory need not be copied: sockets refer to their pages (`pages`), and what is there must stay as it
+//! is for as long as they do.
 //!
 //! Two backends for all others: `uring` hands many sends to the kernel in one call and hears only of those that fell short;
 //! `plain` calls send(2) for each. A self-test at start decides, and says why.
 
+pub mod choice;
 mod pages;
 mod plain;
 mod uring;
@@ -42,12 +44,12 @@ pub trait Blaster {
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Backend {
-    /// io_uring if its self-test passes, else plain.
+    /// sendfile(2) for much of a busy room and io_uring for the rest, each if its self-test passes, else send(2).
     #[default]
     Auto,
-    /// io_uring, or fail to start.
+    /// The same, or fail to start if io_uring cannot be used.
     Uring,
-    /// send(2).
+    /// send(2) for all.
     Plain,
 }
 

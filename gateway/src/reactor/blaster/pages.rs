@@ -9,7 +9,7 @@ use crate::rooms::pages::{Extent, Pages};
 use std::io::{self, Read};
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// As [`super::Blaster::blast`], with pieces that are in a file. The sockets are set not to wait.
 pub fn blast_pages(sockets: &[RawFd], extents: &[Extent], behind: &mut Vec<Behind>) {
@@ -63,18 +63,22 @@ pub fn pages(backend: Backend) -> (Option<Arc<Pages>>, String) {
     }
 }
 
+/// How long a send of the self-test waits if it is not true that it does not.
+const WAIT: Duration = Duration::from_secs(2);
+
 /// Proves on real sockets what is relied on: a send takes no more than fits and does not wait, and what a socket has taken stays
 /// what it was when its memory is gone and there is other memory.
 fn self_test(pages: &Arc<Pages>) -> io::Result<()> {
     const BYTES: usize = 64 << 10;
     let (socket, mut peer) = tcp_pair()?;
+    socket2::SockRef::from(&socket).set_send_buffer_size(BYTES)?;
     // A send that waits in spite of it comes to an end, too.
-    socket.set_write_timeout(Some(Duration::from_secs(1)))?;
+    socket.set_write_timeout(Some(WAIT))?;
     rustix::io::ioctl_fionbio(&socket, true)?;
-    let (mut sent, mut number) = (Vec::new(), 0);
+    let (begun, mut sent, mut number) = (Instant::now(), Vec::new(), 0);
     loop {
         number += 1;
-        let mut mapped = pages.map(BYTES)?;
+        let mut mapped = pages.map(BYTES).ok_or(io::ErrorKind::OutOfMemory)?;
         mapped.write(&[number; BYTES]);
         let taken = send_pages(socket.as_raw_fd(), &[mapped.extent(0, BYTES)]);
         let taken = taken.map_err(io::Error::from_raw_os_error)?;
@@ -84,6 +88,7 @@ fn self_test(pages: &Arc<Pages>) -> io::Result<()> {
         }
         expect("a socket is full some time", number < u8::MAX)?;
     }
+    expect("a send does not wait", begun.elapsed() < WAIT)?;
     expect("a socket takes more than a page", sent.len() > 4096)?;
     let mut received = vec![0; sent.len()];
     peer.read_exact(&mut received)?;

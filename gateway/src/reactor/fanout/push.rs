@@ -15,8 +15,8 @@ const PIECES_MAX: usize = 64;
 /// else still waits for market data.
 const SENDS_A_TURN: usize = 256;
 
-/// What goes to a connection at once, or a frame more. When there is more the others have theirs first, and it is sent with the
-/// next turn.
+/// What goes to a connection at once, or a frame more. When there is more the others have theirs first: a round of sends as large
+/// as a socket takes would be tens of milliseconds long.
 const BYTES_AT_ONCE: usize = 64 << 10;
 
 /// A piece of a room's news, within one segment of its ring.
@@ -38,8 +38,8 @@ impl Reactor {
         let goes_on = self.crowds.have_news();
         if !goes_on {
             self.end_round();
+            self.look_after_unsettled();
         }
-        self.look_after_unsettled();
         goes_on
     }
 
@@ -155,7 +155,7 @@ impl Reactor {
         let Self { rooms, crowds, net, counters, .. } = self;
         let Some(crowd) = crowds.get(crowd) else { return false };
         let mut slices = [IoSlice::new(&[]); PIECES_MAX];
-        let mut extents = [Extent { file: -1, offset: 0, bytes: 0 }; PIECES_MAX];
+        let mut extents = [Extent::default(); PIECES_MAX];
         let mut are_extents = true;
         for (index, Piece { room, from, to }) in pieces.iter().enumerate() {
             let reader = &rooms[room].reader;
@@ -206,7 +206,7 @@ impl Reactor {
         self.fall_behind(at);
     }
 
-    /// Who is apart and could take something gets in this turn what the others have had.
+    /// Who is apart and could take something gets in this turn what the others have had in this round.
     fn look_after_unsettled(&mut self) {
         let mut unsettled = std::mem::take(&mut self.unsettled);
         for at in unsettled.drain(..) {

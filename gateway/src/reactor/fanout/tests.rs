@@ -9,6 +9,7 @@ use crate::reactor::net::Sockets;
 use crate::reactor::{ReactorCounters, Shared, blaster};
 use crate::rooms::dirty::DirtySet;
 use crate::rooms::frames;
+use crate::rooms::pages::Pages;
 use crate::rooms::ring::{Writer, ring};
 use crate::rooms::view::View;
 use crate::rooms::wake::wake;
@@ -143,7 +144,7 @@ fn connect(reactor: &mut Reactor) -> (usize, TcpStream) {
 /// The connection is in sync with a room, which the test writes.
 fn subscribe(reactor: &mut Reactor, at: usize) -> Writer {
     let room = reactor.shared.registry.room(SymbolId(0), View::Depth, Packing::Plain).expect("the first one");
-    let (ring, writer) = ring(None);
+    let (ring, writer) = ring(Some(Pages::new().expect("memory that sockets can refer to")));
     let window_bytes = reactor.shared.limits.window_bytes;
     let mut local = LocalRoom::join(room, window_bytes);
     (local.reader, local.count) = (Reader::join(&ring, window_bytes), 1);

@@ -58,8 +58,10 @@ pub(super) fn send_for(
 ) -> Result<Sent> {
     let mut event = Event::new(bytes, frame_bytes);
     let events_at_once = (BYTES_AT_ONCE / (event.frame.len() * event.frames)).max(1) as u64;
+    let frames = event.frames as u64;
     let (start, start_us) = (Instant::now(), now_us());
-    let schedule = Schedule::new(start, (frames_per_second / event.frames as u64).max(1));
+    let schedule = Schedule::new(start, frames_per_second);
+    let due = |event_number: u64| schedule.intended(event_number * frames);
     let mut next = vec![0; sockets.len().div_ceil(TOGETHER)];
     let (mut span, mut sent) = (Vec::new(), Sent { method: sends.method(), ..Sent::default() });
     while start.elapsed() < duration {
@@ -67,7 +69,7 @@ pub(super) fn send_for(
         for (sockets, next) in sockets.chunks(TOGETHER).zip(&mut next) {
             span.clear();
             for _ in 0..events_at_once {
-                let due = schedule.intended(*next);
+                let due = due(*next);
                 if due > Instant::now() {
                     break;
                 }
@@ -82,7 +84,7 @@ pub(super) fn send_for(
             }
         }
         if is_idle {
-            std::thread::sleep(schedule.intended(next[0]).saturating_duration_since(Instant::now()));
+            std::thread::sleep(due(next[0]).saturating_duration_since(Instant::now()));
         }
     }
     sent.seconds = start.elapsed().as_secs_f64();
