@@ -123,7 +123,7 @@ impl Reactor {
         let Some(m) = place_of(memberships, room) else { return };
         if let Place::At(position) = memberships[m].place {
             self.wait_for_snapshot(at, m, Some(position));
-            // With the next turn, so that asking often costs little.
+            // With the next round, so that asking often costs little.
             self.shared.doors[self.index].dirty.mark(room);
             self.want_turn();
         }

@@ -50,7 +50,7 @@ impl Reactor {
         }
         let Some(local) = self.rooms.get(&room).filter(|local| !local.waiting.is_empty()) else { return };
         if !self.shared.registry.want_snapshot(&local.room) {
-            self.shared.doors[self.index].dirty.mark(room); // the feed is busy: ask again next turn
+            self.shared.doors[self.index].dirty.mark(room); // the feed is busy: ask again next round
         }
     }
 

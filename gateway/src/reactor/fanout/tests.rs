@@ -94,6 +94,47 @@ fn one_who_is_moved_on_without_being_sent_anything_is_noticed() {
     engine.join();
 }
 
+#[test]
+fn a_round_that_takes_several_turns_gives_everybody_everything_once() {
+    let (mut reactor, engine) = reactor();
+    let (first, peer) = connect(&mut reactor);
+    let mut ring = subscribe(&mut reactor, first);
+    let mut peers = vec![peer];
+    for _ in 1..600 {
+        let (at, peer) = connect(&mut reactor);
+        join(&mut reactor, at);
+        peers.push(peer);
+    }
+    let mut publish = |reactor: &mut Reactor, payload: &str| {
+        let frame = frame(payload.into());
+        ring.append(&[&frame]);
+        ring.publish();
+        reactor.shared.doors[0].dirty.mark(0);
+        frame
+    };
+    let mut expected = publish(&mut reactor, "news");
+    assert!(reactor.fan_out(), "not all have had theirs");
+    expected.extend(publish(&mut reactor, "more news"));
+    reactor.audit();
+    // One who has had it and one who has not leave in between.
+    let gone = [first, 599];
+    gone.iter().for_each(|at| reactor.leave_all_rooms(*at));
+    let mut turns = 1;
+    while reactor.fan_out() || !reactor.shared.doors[0].dirty.is_empty() {
+        turns += 1;
+        assert!(turns < 20, "a round comes to an end");
+    }
+    reactor.audit();
+    assert_eq!((reactor.counters.accounts_wrong.get(), reactor.counters.waiting_bytes.get()), (0, 0));
+    for (at, peer) in peers.iter_mut().enumerate().filter(|(at, _)| !gone.contains(at)) {
+        let mut received = Vec::new();
+        while read(peer, &mut received) > 0 {}
+        assert!(received == expected, "connection {at} has {} bytes", received.len());
+    }
+    reactor.port.close();
+    engine.join();
+}
+
 /// With an engine to which nothing is said.
 fn reactor() -> (Reactor, Threads) {
     let config = Config::load(None, &json!({}), &json!({})).expect("the sample works");
@@ -137,8 +178,9 @@ fn connect(reactor: &mut Reactor) -> (usize, TcpStream) {
     peer.set_nonblocking(true).expect("a socket option");
     let (stream, address) = listener.accept().expect("it was connected");
     stream.set_nonblocking(true).expect("a socket option");
+    let at = reactor.connections.vacant_key();
     reactor.admit(stream.into_raw_fd(), address.ip());
-    (0, peer)
+    (at, peer)
 }
 
 /// The connection is in sync with a room, which the test writes.
@@ -147,11 +189,17 @@ fn subscribe(reactor: &mut Reactor, at: usize) -> Writer {
     let (ring, writer) = ring(Some(Pages::new().expect("memory that sockets can refer to")));
     let window_bytes = reactor.shared.limits.window_bytes;
     let mut local = LocalRoom::join(room, window_bytes);
-    (local.reader, local.count) = (Reader::join(&ring, window_bytes), 1);
+    local.reader = Reader::join(&ring, window_bytes);
     reactor.rooms.insert(0, local);
+    join(reactor, at);
+    writer
+}
+
+/// The connection is in sync with the room, in which nothing has been said.
+fn join(reactor: &mut Reactor, at: usize) {
+    local_mut(&mut reactor.rooms, 0).count += 1;
     reactor.step_out(at).push(Membership { room: 0, place: Place::At(0), next_trade: None });
     reactor.step_in(at);
-    writer
 }
 
 fn frame(payload: String) -> Vec<u8> {
