@@ -198,6 +198,7 @@ fn subscribe(reactor: &mut Reactor, at: usize) -> Writer {
 /// The connection is in sync with the room, in which nothing has been said.
 fn join(reactor: &mut Reactor, at: usize) {
     local_mut(&mut reactor.rooms, 0).count += 1;
+    reactor.counters.memberships.add(1);
     reactor.step_out(at).push(Membership { room: 0, place: Place::At(0), next_trade: None });
     reactor.step_in(at);
 }
