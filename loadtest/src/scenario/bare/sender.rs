@@ -1,6 +1,6 @@
 //! The bare loop itself: accepts so many sockets, then sends them all the same bytes as fast as they take them.
 //!
-//! Or by a schedule, see [`super::paced`]. A socket that is full makes the loop wait for its reader, in the kernel: trying again would only take the readers'
+//! Or by a schedule, see `paced.rs`. A socket that is full makes the loop wait for its reader, in the kernel: trying again would only take the readers'
 //! time. So every send is whole, and what is counted is what was taken.
 
 use super::paced;
