@@ -32,8 +32,8 @@ use std::time::{Duration, Instant};
 /// Icebergs that rest before the first sweep. At a thousand sweeps a second the connections may be read 16 ms apart.
 const LEAD: u64 = 16;
 
-/// At a thousand sweeps of fifty trades a second, each connection is told some ten megabytes a second.
-const PAIRS: usize = 4;
+/// A maker and a taker each. At a thousand sweeps of fifty trades a second, each connection is told some ten megabytes a second.
+pub const PAIRS: usize = 4;
 
 /// An exchange shows at least a hundredth of an iceberg.
 const PARTS_MAX: u32 = 100;
