@@ -26,7 +26,7 @@ pub struct Recorder {
     nameless: HashSet<AccountId>,
     /// Of a record, what was told to accounts of which it is not known yet whether they have one.
     undecided: Vec<Report>,
-    /// Whether the store was asked to take something since it was begun.
+    /// Whether the store was asked to take something that it lacks since it was begun.
     has_asked: bool,
     /// When the history last said how far it is.
     placed: Instant,
@@ -81,7 +81,7 @@ impl Recorder {
             }
             begun => begun?,
         };
-        (self.mode, self.has_asked) = (Mode::Noting, false);
+        (self.mode, self.has_asked, self.placed) = (Mode::Noting, false, Instant::now());
         Ok(follower)
     }
 
@@ -144,6 +144,7 @@ impl Recorder {
             return false;
         }
         let Some(writer) = self.noting() else { return true };
+        let lacks_some = writer.lacks(follower.positions());
         // The history must not know more than the journal after a power loss.
         let wait = match follower.make_safe() {
             Ok(()) => match writer.save(follower.positions()) {
@@ -156,7 +157,8 @@ impl Recorder {
             }
         };
         let now = Instant::now();
-        (self.has_asked, self.placed, self.retry) = (true, now, wait.map(|wait| now + wait));
+        (self.placed, self.retry) = (now, wait.map(|wait| now + wait));
+        self.has_asked |= lacks_some;
         wait.is_none()
     }
 

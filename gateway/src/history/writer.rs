@@ -206,6 +206,11 @@ impl Writer {
         self.waiting() >= WAITING_ENTRIES_MAX
     }
 
+    /// Whether the store lacks anything of the journal up to `positions`.
+    pub fn lacks(&self, positions: &Positions) -> bool {
+        self.hole.is_some() || self.positions.as_ref().is_none_or(|known| !positions.all_within(known))
+    }
+
     /// Writes what was noted, and with the last of it that the journal was read up to `positions`. Never fails for good: after
     /// a failure it does nothing until it is time for another attempt.
     pub fn save(&mut self, positions: &Positions) -> Saved {
@@ -242,13 +247,12 @@ impl Writer {
     /// Writes the oldest batch, in a transaction of its own; with the last one, how far the journal was read. True if that was
     /// the last one.
     fn commit_next(&mut self, positions: &Positions) -> anyhow::Result<bool> {
-        let is_known = self.positions.as_ref().is_some_and(|known| positions.all_within(known));
-        let is_all = if is_known && self.hole.is_none() {
+        let is_all = if self.lacks(positions) {
+            self.write_next(positions)?
+        } else {
             self.batches.truncate(1);
             self.batches[0].clear();
             true
-        } else {
-            self.write_next(positions)?
         };
         self.named.extend(self.names.drain().map(|(account, _)| account));
         self.counters.waiting.set(self.waiting() as u64);

@@ -14,6 +14,7 @@ use engine_core::units::*;
 use gateway::history::desk::{Question, desk};
 use gateway::history::place::{Place, Wish};
 use gateway::history::reader::Orders;
+use gateway::history::recorder::Recorder;
 use gateway::history::writer::{BATCH_ENTRIES, Saved};
 use gateway::history::{self, Source};
 use gateway::reactor::Mail;
@@ -309,4 +310,20 @@ fn what_the_journal_has_forgotten_is_missing_in_a_new_history_and_nothing_else()
     }
     assert!(missing > 0, "there is a hole");
     journal.close().expect("it is written");
+}
+
+/// So that one that is set aside again and again gets on each time: it is not for what the store has already.
+#[test]
+fn a_store_was_asked_only_once_there_was_something_for_it() {
+    let mut places = Places::files();
+    let (story, journal) = journal(&places.directory.join("journal"));
+    let (whole, new) = (places.next(), places.next());
+    story.write(&mut story.open(&whole).expect("a new store").0, 50);
+    for (place, lacks_some) in [(whole, false), (new, true)] {
+        let mut recorder = Recorder::new(Some(story.open(&place).expect("a store").0));
+        let mut follower = recorder.begin(&journal.watch(), crate::story::fresh).expect("it can be read");
+        recorder.follow(&mut follower).expect("it can be read").expect("there is something");
+        assert!(!recorder.has_asked() && recorder.save(&follower));
+        assert_eq!(recorder.has_asked(), lacks_some);
+    }
 }

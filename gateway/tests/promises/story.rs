@@ -254,7 +254,10 @@ impl Places {
 
 impl Drop for Places {
     fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.directory);
+        // A test that fails leaves its files: to be looked at, and because a keeper that loses them ends the process.
+        if !std::thread::panicking() {
+            let _ = fs::remove_dir_all(&self.directory);
+        }
     }
 }
 
