@@ -165,7 +165,7 @@ pub(crate) struct Reactor {
     /// By the room's index.
     rooms: HashMap<u32, LocalRoom>,
     crowds: Crowds,
-    /// Connections that stand by themselves without being full: they are looked after in each turn.
+    /// Connections that stand by themselves without being full: they are looked after at the end of each round.
     unsettled: Vec<usize>,
     /// Rooms that were told of in this round.
     news: Vec<u32>,

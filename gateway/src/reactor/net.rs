@@ -2,7 +2,7 @@
 //!
 //! Everything of a reactor beyond this is the same for real sockets and for simulated ones.
 
-use super::blaster::choice::{Choice, TOGETHER, Way};
+use super::blaster::choice::{Choice, Load, TOGETHER, Way};
 use super::blaster::{self, Behind, Blaster};
 use crate::rooms::pages::Extent;
 use crate::rooms::wake::Sleeper;
@@ -130,15 +130,15 @@ impl Net for Sockets {
         if extents.is_empty() {
             return self.blaster.blast(sockets, pieces, behind);
         }
-        let size = (extents.iter().map(|extent| extent.bytes).sum(), extents.len());
+        let load = Load { bytes: extents.iter().map(|extent| extent.bytes).sum(), pieces: extents.len() };
         for (chunk, sockets) in sockets.chunks(TOGETHER).enumerate() {
-            let (way, before, begun) = (self.choice.pick(size.0, size.1), behind.len(), Instant::now());
+            let (way, before, begun) = (self.choice.pick(load), behind.len(), Instant::now());
             match way {
                 Way::Copy => self.blaster.blast(sockets, pieces, behind),
                 Way::Refer => blaster::blast_pages(sockets, extents, behind),
             }
             if behind.len() == before {
-                self.choice.took(way, size, sockets.len(), begun.elapsed());
+                self.choice.took(way, load, sockets.len(), begun.elapsed());
             }
             behind[before..].iter_mut().for_each(|behind| behind.index += chunk * TOGETHER);
         }
@@ -146,7 +146,7 @@ impl Net for Sockets {
 
     fn send(&mut self, socket: RawFd, bytes: &[u8], extent: Option<Extent>) -> Result<usize, i32> {
         match extent {
-            Some(extent) if self.choice.way(extent.bytes, 1) == Way::Refer => {
+            Some(extent) if self.choice.way(Load { bytes: extent.bytes, pieces: 1 }) == Way::Refer => {
                 blaster::send_pages(socket, &[extent])
             }
             _ => blaster::send(socket, bytes),

@@ -14,6 +14,13 @@ pub enum Way {
     Refer,
 }
 
+/// What a socket gets in one send: so many bytes, which can be referred to in so many pieces.
+#[derive(Clone, Copy, Debug)]
+pub struct Load {
+    pub bytes: usize,
+    pub pieces: usize,
+}
+
 /// Sockets that are sent to in one way before it is decided again.
 pub const TOGETHER: usize = 32;
 
@@ -59,9 +66,9 @@ impl Default for Size {
 }
 
 impl Choice {
-    /// How to send so many bytes, that can be referred to in so many pieces, to the next sockets.
-    pub fn pick(&mut self, bytes: usize, pieces: usize) -> Way {
-        let Some(size) = self.size(bytes, pieces) else { return Way::Copy };
+    /// How to send that to the next sockets.
+    pub fn pick(&mut self, load: Load) -> Way {
+        let Some(size) = self.size(load) else { return Way::Copy };
         size.trial_in -= 1;
         if size.trial_in > 0 {
             return size.way;
@@ -71,14 +78,14 @@ impl Choice {
     }
 
     /// The way that is taken now.
-    pub fn way(&mut self, bytes: usize, pieces: usize) -> Way {
-        self.size(bytes, pieces).map_or(Way::Copy, |size| size.way)
+    pub fn way(&mut self, load: Load) -> Way {
+        self.size(load).map_or(Way::Copy, |size| size.way)
     }
 
-    /// It took so long to send so many bytes to each of so many sockets.
-    pub fn took(&mut self, way: Way, (bytes, pieces): (usize, usize), sockets: usize, time: Duration) {
-        let Some(size) = self.size(bytes, pieces) else { return };
-        let cost = time.as_nanos() as f32 / (bytes * sockets) as f32;
+    /// It took so long to send that to each of so many sockets.
+    pub fn took(&mut self, way: Way, load: Load, sockets: usize, time: Duration) {
+        let Some(size) = self.size(load) else { return };
+        let cost = time.as_nanos() as f32 / (load.bytes * sockets) as f32;
         if way == size.way {
             size.cost = if size.cost.is_finite() {
                 size.cost + (cost.min(size.cost * OUTLIER) - size.cost) / 4.0
@@ -95,9 +102,9 @@ impl Choice {
         }
     }
 
-    fn size(&mut self, bytes: usize, pieces: usize) -> Option<&mut Size> {
-        let pages = bytes / REFERRED_BYTES_MIN;
-        if pages < pieces.max(1) {
+    fn size(&mut self, load: Load) -> Option<&mut Size> {
+        let pages = load.bytes / REFERRED_BYTES_MIN;
+        if pages < load.pieces.max(1) {
             return None;
         }
         self.sizes.get_mut((pages.ilog2() as usize).min(SIZES - 1))
@@ -117,16 +124,16 @@ impl Way {
 mod tests {
     use super::*;
 
-    const BYTES: usize = 10_000;
+    const LOAD: Load = Load { bytes: 10_000, pieces: 1 };
 
     /// Sends for so many times, at those costs. Returns how often it was a copy.
     fn send(choice: &mut Choice, times: usize, copy_us: u64, refer_us: u64) -> usize {
         let mut copies = 0;
         for _ in 0..times {
-            let way = choice.pick(BYTES, 1);
+            let way = choice.pick(LOAD);
             let us = if way == Way::Copy { copy_us } else { refer_us };
             copies += usize::from(way == Way::Copy);
-            choice.took(way, (BYTES, 1), TOGETHER, Duration::from_micros(us * TOGETHER as u64));
+            choice.took(way, LOAD, TOGETHER, Duration::from_micros(us * TOGETHER as u64));
         }
         copies
     }
@@ -143,10 +150,11 @@ mod tests {
     #[test]
     fn what_is_small_is_copied_and_pieces_pay_by_themselves() {
         let mut choice = Choice::default();
-        assert_eq!(choice.pick(4095, 1), Way::Copy);
-        assert_eq!(choice.pick(4096, 1), Way::Refer);
-        assert_eq!(choice.pick(8191, 2), Way::Copy);
-        assert_eq!(choice.pick(1 << 20, 16), Way::Refer);
-        assert_eq!(choice.pick(0, 0), Way::Copy);
+        let mut pick = |bytes, pieces| choice.pick(Load { bytes, pieces });
+        assert_eq!(pick(4095, 1), Way::Copy);
+        assert_eq!(pick(4096, 1), Way::Refer);
+        assert_eq!(pick(8191, 2), Way::Copy);
+        assert_eq!(pick(1 << 20, 16), Way::Refer);
+        assert_eq!(pick(0, 0), Way::Copy);
     }
 }

@@ -4,7 +4,7 @@
 //! time, and each gets in one send all that has become due since its last: a slow round makes the next one's sends larger,
 //! as in a server.
 
-use super::sender::{Loop, Sent};
+use super::sender::{HEADER_BYTES, Loop, Sent, frame_of};
 use crate::client::now_us;
 use crate::schedule::Schedule;
 use anyhow::Result;
@@ -29,15 +29,10 @@ const STAMP_DIGITS: usize = 16;
 impl Event {
     /// Of so many bytes, in frames of so many.
     fn new(bytes: usize, frame_bytes: usize) -> Self {
-        let mut payload = br#"{"channel":"BARE-SEND","type":"trade","data":{"ts":"#.to_vec();
-        let stamp_at = 4 + payload.len();
-        payload.extend([b'0'; STAMP_DIGITS]);
-        payload.extend(br#","filler":""#);
-        payload.resize(frame_bytes.saturating_sub(4).max(130) - 3, b'x');
-        payload.extend(br#""}}"#);
-        let mut frame = vec![0x81, 126];
-        frame.extend((payload.len() as u16).to_be_bytes());
-        frame.extend(payload);
+        let begin: &[u8] = br#"{"channel":"BARE-SEND","type":"trade","data":{"ts":"#;
+        let opening = [begin, &[b'0'; STAMP_DIGITS], br#","filler":""#].concat();
+        let frame = frame_of(frame_bytes, &opening, br#""}}"#);
+        let stamp_at = HEADER_BYTES + begin.len();
         let frames = (bytes / frame.len()).max(1);
         Self { frame, stamp_at, frames }
     }
@@ -63,7 +58,7 @@ pub(super) fn send_for(
     let schedule = Schedule::new(start, frames_per_second);
     let due = |event_number: u64| schedule.intended(event_number * frames);
     let mut next = vec![0; sockets.len().div_ceil(TOGETHER)];
-    let (mut span, mut sent) = (Vec::new(), Sent { method: sends.method(), ..Sent::default() });
+    let (mut span, mut sent, mut bytes, mut waited) = (Vec::new(), 0, 0, 0);
     while start.elapsed() < duration {
         let mut is_idle = true;
         for (sockets, next) in sockets.chunks(TOGETHER).zip(&mut next) {
@@ -78,17 +73,16 @@ pub(super) fn send_for(
             }
             if !span.is_empty() {
                 is_idle = false;
-                sent.waited += sends.send(sockets, &span)?;
-                sent.sends += sockets.len() as u64;
-                sent.bytes += (sockets.len() * span.len()) as u64;
+                waited += sends.send(sockets, &span)?;
+                sent += sockets.len() as u64;
+                bytes += (sockets.len() * span.len()) as u64;
             }
         }
         if is_idle {
             std::thread::sleep(due(next[0]).saturating_duration_since(Instant::now()));
         }
     }
-    sent.seconds = start.elapsed().as_secs_f64();
-    Ok(sent)
+    Ok(Sent { method: sends.method(), sends: sent, bytes, seconds: start.elapsed().as_secs_f64(), waited })
 }
 
 #[cfg(test)]

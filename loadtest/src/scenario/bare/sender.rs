@@ -1,9 +1,10 @@
 //! The bare loop itself: accepts so many sockets, then sends them all the same bytes as fast as they take them.
 //!
-//! Or by a schedule, see `paced.rs`. A socket that is full makes the loop wait for its reader, in the kernel: trying again would only take the readers'
-//! time. So every send is whole, and what is counted is what was taken.
+//! Or by a schedule, see `paced.rs`. A socket that is full makes the loop wait for its reader, in the kernel: trying again would
+//! only take the readers' time. So every send is whole, and what is counted is what was taken.
 
 use super::paced;
+use crate::frames::{TEXT, put_server_frame};
 use crate::lean::ACCEPT;
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
@@ -23,11 +24,10 @@ const BATCH: usize = 1024;
 const HEAD_BYTES_MAX: usize = 8 << 10;
 
 /// How a send is made.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum Method {
     /// One send(2) each
-    #[default]
     Send,
     /// Many in one call of io_uring, with completions for failures only
     Uring,
@@ -42,7 +42,7 @@ impl Method {
     }
 }
 
-#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 pub struct Sent {
     /// As it was really done.
     pub method: Method,
@@ -137,13 +137,22 @@ fn accept(listener: &TcpListener) -> Result<TcpStream> {
 
 /// Whole frames, about so many bytes; at least one frame.
 fn span(bytes: usize, frame_bytes: usize) -> Vec<u8> {
-    let mut payload = br#"{"channel":"BARE-SEND","type":"trade","data":""#.to_vec();
-    payload.resize(frame_bytes.saturating_sub(4).max(126) - 2, b'x');
-    payload.extend(br#""}"#);
-    let mut frame = vec![0x81, 126];
-    frame.extend((payload.len() as u16).to_be_bytes());
-    frame.extend(payload);
+    let frame = frame_of(frame_bytes, br#"{"channel":"BARE-SEND","type":"trade","data":""#, br#""}"#);
     frame.repeat((bytes / frame.len()).max(1))
+}
+
+/// Of a frame that has 126 bytes and less than 64 KiB to say.
+pub(super) const HEADER_BYTES: usize = 4;
+
+/// A frame that begins and ends like that, and has so many bytes if that is not too few.
+pub(super) fn frame_of(frame_bytes: usize, begin: &[u8], end: &[u8]) -> Vec<u8> {
+    let payload_bytes = frame_bytes.saturating_sub(HEADER_BYTES).max(130);
+    let mut payload = begin.to_vec();
+    payload.resize(payload_bytes - end.len(), b'x');
+    payload.extend(end);
+    let mut frame = Vec::with_capacity(frame_bytes);
+    put_server_frame(&mut frame, TEXT, &payload);
+    frame
 }
 
 fn send_for(duration: Duration, sockets: &[RawFd], span: &[u8], all: &mut Loop) -> Result<Sent> {
