@@ -1,43 +1,75 @@
 //! The door: new connections, to this reactor or to another.
 
 use super::admission::Arrival;
+use super::pump::watched;
 use super::{Reactor, Shell, refuse};
 use crate::ws::handshake::{Refusal, Status};
 use engine_core::bell::Bell;
-use monoio::net::{TcpListener, TcpStream};
-use std::net::{IpAddr, SocketAddr};
-use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
+use monoio::net::{TcpStream, UnixStream};
+use std::io;
+use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::os::fd::IntoRawFd;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-pub(super) async fn accept(shell: Shell, listener: TcpListener) {
-    loop {
-        match listener.accept().await {
-            Ok((stream, address)) => open(&shell, stream, address),
-            Err(error) => {
-                // Out of descriptors, most likely: they come back when connections close.
-                tracing::warn!(%error, "accept failed");
-                monoio::time::sleep(Duration::from_millis(100)).await;
+/// Connections that are taken in before the clients that are there are served again: after an outage all come at once.
+const AT_ONCE: usize = 64;
+
+/// A listener, and how it is waited for.
+pub(super) struct Door {
+    listener: TcpListener,
+    watched: UnixStream,
+}
+
+impl Door {
+    pub fn new(listener: TcpListener) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        Ok(Self { watched: watched(listener.try_clone()?.into())?, listener })
+    }
+
+    /// Opens to some of those who knock.
+    fn open(&self, shell: &Shell) -> io::Result<()> {
+        for _ in 0..AT_ONCE {
+            match self.listener.accept() {
+                Ok((stream, address)) => open(shell, stream, address),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
             }
+        }
+        Ok(())
+    }
+}
+
+pub(super) async fn accept(shell: Shell, door: Door) {
+    loop {
+        let opened = match door.watched.readable(false).await {
+            Ok(()) => door.open(&shell),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = opened {
+            // Out of descriptors, most likely: they come back when connections close.
+            tracing::warn!(%error, "accept failed");
+            monoio::time::sleep(Duration::from_millis(100)).await;
         }
     }
 }
 
-fn open(shell: &Shell, stream: TcpStream, address: SocketAddr) {
+fn open(shell: &Shell, stream: std::net::TcpStream, address: SocketAddr) {
     let mut reactor = shell.borrow_mut();
     let address = address.ip();
     match reactor.place_for(address) {
         Ok(here) if here == reactor.index => reactor.take_in_place(stream.into_raw_fd(), address),
         Ok(there) => {
-            // SAFETY: monoio has just given it up.
-            let socket = unsafe { OwnedFd::from_raw_fd(stream.into_raw_fd()) };
             reactor.counters.handed_over.add(1);
-            reactor.shared.admission.send(there, Arrival { socket, address });
+            reactor.shared.admission.send(there, Arrival { socket: stream.into(), address });
             reactor.shared.doors[there].wake.ring();
         }
         Err(refusal) => {
             reactor.counters.refused.add(1);
-            monoio::spawn(refuse::refuse(shell.clone(), stream, refusal));
+            match TcpStream::from_std(stream) {
+                Ok(stream) => drop(monoio::spawn(refuse::refuse(shell.clone(), stream, refusal))),
+                Err(error) => tracing::debug!(%error, "a refused connection cannot be told so"),
+            }
         }
     }
 }

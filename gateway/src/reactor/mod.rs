@@ -4,7 +4,7 @@
 //! A turn (`turn.rs`) is: take the engine's reports, send what is private, send what rooms have new to some of those
 //! who are in them, serve those that are behind. Reading (`connection.rs`) happens between turns, one bounded read for each of a
 //! few sockets that are ready (`net.rs`), so what gathers while a turn sends goes out as one write in the next. Nothing waits inside a
-//! turn; waiting is here, in the small tasks that monoio runs: accept, graces, and the pump that runs the turns. A connection
+//! turn; waiting is done by the small tasks that monoio runs: accept, graces, and the pump (`pump.rs`) that runs the turns. A connection
 //! has none of its own: that would be half of its memory.
 //!
 //! `accept.rs` is the door and [`admission`] who may come in by it, `refuse.rs` what happens to those who may not, `sweep.rs` who is to go,
@@ -20,6 +20,7 @@ mod farewell;
 mod host;
 pub(crate) mod net;
 mod outbox;
+mod pump;
 mod refuse;
 mod sweep;
 mod turn;
@@ -46,19 +47,15 @@ use engine_core::message::Report;
 use engine_core::units::{AccountId, Timestamp};
 use fanout::{Crowds, LocalRoom, Piece};
 use farewell::Farewell;
-use monoio::net::{TcpListener, UnixStream};
 use net::{Net, Ready, Sockets};
 use slab::Slab;
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
-use std::future::{Future, poll_fn};
-use std::os::fd::OwnedFd;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, mpsc};
-use std::task::{Poll, Waker};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::task::Waker;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What all reactors share.
 pub struct Shared {
@@ -236,11 +233,11 @@ pub fn run(parts: Parts, started: impl FnOnce(String)) -> anyhow::Result<()> {
     started(why);
     runtime.block_on(async move {
         let shell = Rc::new(RefCell::new(reactor));
-        monoio::spawn(accept::accept(shell.clone(), TcpListener::from_std(listener)?));
+        monoio::spawn(accept::accept(shell.clone(), accept::Door::new(listener)?));
         monoio::spawn(sweep::sweep(shell.clone()));
         // A task like the others: monoio polls the future of `block_on` itself before all of them, for as long as
         // it wakes itself.
-        let pumped = monoio::spawn(pump(shell.clone(), ready)).await;
+        let pumped = monoio::spawn(pump::pump(shell.clone(), ready)).await;
         // The tasks that still wait hold the shell, and nobody will run them again: what it has is closed by hand.
         shell.borrow_mut().close_everything();
         pumped
@@ -250,75 +247,6 @@ pub fn run(parts: Parts, started: impl FnOnce(String)) -> anyhow::Result<()> {
 /// Microseconds since the Unix epoch.
 pub fn clock() -> Timestamp {
     Timestamp(SystemTime::now().duration_since(UNIX_EPOCH).expect("it is past 1970").as_micros() as u64)
-}
-
-/// Runs the turns, and sleeps when there is nothing to do.
-async fn pump(shell: Shell, ready: OwnedFd) -> anyhow::Result<()> {
-    let door = {
-        let reactor = shell.borrow();
-        reactor.shared.doors[reactor.index].clone()
-    };
-    // It is no socket. That is nothing to monoio, which waits for it and does nothing else.
-    let ready = Rc::new(UnixStream::from_std(ready.into())?);
-    let mut signal = signalled(&ready);
-    loop {
-        let (more, stop) = {
-            let mut reactor = shell.borrow_mut();
-            let more = reactor.serve_ready() | reactor.turn();
-            reactor.spawn_farewells(&shell);
-            (more, reactor.shared.stopping.load(Ordering::Relaxed))
-        };
-        if stop {
-            if shell.borrow_mut().drains() {
-                return Ok(());
-            }
-            if more {
-                yield_now().await;
-            } else {
-                monoio::time::sleep(Duration::from_millis(5)).await;
-            }
-            continue;
-        }
-        if more {
-            yield_now().await;
-            continue;
-        }
-        door.wake.falling_asleep();
-        if shell.borrow_mut().has_work() {
-            yield_now().await;
-        } else {
-            poll_fn(|context| {
-                let mut reactor = shell.borrow_mut();
-                if reactor.pump_wanted {
-                    return Poll::Ready(());
-                }
-                reactor.pump = Some(context.waker().clone());
-                drop(reactor);
-                signal.as_mut().poll(context).map(|_| signal = signalled(&ready))
-            })
-            .await;
-        }
-        door.wake.awake();
-    }
-}
-
-/// Completes when a socket is ready, or another thread has rung.
-fn signalled(ready: &Rc<UnixStream>) -> Pin<Box<dyn Future<Output = std::io::Result<()>>>> {
-    let ready = ready.clone();
-    Box::pin(async move { ready.readable(false).await })
-}
-
-/// Lets everything else that is ready run first.
-async fn yield_now() {
-    let mut yielded = false;
-    poll_fn(|context| {
-        if std::mem::replace(&mut yielded, true) {
-            return Poll::Ready(());
-        }
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await
 }
 
 impl Reactor {
