@@ -21,6 +21,7 @@ use engine_core::counters::Counter;
 use engine_core::executor::AtRest;
 use engine_core::executor::follower::{Follower, RecoveryError};
 use engine_core::journal::{JournalError, Positions, Snapshot, Watch};
+use engine_core::sequencer::Sequencer;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -57,6 +58,8 @@ pub struct KeeperCounters {
     pub position: Counter,
     /// Bytes of journal that it has followed since the newest snapshot.
     pub since_snapshot: Counter,
+    /// Memory of the order ids that its shadow of the engine remembers.
+    pub order_id_bytes: Counter,
     /// Snapshots written, and those that could not be.
     pub snapshots: Counter,
     pub snapshots_failed: Counter,
@@ -217,6 +220,8 @@ impl Keeping {
                 self.snapshot(follower);
             }
             self.counters.since_snapshot.set(self.since_snapshot);
+            let order_id_bytes = |sequencer: &Sequencer| sequencer.order_ids().1 as u64;
+            self.counters.order_id_bytes.set(follower.shadow().sequencers().iter().map(order_id_bytes).sum());
             let is_over = match until {
                 None => self.is_stopping(),
                 Some(until) => Instant::now() >= until,

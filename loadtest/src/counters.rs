@@ -57,13 +57,29 @@ impl std::ops::AddAssign for Counters {
     }
 }
 
+/// Bytes of memory in which a server keeps what the flow of orders leaves behind, whoever is connected: their ids for a day, and of each room
+/// a window for those who fall behind. None are counted where nobody says so.
+///
+/// # Errors
+/// If the server does not answer.
+pub async fn flow_bytes(host: &Target) -> Result<u64> {
+    let text = http::get(host, "/metrics").await?;
+    let text = std::str::from_utf8(&text)?;
+    let ids = ["ringside_order_id_bytes", "ringside_keeper_order_id_bytes"];
+    let ids = ids.into_iter().filter_map(|name| sum(text, name)).sum::<u64>();
+    Ok(ids + values(text, "ringside_held_bytes").max().unwrap_or(0))
+}
+
 /// Over all labels. None if there is no such line.
 fn sum(text: &str, name: &str) -> Option<u64> {
-    let values = text.lines().filter_map(|line| {
+    values(text, name).fold(None, |sum, value| Some(sum.unwrap_or(0) + value))
+}
+
+fn values(text: &str, name: &str) -> impl Iterator<Item = u64> {
+    text.lines().filter_map(move |line| {
         let rest = line.strip_prefix(name).filter(|rest| rest.starts_with(['{', ' ']))?;
         rest.rsplit_once(' ')?.1.parse::<u64>().ok()
-    });
-    values.fold(None, |sum, value| Some(sum.unwrap_or(0) + value))
+    })
 }
 
 #[cfg(test)]

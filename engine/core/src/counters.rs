@@ -72,6 +72,10 @@ pub struct SequencerCounters {
     pub settlement_depth: Counter,
     /// Accounts whose holds were added up again and found right; the first wrong one stops the engine.
     pub audits: Counter,
+    /// Order ids remembered.
+    pub order_ids: Counter,
+    /// Bytes of memory that these take.
+    pub order_id_bytes: Counter,
 }
 
 /// Counted by a matcher's thread.

@@ -53,6 +53,7 @@ fn text(control: &Control) -> String {
         counter "ringside_lapped_total" lapped "Times a connection left the window: it got a snapshot, or was closed if it had asked for that."
         counter "ringside_skipped_bytes_total" skipped_bytes "Market data bytes that connections which were lapped did not get."
         gauge "ringside_waiting_bytes" waiting_bytes "Market data bytes that connections have not been handed yet."
+        gauge "ringside_held_bytes" held_bytes "Market data bytes held for connections that fall behind; reactors share them."
         counter "ringside_accounts_wrong_total" accounts_wrong "Rooms whose members were given other than what there was: never."
         counter "ringside_gaps_total" gaps "Gaps announced to clients."
         counter "ringside_closed_slow_total" closed_slow "Connections closed for not reading, for leaving the window if they had asked for that, or for too much unsent."
@@ -63,6 +64,8 @@ fn text(control: &Control) -> String {
         counter "ringside_orders_acked_total" orders_acked "Orders acknowledged, repeats included."
         counter "ringside_cancels_acked_total" cancels_acked "Cancels acknowledged."
         counter "ringside_ledger_audits_total" audits "Accounts whose holds were added up again and found right."
+        gauge "ringside_order_ids" order_ids "Order ids remembered; at 67108864 new orders are refused."
+        gauge "ringside_order_id_bytes" order_id_bytes "Memory of these."
         gauge "ringside_ingress_depth" ingress_depth "Inputs waiting."
         gauge "ringside_settlement_depth" settlement_depth "Settlements waiting."
     );
@@ -168,6 +171,12 @@ fn of_keeper(out: &mut Exposition, keeper: &KeeperCounters, durable: u64) {
             "gauge",
             "Bytes of journal followed since the newest snapshot.",
             keeper.since_snapshot.get(),
+        ),
+        (
+            "ringside_keeper_order_id_bytes",
+            "gauge",
+            "Memory of the order ids it remembers as the engine does.",
+            keeper.order_id_bytes.get(),
         ),
         ("ringside_snapshots_total", "counter", "Snapshots written.", keeper.snapshots.get()),
         (

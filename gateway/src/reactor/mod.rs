@@ -138,6 +138,8 @@ pub struct ReactorCounters {
     /// Bytes of rooms that members who were lapped will never get, and those they were not handed yet, as of the last look.
     pub skipped_bytes: Counter,
     pub waiting_bytes: Counter,
+    /// Bytes of rooms that are held for those who are behind. Other reactors hold most of the same.
+    pub held_bytes: Counter,
     /// Times a room's members were found to have been given other than what there was: never, unless we are wrong.
     pub accounts_wrong: Counter,
     /// Connections that are behind now.

@@ -6,6 +6,7 @@ use anyhow::Result;
 use clap::Args;
 use loadtest::descriptors;
 use loadtest::scenario::churn;
+use loadtest::target::Target;
 use serde::Serialize;
 use std::time::Duration;
 
@@ -32,7 +33,7 @@ pub struct Churn {
     /// Process id of the server
     #[arg(long)]
     pid: u32,
-    /// How much more memory the server may hold in the end
+    /// How much more memory the server may hold in the end, beside the ids of orders that it remembers and the windows of rooms
     #[arg(long, default_value_t = 16)]
     growth_mib_max: u64,
     /// Commands a second of our own order flow in each channel; 0 relies on the server's own flow
@@ -62,6 +63,7 @@ impl Churn {
             warm_up: Duration::from_secs((self.seconds / 5).clamp(1, WARM_UP_SECONDS_MAX)),
             duration: Duration::from_secs(self.seconds),
             pid: self.pid,
+            http: Some(Target::http(&self.gateway.http)?),
             growth_bytes_max: self.growth_mib_max << 20,
             flows,
             seed: run.cli.seed,

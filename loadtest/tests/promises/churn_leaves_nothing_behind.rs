@@ -39,6 +39,7 @@ async fn churn(server: Scripted) -> Outcome<Results> {
         warm_up: Duration::from_millis(100),
         duration: Duration::from_millis(500),
         pid: still.0.id(),
+        http: None,
         growth_bytes_max: 1 << 20,
         flows: Vec::new(),
         seed: 1,

@@ -353,6 +353,11 @@ impl Sequencer {
         self.accounts[self.find(account)?].name.as_deref().copied()
     }
 
+    /// Order ids that are remembered, and the bytes of memory that takes.
+    pub fn order_ids(&self) -> (usize, usize) {
+        (self.order_ids.len(), self.order_ids.bytes())
+    }
+
     /// Money that came and went other than by trades, and fees, by asset.
     pub fn flows(&self) -> &Flows {
         &self.flows

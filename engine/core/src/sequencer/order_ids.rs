@@ -217,6 +217,12 @@ impl OrderIds {
         RecordNumber(number)
     }
 
+    /// Of memory, what is set aside for more included.
+    pub fn bytes(&self) -> usize {
+        let old = self.moving.as_ref().map_or(0, |moving| moving.old.allocation_size());
+        self.blocks.len() * BLOCK * size_of::<Record>() + self.table.allocation_size() + old
+    }
+
     pub fn is_full(&self) -> bool {
         self.len() >= ORDER_IDS_MAX
     }
@@ -281,7 +287,7 @@ impl OrderIds {
     }
 
     /// Records, forgotten ones of the first block included.
-    fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.blocks.back().map_or(0, |last| (self.blocks.len() - 1) * BLOCK + last.records.len())
     }
 }

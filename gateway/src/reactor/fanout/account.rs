@@ -90,9 +90,10 @@ impl Reactor {
                 }
             }
         }
-        let mut waiting = 0u64;
+        let (mut waiting, mut held) = (0u64, 0);
         for local in rooms.values() {
             let account = &local.account;
+            held += local.reader.head() - local.reader.oldest();
             waiting = waiting
                 .wrapping_add(local.reader.head().wrapping_mul(account.placed).wrapping_sub(account.places));
             if account.adds_up(local.count) {
@@ -105,5 +106,6 @@ impl Reactor {
             counters.accounts_wrong.add(1);
         }
         counters.waiting_bytes.set(waiting);
+        counters.held_bytes.set(held);
     }
 }

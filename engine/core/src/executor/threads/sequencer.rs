@@ -215,6 +215,9 @@ impl SequencerThread {
             look(shard, account, asker);
         }
         counters.audits.set(shard.machine.audits());
+        let (order_ids, order_id_bytes) = shard.machine.order_ids();
+        counters.order_ids.set(order_ids as u64);
+        counters.order_id_bytes.set(order_id_bytes as u64);
         counters.inputs.add(entries.iter().filter(|entry| matches!(entry, Entry::Input(_))).count() as u64);
         entries.clear();
     }
