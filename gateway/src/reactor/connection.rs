@@ -397,13 +397,21 @@ impl Reactor {
     pub fn flush_outbox(&mut self, at: usize) -> bool {
         let connection = &mut self.connections[at];
         connection.touched = false;
-        if !connection.outbox.is_empty() {
-            match self.net.send(connection.socket, connection.outbox.unsent(), None) {
+        while !connection.outbox.is_empty() {
+            let unsent = connection.outbox.unsent();
+            let bytes = unsent.len();
+            match self.net.send(connection.socket, unsent, None) {
                 Ok(sent) => {
                     self.counters.private_bytes_out.add(sent as u64);
                     connection.outbox.took(sent);
                     if sent > 0 && connection.full_since.is_some() {
                         connection.full_since = Some(self.now);
+                    }
+                    if sent > 0 && connection.paused {
+                        connection.heard = self.now; // it lives, and we do not listen
+                    }
+                    if sent < bytes {
+                        break;
                     }
                 }
                 Err(_) => {
@@ -421,7 +429,7 @@ impl Reactor {
         }
         let connection = &mut self.connections[at];
         if !connection.outbox.is_empty() {
-            if connection.outbox.len() > self.shared.limits.outbox_bytes_max {
+            if connection.outbox.own_len() > self.shared.limits.outbox_bytes_max {
                 self.counters.closed_slow.add(1);
                 self.drop_connection(at);
                 return true;

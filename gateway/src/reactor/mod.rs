@@ -184,6 +184,8 @@ pub(crate) struct Reactor {
     drain: Option<Drain>,
     /// Connections with something private to send.
     touched: Vec<usize>,
+    /// Those of them who have a snapshot to get: some of them have their turn in each turn.
+    beginners: VecDeque<usize>,
     /// Empty buffers for outboxes.
     spare_outboxes: Vec<Vec<u8>>,
     /// The reports of a turn, reused.
@@ -283,6 +285,7 @@ impl Reactor {
             refused: 0,
             drain: None,
             touched: Vec::new(),
+            beginners: VecDeque::new(),
             spare_outboxes: Vec::new(),
             reports: Vec::new(),
             net,

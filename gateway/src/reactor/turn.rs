@@ -15,6 +15,9 @@ const REPORTS_MAX: usize = 1024;
 /// How often a turn takes reports. A sweep of the book makes thousands, and the engine waits once too many do.
 const REPORTS_TIMES_MAX: usize = 4;
 
+/// What a turn sends to those who have a snapshot to get, which may be large, and they may be thousands after an outage.
+const SNAPSHOT_BYTES_A_TURN: u64 = 4 << 20;
+
 /// Payload bytes of a typical report: what room is left for its header is guessed from this.
 const EXPECTED_BYTES: usize = 400;
 
@@ -29,10 +32,11 @@ impl Reactor {
         let more_reports = self.pass_on_reports();
         self.take_mail();
         self.flush_touched();
+        let more_snapshots = self.send_snapshots();
         let more_news = self.fan_out();
         self.flush_touched();
         self.port.flush();
-        more_reports || more_news
+        more_reports || more_snapshots || more_news
     }
 
     /// Returns whether there may be more.
@@ -131,15 +135,31 @@ impl Reactor {
         self.touch(at);
     }
 
+    /// Sends everybody what is theirs, but those who begin with a snapshot wait for their turn.
     fn flush_touched(&mut self) {
         let mut touched = std::mem::take(&mut self.touched);
         for at in touched.drain(..) {
-            if self.connections.contains(at) {
-                self.bring_up_to_date(at);
+            match self.connections.get(at) {
+                Some(connection) if connection.outbox.has_shared() => self.beginners.push_back(at),
+                Some(_) => self.bring_up_to_date(at),
+                None => {}
             }
         }
         // Whoever was touched meanwhile comes with the next flush.
         touched.append(&mut self.touched);
         self.touched = touched;
+    }
+
+    /// Sends some of those who have a snapshot to get what is theirs. True if there are others.
+    fn send_snapshots(&mut self) -> bool {
+        let sent_max = self.counters.private_bytes_out.get() + SNAPSHOT_BYTES_A_TURN;
+        while self.counters.private_bytes_out.get() < sent_max
+            && let Some(at) = self.beginners.pop_front()
+        {
+            if self.connections.contains(at) {
+                self.bring_up_to_date(at);
+            }
+        }
+        !self.beginners.is_empty()
     }
 }

@@ -2,13 +2,18 @@
 
 use crate::client::Client;
 use crate::exchange::Exchange;
+use socket2::{Domain, Socket, Type};
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::process::{Command, Stdio};
+
+fn authority(ws: &str) -> &str {
+    ws.strip_prefix("ws://").unwrap().split('/').next().unwrap()
+}
 
 /// Sends an upgrade request with more headers; returns all that comes until the server ends the connection.
 fn refused(ws: &str, path: &str, headers: &str) -> String {
-    let authority = ws.strip_prefix("ws://").unwrap().split('/').next().unwrap();
+    let authority = authority(ws);
     let mut stream = TcpStream::connect(authority).unwrap();
     let key = "dGhlIHNhbXBsZSBub25jZQ==";
     let request = format!(
@@ -40,7 +45,7 @@ fn of_connections_and_channels() {
     }
     // The answer comes before the request is out, and what is sent after it meets no closed door: to that the kernel
     // would answer with a reset, which can take the answer away again.
-    let mut slow = TcpStream::connect(exchange.ws.split('/').nth(2).unwrap()).unwrap();
+    let mut slow = TcpStream::connect(authority(&exchange.ws)).unwrap();
     let mut answer = [0; 12];
     slow.read_exact(&mut answer).unwrap();
     assert_eq!(&answer, b"HTTP/1.1 429");
@@ -78,8 +83,7 @@ fn of_who_may_come_and_where() {
     assert_eq!(client.ask(order)["code"], "UNAUTHORIZED");
 
     // Half a handshake is ended; the read returns when it is.
-    let authority = exchange.ws.strip_prefix("ws://").unwrap().split('/').next().unwrap().to_owned();
-    let mut half = TcpStream::connect(authority).unwrap();
+    let mut half = TcpStream::connect(authority(&exchange.ws)).unwrap();
     half.write_all(b"GET /ws HTTP/1.1\r\nHost: x").unwrap();
     let _ = half.read_to_end(&mut Vec::new());
 }
@@ -107,6 +111,29 @@ fn of_messages() {
     let limited = answers.find(|answer| answer["code"] == "RATE_LIMITED").expect("ten at once are too many");
     assert_eq!((&limited["type"], &limited["order_id"]), (&"order_reject".into(), &"a".into()), "{limited}");
     assert!(limited["id"] == 2 && limited["retry_after_ms"].as_u64().unwrap() > 0, "{limited}");
+}
+
+/// What may wait for a client is what it is told alone, and no larger book than that is needed to fill it.
+#[test]
+fn of_unsent_bytes_and_a_book_that_is_larger() {
+    let arguments = ["serve", "--no-demo-flow", "--max-outbox-bytes", "4096", "--send-buffer-bytes", "4096"];
+    let exchange = Exchange::start_with(&arguments);
+    let mut trader = Client::log_in(&exchange.ws, "trader");
+    const LEVELS: usize = 1000;
+    for level in 0..LEVELS {
+        let price = 20_000 + level;
+        trader.order(&format!(r#""order_id":"{level}","side":"buy","price":"{price}","quantity":"0.001""#));
+    }
+    // The sockets have no room for it either.
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let address: SocketAddr = authority(&exchange.ws).parse().unwrap();
+    socket.connect(&address.into()).unwrap();
+    let (socket, _) = tungstenite::client(&exchange.ws, socket.into()).unwrap();
+    let mut newcomer = Client { socket };
+    newcomer.send(r#"{"action":"subscribe","channel":"BTC-USDT@depth"}"#);
+    let snapshot = newcomer.until("depth_snapshot");
+    assert_eq!(snapshot["data"]["bids"].as_array().map(Vec::len), Some(LEVELS));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Those who wait for a snapshot: newcomers, who asked for one, and who was lapped.
 //!
-//! A snapshot is put into the member's outbox, and there is a bound to what is there for the public's sake: a member of a hundred
-//! rooms gets the next snapshot when it has taken the last.
+//! A snapshot is put into the member's outbox, as a reference to the room's own copy, and there is a bound to what is there for
+//! the public's sake: a member of a hundred rooms gets the next snapshot when it has taken the last.
 
 use super::{Place, Standing, local_mut, place_of};
 use crate::reactor::Reactor;
@@ -116,7 +116,7 @@ impl Reactor {
             }
         }
         let connection = &mut self.connections[at];
-        connection.outbox.end().extend_from_slice(&snapshot.frames);
+        connection.outbox.share(snapshot.frames.clone());
         let Standing::Apart(memberships) = &mut connection.standing else { unreachable!("it has just been") };
         let membership = &mut memberships[m];
         membership.next_trade = self.rooms[&room].has_trades().then_some(next_trade);

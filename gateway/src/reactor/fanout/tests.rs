@@ -13,12 +13,12 @@ use crate::rooms::pages::Pages;
 use crate::rooms::ring::{Writer, ring};
 use crate::rooms::view::View;
 use crate::rooms::wake::wake;
-use crate::rooms::{Packing, ReactorDoor, Registry};
+use crate::rooms::{Packing, ReactorDoor, Registry, Snapshot};
 use crate::venue::Venue;
 use crate::ws::{self, Opcode};
 use engine_core::executor::threads::{Manner, Threads};
 use engine_core::pipeline::{self, Shape};
-use engine_core::units::SymbolId;
+use engine_core::units::{SymbolId, TradeId};
 use serde_json::json;
 use std::io::{ErrorKind, Read};
 use std::net::{TcpListener, TcpStream};
@@ -131,6 +131,44 @@ fn a_round_that_takes_several_turns_gives_everybody_everything_once() {
         while read(peer, &mut received) > 0 {}
         assert!(received == expected, "connection {at} has {} bytes", received.len());
     }
+    reactor.port.close();
+    engine.join();
+}
+
+#[test]
+fn a_snapshot_is_in_memory_once_however_many_wait_for_it() {
+    const NEWCOMERS: usize = 100;
+    let (mut reactor, engine) = reactor();
+    let (first, peer) = connect(&mut reactor);
+    let _ring = subscribe(&mut reactor, first);
+    let mut peers = vec![peer];
+    let snapshot = frame("snapshot".repeat(8 * SOCKET_BYTES));
+    let frames = snapshot.clone().into();
+    let room = local_mut(&mut reactor.rooms, 0).room.clone();
+    room.put_snapshot(Snapshot { position: 0, frames, next_trade: TradeId(1) });
+    for at in 0..NEWCOMERS {
+        if at > 0 {
+            let (at, peer) = connect(&mut reactor);
+            join(&mut reactor, at);
+            peers.push(peer);
+        }
+        reactor.wait_for_snapshot(at, 0, None);
+        reactor.touch(at);
+    }
+    reactor.serve_waiting(0);
+    let outboxes = reactor.connections.iter().map(|(_, connection)| &connection.outbox);
+    assert!(outboxes.clone().all(|outbox| (outbox.len(), outbox.own_len()) == (snapshot.len(), 0)));
+    assert!(peers.iter_mut().all(|peer| read(peer, &mut Vec::new()) == 0), "nothing is sent at once");
+    reactor.turn();
+    let mut received = vec![Vec::new(); NEWCOMERS];
+    while received.iter().any(|received| received.len() < snapshot.len()) {
+        for (at, peer) in peers.iter_mut().enumerate() {
+            read(peer, &mut received[at]);
+            reactor.on_writable(at);
+        }
+        reactor.turn();
+    }
+    assert!(received.iter().all(|received| *received == snapshot));
     reactor.port.close();
     engine.join();
 }
