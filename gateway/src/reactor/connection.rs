@@ -1,6 +1,5 @@
 //! One connection: from accept to its last byte.
 
-use super::net::{Interest, Ready};
 use super::outbox::Outbox;
 use super::{Reactor, ReactorCounters};
 use crate::rooms::Packing;
@@ -152,39 +151,38 @@ impl Reactor {
         self.counters.connections.set(self.connections.len() as u64);
     }
 
-    /// Serves the connections that have something to say, or room again, until [`READ_BYTES_A_TURN`] were read or
-    /// [`SENT_BYTES_A_TURN`] sent. True if there may be more.
+    /// Serves the connections that have something to say, until [`READ_BYTES_A_TURN`] were read, and then those that have room again, until
+    /// [`SENT_BYTES_A_TURN`] were sent. True if there may be more.
     pub fn serve_ready(&mut self) -> bool {
-        let may_be_more = !self.ready.is_empty() || self.net.ready(&mut self.ready);
-        let moved = |reactor: &Self| {
-            let ReactorCounters { bytes_in, bytes_out, private_bytes_out, .. } = &*reactor.counters;
-            (bytes_in.get(), bytes_out.get() + private_bytes_out.get())
-        };
-        let (read, sent) = moved(self);
-        let (read_max, sent_max) = (read + READ_BYTES_A_TURN, sent + SENT_BYTES_A_TURN);
-        let has_time = |reactor: &Self| {
-            let (read, sent) = moved(reactor);
-            read < read_max && sent < sent_max
-        };
-        while has_time(self)
-            && let Some(Ready { key, read, write }) = self.ready.pop_front()
+        let may_be_more = self.net.ready(&mut self.ready);
+        let read_max = self.counters.bytes_in.get() + READ_BYTES_A_TURN;
+        while self.counters.bytes_in.get() < read_max
+            && let Some(key) = self.ready.to_read.pop_front()
         {
-            let (at, generation) = ((key & ((1 << 48) - 1)) as usize, (key >> 48) as u16);
-            let is_there = |reactor: &Self| {
-                reactor.connections.get(at).is_some_and(|connection| connection.generation == generation)
-            };
-            if write && is_there(self) {
-                self.on_writable(at);
+            let Some((at, generation)) = self.by_key(key) else { continue };
+            match self.on_readable(at) {
+                Next::Read => {}
+                Next::Pause => self.pause(at),
+                Next::End => self.remove(at, generation),
             }
-            if read && is_there(self) {
-                match self.on_readable(at) {
-                    Next::Read => {}
-                    Next::Pause => self.pause(at),
-                    Next::End => self.remove(at, generation),
-                }
+        }
+        let sent = |counters: &ReactorCounters| counters.bytes_out.get() + counters.private_bytes_out.get();
+        let sent_max = sent(&self.counters) + SENT_BYTES_A_TURN;
+        while sent(&self.counters) < sent_max
+            && let Some(key) = self.ready.to_write.pop_front()
+        {
+            if let Some((at, _)) = self.by_key(key) {
+                self.on_writable(at);
             }
         }
         may_be_more || !self.ready.is_empty()
+    }
+
+    /// Place and generation of the connection with that key, if it is still open.
+    fn by_key(&self, key: u64) -> Option<(usize, u16)> {
+        let (at, generation) = ((key & ((1 << 48) - 1)) as usize, (key >> 48) as u16);
+        let connection = self.connections.get(at)?;
+        (connection.generation == generation).then_some((at, generation))
     }
 
     /// Reads once and handles what came.
@@ -462,20 +460,24 @@ impl Reactor {
     /// It sends more than it takes: it is read again when it has taken its answers.
     fn pause(&mut self, at: usize) {
         self.connections[at].paused = true;
-        self.wait_for(at);
+        self.listen(at, false);
     }
 
     fn resume_reading(&mut self, at: usize) {
         if std::mem::take(&mut self.connections[at].paused) {
-            self.wait_for(at);
+            self.listen(at, true);
         }
     }
 
-    /// Waits for what the connection needs now.
-    pub fn wait_for(&mut self, at: usize) {
-        let Connection { socket, paused, full_since, generation, .. } = self.connections[at];
-        let interest = Interest { read: !paused, write: full_since.is_some() };
-        self.net.wait_for(socket, key(at, generation), interest);
+    fn listen(&mut self, at: usize, is_on: bool) {
+        let Connection { socket, generation, .. } = self.connections[at];
+        self.net.listen(socket, key(at, generation), is_on);
+    }
+
+    /// Whether the connection's socket is waited for to have room.
+    pub fn want_room(&mut self, at: usize, is_on: bool) {
+        let Connection { socket, generation, .. } = self.connections[at];
+        self.net.want_room(socket, key(at, generation), is_on);
     }
 
     pub fn session_mut(&mut self, at: usize) -> Option<&mut Session> {

@@ -192,7 +192,7 @@ pub(crate) struct Reactor {
     reports: Vec<Report>,
     net: Box<dyn Net>,
     /// The sockets that are ready and have not been served.
-    ready: VecDeque<Ready>,
+    ready: Ready,
     behind: Vec<Behind>,
     buffers: Buffers,
     /// Where every read of this thread lands.
@@ -289,7 +289,7 @@ impl Reactor {
             spare_outboxes: Vec::new(),
             reports: Vec::new(),
             net,
-            ready: VecDeque::new(),
+            ready: Ready::default(),
             behind: Vec::new(),
             buffers: Buffers::default(),
             scratch: vec![0; READ_BYTES_MAX],

@@ -15,27 +15,26 @@ use std::net::Shutdown;
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Instant;
 
-/// Sockets that are told of at a time.
-const READY_MAX: usize = 128;
+/// Sockets that are told of at a time. Whoever comes while thousands have something to say waits for a turn after each so many.
+const READY_MAX: usize = 1024;
 
-/// What is told of the socket that wakes the reactor.
+/// What is told of the socket that wakes the reactor, and of the set of those that were full.
 const WAKE: u64 = u64::MAX;
+const ROOM: u64 = u64::MAX - 1;
 
-/// What a socket is waited for. That it is broken is told in any case.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Interest {
-    pub read: bool,
-    pub write: bool,
+/// Sockets that something has become of, by the keys that they were given with.
+#[derive(Default)]
+pub struct Ready {
+    /// There is something to read, or it has ended.
+    pub to_read: VecDeque<u64>,
+    /// They were full and have room, or have ended.
+    pub to_write: VecDeque<u64>,
 }
 
-/// A socket that was waited for.
-#[derive(Clone, Copy, Debug)]
-pub struct Ready {
-    /// As it was given with the socket.
-    pub key: u64,
-    /// There is something to read, or it has ended.
-    pub read: bool,
-    pub write: bool,
+impl Ready {
+    pub fn is_empty(&self) -> bool {
+        self.to_read.is_empty() && self.to_write.is_empty()
+    }
 }
 
 /// See the module. Nothing here waits.
@@ -69,11 +68,14 @@ pub trait Net {
     /// If the system refuses, or the connection has ended before it began.
     fn open(&mut self, socket: RawFd, key: u64) -> io::Result<()>;
 
-    /// Waits for other things from now on.
-    fn wait_for(&mut self, socket: RawFd, key: u64, interest: Interest);
+    /// Whether it is waited for to be readable from now on. That it is broken is told in any case.
+    fn listen(&mut self, socket: RawFd, key: u64, is_on: bool);
 
-    /// Tells of the sockets that are ready. True if there may be more.
-    fn ready(&mut self, ready: &mut VecDeque<Ready>) -> bool;
+    /// Whether it is waited for to have room from now on.
+    fn want_room(&mut self, socket: RawFd, key: u64, is_on: bool);
+
+    /// Tells of some of the sockets that are ready, of a kind of which none is left from the last time. True if there may be more.
+    fn ready(&mut self, ready: &mut Ready) -> bool;
 
     /// Forgets a socket.
     fn close(&mut self, socket: RawFd);
@@ -86,7 +88,11 @@ pub trait Net {
 pub struct Sockets {
     blaster: Box<dyn Blaster>,
     choice: Choice,
+    /// All, and what wakes the reactor, and `room`.
     epoll: OwnedFd,
+    /// Those that are full. They are not in one queue with who has something to say: thousands may have room at the same time.
+    room: OwnedFd,
+    has_room: bool,
     sleeper: Sleeper,
     send_buffer_bytes: usize,
     events: Vec<epoll::Event>,
@@ -99,11 +105,15 @@ impl Sockets {
     /// If the system refuses.
     pub fn new(blaster: Box<dyn Blaster>, sleeper: Sleeper, send_buffer_bytes: usize) -> io::Result<Self> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+        let room = epoll::create(CreateFlags::CLOEXEC)?;
         epoll::add(&epoll, sleeper.socket(), EventData::new_u64(WAKE), EventFlags::IN)?;
+        epoll::add(&epoll, &room, EventData::new_u64(ROOM), EventFlags::IN)?;
         Ok(Self {
             blaster,
             choice: Choice::default(),
             epoll,
+            room,
+            has_room: false,
             sleeper,
             send_buffer_bytes,
             events: Vec::with_capacity(READY_MAX),
@@ -168,29 +178,41 @@ impl Net for Sockets {
         Ok(epoll::add(&self.epoll, socket, EventData::new_u64(key), EventFlags::IN)?)
     }
 
-    fn wait_for(&mut self, socket: RawFd, key: u64, Interest { read, write }: Interest) {
-        let mut flags = EventFlags::empty();
-        flags.set(EventFlags::IN, read);
-        flags.set(EventFlags::OUT, write);
+    fn listen(&mut self, socket: RawFd, key: u64, is_on: bool) {
+        let flags = if is_on { EventFlags::IN } else { EventFlags::empty() };
         let changed = epoll::modify(&self.epoll, borrowed(socket), EventData::new_u64(key), flags);
         debug_assert!(changed.is_ok(), "an open socket is in the set: {changed:?}");
     }
 
-    fn ready(&mut self, ready: &mut VecDeque<Ready>) -> bool {
-        self.events.clear();
-        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
-        // A signal may come between; then there is nothing to tell this time.
-        let _ = epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut self.events), Some(&at_once));
-        for event in &self.events {
-            let (key, flags) = (event.data.u64(), event.flags);
-            if key == WAKE {
-                self.sleeper.drain();
-                continue;
-            }
-            let read = flags.intersects(EventFlags::IN | EventFlags::HUP | EventFlags::ERR);
-            ready.push_back(Ready { key, read, write: flags.contains(EventFlags::OUT) });
+    fn want_room(&mut self, socket: RawFd, key: u64, is_on: bool) {
+        let socket = borrowed(socket);
+        let changed = match is_on {
+            true => epoll::add(&self.room, socket, EventData::new_u64(key), EventFlags::OUT),
+            false => epoll::delete(&self.room, socket),
+        };
+        if let Err(error) = changed {
+            // Out of memory, most likely. It is told of when it has something to say, or swept when it was full for too long.
+            tracing::warn!(%error, "a full socket cannot be waited for");
         }
-        self.events.len() == READY_MAX
+    }
+
+    fn ready(&mut self, ready: &mut Ready) -> bool {
+        let mut may_be_more = false;
+        if ready.to_read.is_empty() {
+            may_be_more |= wait(&self.epoll, &mut self.events);
+            for event in &self.events {
+                match event.data.u64() {
+                    WAKE => self.sleeper.drain(),
+                    ROOM => self.has_room = true,
+                    key => ready.to_read.push_back(key),
+                }
+            }
+        }
+        if ready.to_write.is_empty() && self.has_room {
+            self.has_room = wait(&self.room, &mut self.events);
+            ready.to_write.extend(self.events.iter().map(|event| event.data.u64()));
+        }
+        may_be_more || self.has_room
     }
 
     fn close(&mut self, socket: RawFd) {
@@ -201,6 +223,15 @@ impl Net for Sockets {
     fn now(&self) -> Timestamp {
         super::clock()
     }
+}
+
+/// What a set has to tell now. True if there may be more.
+fn wait(set: &OwnedFd, events: &mut Vec<epoll::Event>) -> bool {
+    events.clear();
+    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+    // A signal may come between; then there is nothing to tell this time.
+    let _ = epoll::wait(set, rustix::buffer::spare_capacity(events), Some(&at_once));
+    events.len() == READY_MAX
 }
 
 fn borrowed<'a>(socket: RawFd) -> BorrowedFd<'a> {

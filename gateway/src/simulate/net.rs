@@ -6,7 +6,7 @@
 
 use super::client::{Client, Run, Stage, Torn};
 use crate::reactor::blaster::Behind;
-use crate::reactor::net::{Interest, Net, Ready};
+use crate::reactor::net::{Net, Ready};
 use crate::rooms::frames;
 use crate::rooms::pages::Extent;
 use engine_core::units::Timestamp;
@@ -225,20 +225,26 @@ impl Net for Simulated {
         Ok(())
     }
 
-    fn wait_for(&mut self, socket: RawFd, key: u64, interest: Interest) {
+    fn listen(&mut self, _: RawFd, _: u64, _: bool) {} // nobody says anything more
+
+    fn want_room(&mut self, socket: RawFd, key: u64, is_on: bool) {
         let world = &mut *self.world.borrow_mut();
         debug_assert_eq!(world.keys[socket as usize], key, "a socket keeps its key");
         if let Some(slow) = world.slow.get_mut(&socket) {
-            slow.is_waited_for = interest.write;
+            slow.is_waited_for = is_on;
         }
     }
 
-    fn ready(&mut self, ready: &mut VecDeque<Ready>) -> bool {
+    fn ready(&mut self, ready: &mut Ready) -> bool {
+        if !ready.is_empty() {
+            return true;
+        }
         let world = &mut *self.world.borrow_mut();
         let count = world.ready.len().min(READY_MAX);
         for (socket, is_read) in world.ready.drain(..count) {
             let key = world.keys[socket as usize];
-            ready.push_back(Ready { key, read: is_read, write: !is_read });
+            let queue = if is_read { &mut ready.to_read } else { &mut ready.to_write };
+            queue.push_back(key);
         }
         !world.ready.is_empty()
     }

@@ -27,7 +27,7 @@ impl Reactor {
         let connection = &mut self.connections[at];
         if connection.full_since.is_none() {
             connection.full_since = Some(self.now);
-            self.wait_for(at);
+            self.want_room(at, true);
             self.counters.fell_behind.add(1);
             self.counters.behind.set(self.counters.behind.get() + 1);
         }
@@ -60,7 +60,7 @@ impl Reactor {
 
     pub(super) fn is_full_no_more(&mut self, at: usize) {
         if self.connections[at].full_since.take().is_some() {
-            self.wait_for(at);
+            self.want_room(at, false);
             self.counters.behind.set(self.counters.behind.get() - 1);
         }
     }
@@ -106,7 +106,7 @@ impl Reactor {
                 return Told::Gone;
             }
             self.wait_for_snapshot(at, m, Some(position));
-            self.serve_waiting(room);
+            self.serve_first(room);
             // Whether a snapshot was at hand or comes later: what follows is in the outbox or not our turn yet.
             return Told::All;
         }

@@ -103,7 +103,7 @@ impl Reactor {
         memberships.insert(after, membership);
         local_mut(&mut self.rooms, index).waiting.push(at);
         self.unsettled.push(at);
-        self.serve_waiting(index);
+        self.serve_first(index);
     }
 
     /// How many rooms a connection is in.

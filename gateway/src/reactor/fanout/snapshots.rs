@@ -33,6 +33,14 @@ impl Reactor {
         local_mut(&mut self.rooms, room).waiting.push(at);
     }
 
+    /// One has just begun to wait. Where others do already, a snapshot has been asked for, which comes with a round and is for all of them:
+    /// a crowd that comes at once must not be looked through again with each newcomer.
+    pub(super) fn serve_first(&mut self, room: u32) {
+        if local_mut(&mut self.rooms, room).waiting.len() == 1 {
+            self.serve_waiting(room);
+        }
+    }
+
     /// Gives the room's newest snapshot to those who wait for one, or has a newer one cut.
     pub(super) fn serve_waiting(&mut self, room: u32) {
         let Some(local) = self.rooms.get_mut(&room).filter(|local| !local.waiting.is_empty()) else { return };
@@ -66,7 +74,7 @@ impl Reactor {
                 return;
             };
             self.wait_for_snapshot(at, m, from);
-            self.serve_waiting(room);
+            self.serve_first(room);
         }
     }
 
