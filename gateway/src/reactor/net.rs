@@ -186,12 +186,10 @@ impl Net for Sockets {
 
     fn want_room(&mut self, socket: RawFd, key: u64, is_on: bool) {
         let socket = borrowed(socket);
-        let changed = match is_on {
-            true => epoll::add(&self.room, socket, EventData::new_u64(key), EventFlags::OUT),
-            false => epoll::delete(&self.room, socket),
-        };
-        if let Err(error) = changed {
-            // Out of memory, most likely. It is told of when it has something to say, or swept when it was full for too long.
+        if !is_on {
+            let _ = epoll::delete(&self.room, socket); // it is not there if it could not be added
+        } else if let Err(error) = epoll::add(&self.room, socket, EventData::new_u64(key), EventFlags::OUT) {
+            // Out of memory, most likely. It is swept when it was full for too long.
             tracing::warn!(%error, "a full socket cannot be waited for");
         }
     }

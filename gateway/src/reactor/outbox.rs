@@ -124,10 +124,8 @@ impl Outbox {
         let Some(next) = &mut self.next else { return };
         bytes::Buf::advance(&mut next.shared, bytes);
         if next.shared.is_empty() {
-            let after = self.next.take().map(|next| *next);
-            if let Some(Next { buffer, next, .. }) = after {
-                (self.buffer, self.taken, self.next) = (buffer, 0, next);
-            }
+            let (buffer, next) = (std::mem::take(&mut next.buffer), next.next.take());
+            (self.buffer, self.taken, self.next) = (buffer, 0, next);
         }
     }
 

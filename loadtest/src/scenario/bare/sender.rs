@@ -146,7 +146,7 @@ pub(super) const HEADER_BYTES: usize = 4;
 
 /// A frame that begins and ends like that, and has so many bytes if that is not too few.
 pub(super) fn frame_of(frame_bytes: usize, begin: &[u8], end: &[u8]) -> Vec<u8> {
-    let payload_bytes = frame_bytes.saturating_sub(HEADER_BYTES).max(130);
+    let payload_bytes = frame_bytes.saturating_sub(HEADER_BYTES).max(126);
     let mut payload = begin.to_vec();
     payload.resize(payload_bytes - end.len(), b'x');
     payload.extend(end);
@@ -223,6 +223,7 @@ mod tests {
     fn a_span_is_whole_frames() {
         assert_eq!(span(1000, 150).len(), 900);
         assert_eq!(span(1, 150).len(), 150);
+        assert_eq!(span(1, 130).len(), 130, "the shortest there may be");
         let mut frames = 0;
         let walked = crate::frames::Walker::default().walk(&span(16_000, 147), |frame| {
             assert_eq!(frame.payload.len(), 143);
