@@ -2,6 +2,7 @@
 //!
 //! The sample file in `deploy/config` is the lowest layer, so its values are the defaults by construction.
 
+use crate::control::serve::Bounds;
 use crate::cores::Cores;
 use crate::history::place::Wish;
 use crate::reactor::Limits;
@@ -18,6 +19,7 @@ use figment::providers::{Env, Format, Serialized, Toml};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 const DEFAULTS: &str = include_str!("../../deploy/config/ringside.toml");
 
@@ -26,6 +28,11 @@ const PER_SECOND_MAX: u32 = 1_000_000;
 
 /// Who waits longer for a server to stop has forgotten it.
 const DRAIN_S_MAX: u32 = 3600;
+
+/// How long a connection of HTTP serves one request after the other, and how long its last answer may take: longer than
+/// anybody's whose network works. Who wants more connects again.
+const HTTP_AGE_MAX: Duration = Duration::from_secs(60);
+const HTTP_GRACE: Duration = Duration::from_secs(30);
 
 /// Variables of our tools that are no configuration: how long benches and tests run, where a picture goes.
 const NOT_KEYS: [&str; 4] = ["bench", "seeds", "picture", "log"];
@@ -96,6 +103,8 @@ pub struct LimitKeys {
     pub connections_max_per_address: u32,
     pub connects_per_second: u32,
     pub connects_burst: u32,
+    pub http_connections_max: usize,
+    pub http_connections_max_per_address: usize,
     pub memory_reserve_bytes: u64,
     pub channels_max: usize,
     pub rooms_max_per_connection: usize,
@@ -186,6 +195,8 @@ impl Config {
             ("limits.connections_max_per_address", limits.connections_max_per_address as u64),
             ("limits.connects_per_second", limits.connects_per_second as u64),
             ("limits.connects_burst", limits.connects_burst as u64),
+            ("limits.http_connections_max", limits.http_connections_max as u64),
+            ("limits.http_connections_max_per_address", limits.http_connections_max_per_address as u64),
             ("limits.channels_max", limits.channels_max as u64),
             ("limits.rooms_max_per_connection", limits.rooms_max_per_connection as u64),
             ("limits.rooms_max", limits.rooms_max as u64),
@@ -323,6 +334,18 @@ impl Config {
             OpenLogin::Yes => true,
             OpenLogin::No => false,
             OpenLogin::Loopback => self.ws_listen.ip().is_loopback(),
+        }
+    }
+
+    /// What HTTP is bound by.
+    pub fn http_bounds(&self) -> Bounds {
+        let keys = &self.limits;
+        Bounds {
+            connections_max: keys.http_connections_max,
+            connections_max_per_address: keys.http_connections_max_per_address,
+            head_timeout: Duration::from_secs(keys.handshake_timeout_s.into()),
+            age_max: HTTP_AGE_MAX,
+            grace: HTTP_GRACE,
         }
     }
 
@@ -502,6 +525,7 @@ mod tests {
         for (key, value, rule) in [
             ("connects_per_second", 1_000_001, "at most 1000000"),
             ("orders_per_second", 1_000_001, "at most 1000000"),
+            ("http_connections_max", 0, "at least 1"),
             ("drain_s", 3601, "at most 3600"),
             ("outbox_bytes_max", 0, "at least 1"),
         ] {

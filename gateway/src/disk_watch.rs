@@ -56,16 +56,17 @@ impl DiskWatch {
 
     fn tell_condition(&mut self) {
         let condition = self.journal.condition();
-        match (std::mem::replace(&mut self.condition, condition), condition) {
-            (Condition::Good, Condition::Full) => {
-                tracing::warn!(
-                    "the journal's disk is full: until there is space new orders are refused, cancels are taken"
-                )
-            }
-            (Condition::Full, Condition::Good) => {
-                tracing::info!("the journal's disk has space again: orders are taken")
-            }
-            _ => {}
+        let before = std::mem::replace(&mut self.condition, condition);
+        match condition {
+            _ if before == condition => {}
+            Condition::Good => tracing::info!("the journal has space again: orders are taken"),
+            Condition::Full => tracing::warn!(
+                "the journal's disk is full: until there is space new orders are refused, cancels are taken"
+            ),
+            Condition::Unopened => tracing::warn!(
+                "the journal cannot open its next file (`ulimit -n`, fs.file-max, memory): until it can new orders are refused, cancels are taken"
+            ),
+            Condition::Failed => {} // said by who ends the process for it
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! In reading order:
 //! - [`start`]: the wiring of the process. [`cli`] and [`config`]: what can be said about it. [`cores`]: which core runs what.
-//!   [`listen`]: where clients find it.
+//!   [`listen`]: where clients find it. [`descriptors`]: how many of them there are files for.
 //! - [`recovery`]: the engine a process begins with. [`keeper`]: what keeps the next one's beginning short.
 //! - [`ws`]: RFC 6455. [`wire`]: our messages. [`session`]: one client. None of them sees a socket.
 //! - [`venue`] and [`accounts`]: names and numbers of what is traded and of who trades. [`reports`]: the engine's
@@ -21,6 +21,7 @@ pub mod config;
 pub mod control;
 pub mod cores;
 pub mod demo;
+pub mod descriptors;
 pub mod disk_watch;
 pub mod feed;
 pub mod history;

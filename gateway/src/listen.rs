@@ -3,7 +3,6 @@
 
 use crate::config::Config;
 use anyhow::Context;
-use rustix::process::{Resource, getrlimit, setrlimit};
 use socket2::{Domain, Socket, Type};
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
@@ -101,27 +100,6 @@ fn listen_now(address: SocketAddr, sharing: Sharing) -> std::io::Result<TcpListe
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
-}
-
-/// Descriptors beside those of connections: listeners, rings, files of the journal and of the history. A generous guess.
-const DESCRIPTORS_BESIDE: u64 = 256;
-
-/// Takes as many descriptors as the system gives this process, and says so if that is less than the configuration may need:
-/// without one a connection is refused, and the journal waits for its next file.
-pub fn raise_descriptors(config: &Config) {
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    if let Err(error) = setrlimit(Resource::Nofile, limit) {
-        tracing::warn!(%error, "the number of open files stays as it is");
-    }
-    let needed = config.limits.connections_max as u64 + DESCRIPTORS_BESIDE;
-    if let Some(most) = getrlimit(Resource::Nofile).current.filter(|most| *most < needed) {
-        tracing::warn!(
-            most,
-            needed,
-            "limits.connections_max and the journal may need more open files: raise `ulimit -n`"
-        );
-    }
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::control::operator::{Operator, OperatorBell, operator};
 use crate::control::{self, Control, Info, beat};
 use crate::cores::{Cores, take_short_turns};
+use crate::descriptors;
 use crate::disk_watch::DiskWatch;
 use crate::feed::{self, FeedCounters};
 use crate::history;
@@ -25,7 +26,7 @@ use crate::history::desk::{Clerk, desk};
 use crate::history::reader::Reader;
 use crate::history::writer::Writer;
 use crate::keeper::Keeper;
-use crate::listen::{self, Addresses, Listeners};
+use crate::listen::{Addresses, Listeners};
 use crate::memory_watch;
 use crate::reactor::admission::Admission;
 use crate::reactor::{self, Mail, ReactorCounters, Shared};
@@ -89,7 +90,7 @@ pub fn run<Stop: Future<Output = ()>>(
     ready: impl FnOnce(&Addresses),
     stop: impl FnOnce() -> Stop,
 ) -> anyhow::Result<AtRest> {
-    listen::raise_descriptors(config);
+    let config = &descriptors::fitted(config)?;
     let shape = config.shape();
     let listeners = Listeners::bind(config, shape.reactors)?;
     let Recovered { shards, journal, end, bereft } =
@@ -299,14 +300,11 @@ impl Running {
         // On this thread.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
-            let http = tokio::net::TcpListener::from_std(http).context("HTTP")?;
-            let (stop_http, stopped) = tokio::sync::oneshot::channel::<()>();
-            let served = control::serve(http, control.clone(), async {
-                let _ = stopped.await;
-            });
+            let listener = tokio::net::TcpListener::from_std(http).context("HTTP")?;
+            let router = control::router(control.clone());
+            let http = control::serve::serve(listener, router, config.http_bounds(), control.http.clone());
             let stop = stop();
             ready(&addresses);
-            let mut served = Box::pin(served);
             let inside = async {
                 tokio::select! {
                     never = operator_task.run() => never,
@@ -317,13 +315,13 @@ impl Running {
                 }
             };
             tokio::pin!(inside);
+            // Who is out stays out from here on: HTTP ends with this.
             tokio::select! {
-                ended = &mut served => ended.context("HTTP")?,
+                never = http => match never {},
                 never = &mut inside => match never {},
                 () = stop => {}
             }
             control.ready.store(false, Ordering::Relaxed);
-            drop((stop_http, served));
             // Until its turn a client goes on as before: timed rooms have their beats, orders their ends, and who asks the history
             // its answer.
             self.stop_outside();
@@ -441,6 +439,7 @@ impl Running {
             started: Instant::now(),
             accounts: accounts.clone(),
             operator,
+            http: Arc::default(),
             admin: config.admin,
             history,
             private: config.private_reads(),

@@ -110,6 +110,7 @@ fn text(control: &Control) -> String {
         of_keeper(&mut out, keeper, durable);
     }
     history(&mut out, control);
+    http(&mut out, control);
     process(&mut out, control);
     tops(&mut out, control);
     out.text
@@ -120,13 +121,14 @@ fn of_journal(out: &mut Exposition, journal: &Watch) {
         Condition::Good => 0,
         Condition::Full => 1,
         Condition::Failed => 2,
+        Condition::Unopened => 3,
     };
     let counters = journal.counters();
     let rows = [
         (
             "ringside_journal_condition",
             "gauge",
-            "0 good, 1 full (nothing new is taken), 2 failed (the process stops).",
+            "0 good, 1 full (nothing new is taken), 2 failed (the process stops), 3 no file can be opened (as when full).",
             condition,
         ),
         (
@@ -223,6 +225,25 @@ fn history(out: &mut Exposition, control: &Control) {
         ),
         ("ringside_history_waiting", "gauge", "Entries that wait to be written.", counters.waiting.get()),
         ("ringside_history_lag_microseconds", "gauge", "Age of the oldest entry that waits.", lag_us),
+    ];
+    each(out, rows);
+}
+
+fn http(out: &mut Exposition, control: &Control) {
+    let (connections, refused) = (&control.http.connections, &control.http.refused);
+    let rows = [
+        (
+            "ringside_http_connections",
+            "gauge",
+            "Open connections of HTTP.",
+            connections.load(Ordering::Relaxed),
+        ),
+        (
+            "ringside_http_connections_refused_total",
+            "counter",
+            "Connections of HTTP for which there was no place.",
+            refused.load(Ordering::Relaxed),
+        ),
     ];
     each(out, rows);
 }

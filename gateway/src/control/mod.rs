@@ -5,6 +5,7 @@
 //! - `page`: the page and its files. `metrics`: what Prometheus reads.
 //! - `rest`: `/api/v1`. `query`: what its queries and refusals have in common.
 //! - `history`: what accounts were told. `local`: whom loopback is for.
+//! - [`serve`]: the sockets of all this, and their bounds.
 //! - [`beat`]: what timed rooms are told at. [`operator`]: the port, and the clock that ticks in a quiet market. `admin`: what may be asked of it by HTTP.
 
 mod admin;
@@ -16,6 +17,7 @@ pub mod operator;
 mod page;
 mod query;
 mod rest;
+pub mod serve;
 
 use crate::accounts::Accounts;
 use crate::config::PrivateReads;
@@ -37,7 +39,7 @@ use engine_core::message::Fees;
 use engine_core::units::SymbolId;
 use operator::Operator;
 use serde_json::json;
-use std::future::Future;
+use serve::HttpCounters;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -59,6 +61,7 @@ pub struct Control {
     pub started: Instant,
     pub accounts: Arc<Accounts>,
     pub operator: Operator,
+    pub http: Arc<HttpCounters>,
     /// Whether `/api/v1/admin` is there.
     pub admin: bool,
     /// What accounts were told, if that is kept, and who may read it.
@@ -102,15 +105,6 @@ pub fn router(control: Arc<Control>) -> Router {
         .with_state(control)
 }
 
-/// Serves until `stop` completes and the last answer is out.
-pub async fn serve(
-    listener: tokio::net::TcpListener,
-    control: Arc<Control>,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
-    axum::serve(listener, router(control)).with_graceful_shutdown(stop).await
-}
-
 async fn ready(State(control): State<Arc<Control>>) -> Response {
     let condition = control.journal.as_ref().map_or(Condition::Good, Watch::condition);
     let (status, message) = match condition {
@@ -118,6 +112,9 @@ async fn ready(State(control): State<Arc<Control>>) -> Response {
         Condition::Good => return Json(json!({"status": "ready"})).into_response(),
         Condition::Full => {
             ("disk_full", "the disk is full: cancels are taken, nothing new is until there is space")
+        }
+        Condition::Unopened => {
+            ("no_files", "no more files can be opened: cancels are taken, nothing new is until they can")
         }
         Condition::Failed => ("disk_failed", "the disk has failed: the exchange stops"),
     };

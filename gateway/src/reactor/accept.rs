@@ -13,7 +13,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// Connections that are taken in before the clients that are there are served again: after an outage all come at once.
-const AT_ONCE: usize = 64;
+pub(super) const AT_ONCE: usize = 64;
 
 /// A listener, and how it is waited for.
 pub(super) struct Door {

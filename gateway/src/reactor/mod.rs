@@ -27,6 +27,9 @@ mod turn;
 
 pub use host::CONNECTIONS_MAX;
 
+/// Connections that a reactor refuses and has not closed yet, at most.
+pub const REFUSED_MAX: usize = accept::AT_ONCE + refuse::REFUSED_MAX;
+
 use crate::accounts::Accounts;
 use crate::history::desk::{Answer, Desk};
 use crate::recovery::Bereft;

@@ -15,6 +15,8 @@ use serde_json::Value;
 /// A cold start on a busy machine takes about a second; beyond this it hangs.
 const START_PATIENCE: Duration = Duration::from_secs(30);
 
+const RINGSIDE: &str = env!("CARGO_BIN_EXE_ringside");
+
 pub struct Exchange {
     process: Child,
     directory: PathBuf,
@@ -43,9 +45,19 @@ impl Exchange {
 
     /// The binary with these arguments, on free ports.
     pub fn start_with(arguments: &[&str]) -> Self {
+        Self::start_as(&mut Command::new(RINGSIDE), arguments)
+    }
+
+    /// The same, as a process that may have so many files open.
+    pub fn start_with_files(files_max: u32, arguments: &[&str]) -> Self {
+        let limited = format!("ulimit -n {files_max} && exec \"$0\" \"$@\"");
+        Self::start_as(Command::new("sh").args(["-c", &limited, RINGSIDE]), arguments)
+    }
+
+    fn start_as(command: &mut Command, arguments: &[&str]) -> Self {
         let directory = fresh_directory("exchange");
         let stderr = File::create(directory.join("stderr.log")).expect("the directory was just made");
-        let exchange = Self::begin(arguments, directory, stderr.into());
+        let exchange = Self::begin(command, arguments, directory, stderr.into());
         // What was said before is in the log with it.
         wait_until(|| exchange.log().contains(" ready "));
         exchange
@@ -53,11 +65,11 @@ impl Exchange {
 
     /// With another place for what it says than [`Exchange::log`].
     pub fn start_saying_to(stderr: impl Into<Stdio>, arguments: &[&str]) -> Self {
-        Self::begin(arguments, fresh_directory("exchange"), stderr.into())
+        Self::begin(&mut Command::new(RINGSIDE), arguments, fresh_directory("exchange"), stderr.into())
     }
 
-    fn begin(arguments: &[&str], directory: PathBuf, stderr: Stdio) -> Self {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_ringside"))
+    fn begin(command: &mut Command, arguments: &[&str], directory: PathBuf, stderr: Stdio) -> Self {
+        let mut process = command
             .args(arguments)
             .args(["--ws-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--json"])
             .env("NO_COLOR", "1") // so that tests can read what it says

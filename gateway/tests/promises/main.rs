@@ -12,6 +12,7 @@ mod bad_orders;
 mod browser;
 mod cancel_on_disconnect;
 mod compressed;
+mod crowd_at_http;
 mod crowd_at_the_door;
 mod dead_man_timer;
 mod echo;

@@ -321,7 +321,7 @@ fn write_batch(writer: &mut Writer) -> Result<(), JournalError> {
         if shared.has_failed() {
             return Ok(()); // as above
         }
-        if shared.condition() == Condition::Full && (shared.is_impatient() || shared.is_closing()) {
+        if shared.condition() != Condition::Good && (shared.is_impatient() || shared.is_closing()) {
             writer.sync()?;
             writer.shared.end_without_space(&writer.batch[writer.done..]);
             return Ok(());

@@ -1,4 +1,4 @@
-//! The disk becomes full under a running exchange.
+//! The disk becomes full under a running exchange, or the process has as many files open as it may.
 //!
 //! While there is a reserve, what is new is refused with the reason and orders can be cancelled. When there is space again
 //! everything goes on. Who stops in between comes to an end, and the next life knows all that was acknowledged, of orders and
@@ -26,15 +26,25 @@ const SEGMENT_BYTES: u64 = 1 << 18;
 
 #[test]
 fn what_is_new_is_refused_and_cancels_are_taken_until_there_is_space() {
+    new_things_are_refused_and_cancels_taken_in(Shortage::Space);
+}
+
+#[test]
+fn the_same_until_the_next_file_can_be_opened() {
+    new_things_are_refused_and_cancels_taken_in(Shortage::Files);
+}
+
+fn new_things_are_refused_and_cancels_taken_in(shortage: Shortage) {
     let disk = SimulatedDisk::new(1);
     let mut exchange = Exchange::start(&disk);
-    exchange.trade_until_full();
+    exchange.trade_until(shortage);
 
+    let (refusal, condition) = shortage.is_told_as();
     for command in new_things() {
-        assert_eq!(exchange.try_submit(command), Err(Overloaded::DiskFull), "{command:?}");
+        assert_eq!(exchange.try_submit(command), Err(refusal), "{command:?}");
     }
     let together = [Command::Open { account: AccountId(9), name: None }, deposit(AccountId(9))].map(input);
-    assert_eq!(exchange.port.submit_together(AccountId(9), &together), Err(Overloaded::DiskFull));
+    assert_eq!(exchange.port.submit_together(AccountId(9), &together), Err(refusal));
     let live: Vec<u32> = exchange.heard.live().into_iter().collect();
     for number in &live[..CANCELS] {
         exchange.submit(cancel(*number));
@@ -43,9 +53,9 @@ fn what_is_new_is_refused_and_cancels_are_taken_until_there_is_space() {
     for command in [Command::Tick, Command::Open { account: AccountId(0), name: None }] {
         exchange.submit(command);
     }
-    assert_eq!(exchange.journal.watch().condition(), Condition::Full);
+    assert_eq!(exchange.journal.watch().condition(), condition);
 
-    disk.set_capacity(u64::MAX);
+    shortage.end(&disk);
     let first = exchange.next;
     exchange.submit_order();
     exchange.hear_until(|heard| heard.acked.contains(&first));
@@ -62,7 +72,7 @@ fn who_stops_while_it_is_full_ends_and_loses_nothing_that_was_acknowledged() {
         let disk = SimulatedDisk::new(2);
         let options = Options { staging_bytes, ..options() };
         let mut exchange = Exchange::start_with(&disk, options);
-        exchange.trade_until_full();
+        exchange.trade_until(Shortage::Space);
         // Cancels use the reserve up, until nobody is answered any more and the engine has enough.
         let live: Vec<u32> = exchange.heard.live().into_iter().collect();
         let watch = exchange.journal.watch();
@@ -112,6 +122,36 @@ struct Exchange {
     next: u32,
 }
 
+/// What there is too little of.
+#[derive(Clone, Copy)]
+enum Shortage {
+    Space,
+    Files,
+}
+
+impl Shortage {
+    fn begin(self, disk: &SimulatedDisk) {
+        match self {
+            Self::Space => disk.set_capacity(disk.used()),
+            Self::Files => disk.set_opens(false),
+        }
+    }
+
+    fn end(self, disk: &SimulatedDisk) {
+        match self {
+            Self::Space => disk.set_capacity(u64::MAX),
+            Self::Files => disk.set_opens(true),
+        }
+    }
+
+    fn is_told_as(self) -> (Overloaded, Condition) {
+        match self {
+            Self::Space => (Overloaded::DiskFull, Condition::Full),
+            Self::Files => (Overloaded::NoFiles, Condition::Unopened),
+        }
+    }
+}
+
 #[derive(Default)]
 struct Heard {
     acked: BTreeSet<u32>,
@@ -147,16 +187,16 @@ impl Exchange {
     }
 
     /// Places some orders, and then more on a disk that takes no further segment, until one is refused for that.
-    fn trade_until_full(&mut self) {
+    fn trade_until(&mut self, shortage: Shortage) {
         for _ in 0..2 * CANCELS {
             self.submit_order();
         }
         self.hear_until_acked(0);
-        self.disk.set_capacity(self.disk.used());
+        shortage.begin(&self.disk);
         loop {
             match self.try_submit(Command::Submit(sell(self.next))) {
                 Ok(()) => self.next += 1,
-                Err(Overloaded::DiskFull) => break,
+                Err(Overloaded::DiskFull | Overloaded::NoFiles) => break,
                 Err(Overloaded::Busy) => std::thread::yield_now(),
             }
             // Few are on their way at a time: the reserve is for cancels.

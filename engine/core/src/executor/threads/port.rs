@@ -35,6 +35,9 @@ pub enum Overloaded {
     /// is taken.
     #[error("the disk of the exchange is full: cancels are taken, nothing new is until there is space again")]
     DiskFull,
+    /// The journal cannot open its next file. The same is taken.
+    #[error("the exchange can open no more files: cancels are taken, nothing new is until it can")]
+    NoFiles,
 }
 
 impl Port {
@@ -51,8 +54,8 @@ impl Port {
 
     /// Hands an input to its sequencer, or to all; it travels with the next [`Port::flush`].
     pub fn submit(&mut self, input: Input) -> Result<(), Overloaded> {
-        if self.is_disk_full() && !input.command.is_taken_without_space() {
-            return Err(Overloaded::DiskFull);
+        if !input.command.is_taken_without_space() {
+            self.check_space()?;
         }
         self.put(input)
     }
@@ -62,8 +65,8 @@ impl Port {
         if self.room(account) < inputs.len() {
             return Err(Overloaded::Busy);
         }
-        if self.is_disk_full() && !inputs.iter().all(|input| input.command.is_taken_without_space()) {
-            return Err(Overloaded::DiskFull);
+        if !inputs.iter().all(|input| input.command.is_taken_without_space()) {
+            self.check_space()?;
         }
         inputs.iter().try_for_each(|input| self.put(*input))
     }
@@ -112,8 +115,12 @@ impl Port {
         self.bells.iter().for_each(|bell| bell.ring());
     }
 
-    fn is_disk_full(&self) -> bool {
-        self.journal.as_ref().is_some_and(|journal| journal.condition() == Condition::Full)
+    fn check_space(&self) -> Result<(), Overloaded> {
+        match self.journal.as_ref().map(Watch::condition) {
+            Some(Condition::Full) => Err(Overloaded::DiskFull),
+            Some(Condition::Unopened) => Err(Overloaded::NoFiles),
+            _ => Ok(()),
+        }
     }
 
     fn put(&mut self, input: Input) -> Result<(), Overloaded> {

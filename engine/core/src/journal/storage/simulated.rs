@@ -49,6 +49,7 @@ struct State {
     /// The file with the newest write, unless that is synced.
     last_write: Option<usize>,
     capacity: u64,
+    opens_nothing: bool,
     points: u64,
     crash_at: Option<u64>,
     fail_sync_at: Option<u64>,
@@ -90,6 +91,7 @@ impl SimulatedDisk {
             locked: Vec::new(),
             last_write: None,
             capacity: u64::MAX,
+            opens_nothing: false,
             points: 0,
             crash_at: None,
             fail_sync_at: None,
@@ -133,6 +135,11 @@ impl SimulatedDisk {
     /// How many bytes fit, all files together.
     pub fn set_capacity(&self, bytes: u64) {
         self.lock_state().capacity = bytes;
+    }
+
+    /// Whether files can be opened and made, as when the process has as many open as it may.
+    pub fn set_opens(&self, opens: bool) {
+        self.lock_state().opens_nothing = !opens;
     }
 
     /// Bytes of all files.
@@ -206,6 +213,12 @@ impl State {
 
     fn alive(&self) -> io::Result<()> {
         if self.crashed { Err(io::Error::other("the simulated machine has crashed")) } else { Ok(()) }
+    }
+
+    /// Whether one more file can be open.
+    fn openable(&self) -> io::Result<()> {
+        self.alive()?;
+        if self.opens_nothing { Err(io::Error::from_raw_os_error(24)) } else { Ok(()) } // EMFILE
     }
 
     /// Whether the sync at this point is the one that fails.
@@ -356,6 +369,7 @@ impl Storage for SimulatedDisk {
         if state.names.contains_key(name) {
             return Err(ErrorKind::AlreadyExists.into());
         }
+        state.openable()?;
         state.files.push(Contents::default());
         let file = state.files.len() - 1;
         state.rename(Renaming::Create(name.into(), file))?;
@@ -364,7 +378,7 @@ impl Storage for SimulatedDisk {
 
     fn open(&self, name: &str) -> io::Result<Box<dyn StorageFile>> {
         let state = self.lock_state();
-        state.alive()?;
+        state.openable()?;
         let file = *state.names.get(name).ok_or(ErrorKind::NotFound)?;
         Ok(self.file(file, state.life))
     }

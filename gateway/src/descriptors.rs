@@ -1,0 +1,88 @@
+//! What open files the system lets this process have, and who may have them.
+//!
+//! Whoever comes in takes one; the journal needs one now and then, and an exchange that cannot open its next file takes no
+//! orders. So connections get what is left after everything else has its part, and never more.
+
+use crate::config::Config;
+use crate::{control, reactor};
+use anyhow::{Context, ensure};
+use rustix::process::{Resource, getrlimit, setrlimit};
+
+/// Of the process: its standard streams, listeners, the control plane's runtime, the journal's segments, snapshots that are written
+/// and read, the history and who reads it. An idle one with all of it has 25.
+const OF_PROCESS: u64 = 96;
+/// Of each reactor and the engine's threads beside it: rings, polls, wake-ups, a listener, the rooms' file. They have 11.
+const OF_REACTOR: u64 = 16;
+/// HTTP's part of what is left is one in so many, where that is less than its bound.
+const HTTP_PART: u64 = 8;
+/// Fewer connections than this are no exchange.
+const CONNECTIONS_MIN: u64 = 64;
+
+/// Takes as many descriptors as the system gives, and returns the configuration with bounds of connections that these allow.
+///
+/// # Errors
+/// If they do not allow any.
+pub fn fitted(config: &Config) -> anyhow::Result<Config> {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "the number of open files stays as it is");
+    }
+    let mut config = config.clone();
+    if let Some(descriptors) = getrlimit(Resource::Nofile).current {
+        fit(&mut config, descriptors)
+            .with_context(|| format!("open files (`ulimit -n` says {descriptors})"))?;
+    }
+    Ok(config)
+}
+
+fn fit(config: &mut Config, descriptors: u64) -> anyhow::Result<()> {
+    let beside = beside(config.shape().reactors as u64);
+    let left = descriptors.saturating_sub(beside);
+    ensure!(left >= CONNECTIONS_MIN, "at least {} are needed", beside + CONNECTIONS_MIN);
+    let limits = &mut config.limits;
+    let http = (limits.http_connections_max as u64).min(left / HTTP_PART);
+    let connections = (limits.connections_max as u64).min(left - http);
+    if (connections, http) != (limits.connections_max as u64, limits.http_connections_max as u64) {
+        tracing::warn!(
+            descriptors,
+            connections_max = connections,
+            http_connections_max = http,
+            "there are fewer open files than limits.connections_max ({}) and limits.http_connections_max ({}) need: raise `ulimit -n`",
+            limits.connections_max,
+            limits.http_connections_max,
+        );
+    }
+    limits.connections_max = connections as usize;
+    limits.http_connections_max = http as usize;
+    Ok(())
+}
+
+/// Descriptors that are no connection's: also of those who are being refused.
+fn beside(reactors: u64) -> u64 {
+    let refused = control::serve::REFUSALS_MAX as u64 + reactors * reactor::REFUSED_MAX as u64;
+    OF_PROCESS + reactors * OF_REACTOR + refused
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn bounds(descriptors: u64) -> anyhow::Result<(usize, usize)> {
+        let keys = json!({"reactors": 2, "limits": {"connections_max": 1000, "http_connections_max": 100}});
+        let mut config = Config::load(None, &keys, &json!({})).unwrap();
+        fit(&mut config, descriptors)?;
+        Ok((config.limits.connections_max, config.limits.http_connections_max))
+    }
+
+    #[test]
+    fn connections_leave_descriptors_to_the_journal() {
+        let beside = beside(2);
+        assert_eq!(bounds(beside + 1100).unwrap(), (1000, 100), "all fit");
+        assert_eq!(bounds(beside + 1099).unwrap(), (999, 100));
+        assert_eq!(bounds(beside + 160).unwrap(), (140, 20), "an eighth is for HTTP");
+        let error = bounds(beside + 63).unwrap_err().to_string();
+        assert!(error.contains(&(beside + 64).to_string()), "{error}");
+    }
+}
