@@ -239,6 +239,7 @@ impl Reactor {
                 (connection.phase, connection.packing) = (phase, packing);
                 connection.outbox.end().extend_from_slice(&response);
                 self.touch(at);
+                self.announce_late(at);
                 if received.len() > consumed {
                     return self.on_frames(at, &mut received[consumed..]);
                 }

@@ -33,22 +33,34 @@ impl Reactor {
     /// Tells every client that we are going, and when to come back.
     pub fn begin_drain(&mut self) {
         self.now = self.net.now();
-        let (now, longest) = (self.now, self.shared.limits.drain_s as usize);
+        let longest = self.shared.limits.drain_s as usize;
         let mut open: Vec<_> = self.connections.iter().map(|(at, it)| (at, it.generation)).collect();
         open.reverse();
         let per_second = CLOSED_PER_SECOND.max(open.len() / longest.max(1));
         for (after, (at, _)) in open.iter().rev().enumerate() {
-            if let Phase::Native(..) = self.connections[*at].phase {
-                let its_turn = after.saturating_sub(CLOSED_AT_ONCE) * 1000 / per_second;
-                let wait_ms = RECONNECT_AFTER.as_millis() as u64 + its_turn as u64;
-                let outbox = self.connections[*at].outbox.end();
-                ws::frame::append_frame(outbox, Opcode::Text, 100, |out| {
-                    control::server_shutdown(out, now, wait_ms)
-                });
-                self.touch(*at);
-            }
+            let its_turn = after.saturating_sub(CLOSED_AT_ONCE) * 1000 / per_second;
+            self.announce_end(*at, Duration::from_millis(its_turn as u64));
         }
         self.drain = Some(Drain { since: Instant::now(), per_second, open, closed: 0, over_since: None });
+    }
+
+    /// Tells a client whose handshake came to its end only now.
+    pub fn announce_late(&mut self, at: usize) {
+        if let Some(drain) = &self.drain {
+            let rest = Duration::from_millis((drain.open.len() * 1000 / drain.per_second) as u64);
+            self.announce_end(at, rest);
+        }
+    }
+
+    fn announce_end(&mut self, at: usize, its_turn: Duration) {
+        if let Phase::Native(..) = self.connections[at].phase {
+            let (now, wait_ms) = (self.now, (RECONNECT_AFTER + its_turn).as_millis() as u64);
+            let outbox = self.connections[at].outbox.end();
+            ws::frame::append_frame(outbox, Opcode::Text, 100, |out| {
+                control::server_shutdown(out, now, wait_ms)
+            });
+            self.touch(at);
+        }
     }
 
     /// Closes those whose turn it is. True when nobody waits for a word of this reactor, or it has waited long enough.

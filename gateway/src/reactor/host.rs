@@ -4,8 +4,8 @@ use super::Reactor;
 use super::connection::PAUSE_BYTES;
 use crate::accounts::{Entered, Login, anonymous_name};
 use crate::history::desk::Question;
-use crate::rooms::Room;
 use crate::rooms::view::View;
+use crate::rooms::{NoRoom, Room};
 use crate::session::{Host, LoggedIn};
 use crate::venue::Venue;
 use crate::wire::code::{ErrorCode, Refusal};
@@ -61,7 +61,7 @@ impl Reactor {
 
 impl Client<'_> {
     /// The one of a view's rooms whose messages are packed as the connection has negotiated: sessions know nothing of that.
-    fn room(&self, symbol: SymbolId, view: View) -> Option<Arc<Room>> {
+    fn room(&self, symbol: SymbolId, view: View) -> Result<Arc<Room>, NoRoom> {
         let packing = self.reactor.connections[self.at].packing;
         self.reactor.shared.registry.room(symbol, view, packing)
     }
@@ -145,7 +145,7 @@ impl Host for Client<'_> {
 
     fn open(&mut self, symbol: SymbolId, view: View) -> Result<(), Refusal> {
         let room = self.room(symbol, view);
-        room.map(|_| ()).ok_or_else(|| Refusal::new(ErrorCode::Overloaded, "no more rooms can be opened now"))
+        room.map(|_| ()).map_err(|why| Refusal::new(ErrorCode::Overloaded, why.to_string()))
     }
 
     fn rooms(&self) -> usize {
@@ -158,13 +158,13 @@ impl Host for Client<'_> {
     }
 
     fn leave(&mut self, symbol: SymbolId, view: View) {
-        if let Some(room) = self.room(symbol, view) {
+        if let Ok(room) = self.room(symbol, view) {
             self.reactor.leave_room(self.at, room.index);
         }
     }
 
     fn resync(&mut self, symbol: SymbolId, view: View) -> Result<(), Refusal> {
-        if let Some(room) = self.room(symbol, view) {
+        if let Ok(room) = self.room(symbol, view) {
             self.reactor.resync_room(self.at, room.index);
         }
         Ok(())

@@ -30,6 +30,7 @@ use pages::Pages;
 use ring::Ring;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 use std::sync::{Arc, Mutex, OnceLock};
+use thiserror::Error;
 use view::View;
 use wake::Wake;
 
@@ -146,6 +147,16 @@ pub struct Registry {
     feeds: OnceLock<Vec<FeedDoor>>,
 }
 
+/// Why a room cannot be opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum NoRoom {
+    #[error("the server has as many open rooms as it may have ({rooms_max})")]
+    Full { rooms_max: u32 },
+    /// The feed's queue is full. Asking again helps.
+    #[error("too many rooms are being opened at the moment, try again")]
+    Busy,
+}
+
 impl Registry {
     /// Busy rooms lie in `pages`, if there are any.
     pub fn new(rooms_max: u32, pages: Option<Arc<Pages>>) -> Self {
@@ -164,16 +175,15 @@ impl Registry {
         assert!(self.feeds.set(feeds).is_ok(), "the registry is opened once");
     }
 
-    /// The room of a symbol, view and packing, made if there is none. `None` when there are as many as there may be, or the
-    /// feed has no room in its queue: ask again.
-    pub fn room(&self, symbol: SymbolId, view: View, packing: Packing) -> Option<Arc<Room>> {
+    /// The room of a symbol, view and packing, made if there is none.
+    pub fn room(&self, symbol: SymbolId, view: View, packing: Packing) -> Result<Arc<Room>, NoRoom> {
         let key = (symbol, view, packing);
         if let Some(room) = self.rooms.get(&key) {
-            return Some(room.clone());
+            return Ok(room.clone());
         }
         let mut next = self.next.lock().expect("no holder of this lock can panic");
         if let Some(room) = self.rooms.get(&key) {
-            return Some(room.clone()); // made while we waited
+            return Ok(room.clone()); // made while we waited
         }
         let (ring, writer) = ring::ring(self.pages.clone());
         let room = Arc::new(Room {
@@ -186,13 +196,16 @@ impl Registry {
             snapshot: Mutex::new(None),
             snapshot_wanted: AtomicBool::new(false),
         });
-        if *next >= self.rooms_max || !self.door(symbol).send(FeedRequest::Open(room.clone(), writer)) {
-            return None;
+        if *next >= self.rooms_max {
+            return Err(NoRoom::Full { rooms_max: self.rooms_max });
+        }
+        if !self.door(symbol).send(FeedRequest::Open(room.clone(), writer)) {
+            return Err(NoRoom::Busy);
         }
         *next += 1;
         self.ordered.insert(key, room.clone());
         self.rooms.insert(key, room.clone());
-        Some(room)
+        Ok(room)
     }
 
     /// Has the feed cut a snapshot of the room. False if its queue is full: ask again.

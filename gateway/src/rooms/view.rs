@@ -164,8 +164,8 @@ pub enum Channel<'a> {
 pub enum NoChannel {
     /// It is like none of them.
     Unknown,
-    /// It would be, but for a number in it.
-    Number { rule: &'static str },
+    /// It is like one, but for a part of it.
+    Wrong { rule: &'static str },
 }
 
 impl<'a> Channel<'a> {
@@ -196,28 +196,29 @@ fn views_of(text: &str) -> Result<Views, NoChannel> {
     if let Some(stream) = Stream::from_text(stream).filter(|stream| *stream != Stream::Depth) {
         return match interval {
             None => Ok(Views::covering(Streams::NONE.with(stream), View::Depth)),
-            Some(_) => Err(NoChannel::Unknown),
+            Some(_) => Err(wrong("channel: only depth has a time between two updates")),
         };
+    }
+    if stream.starts_with("kline") {
+        return Err(wrong("channel: candles are kline_1s, _1m, _5m, _15m, _1h, _4h or _1d"));
     }
     let levels = match stream.strip_prefix("depth").ok_or(NoChannel::Unknown)? {
         "" => None,
-        number => Some(number_in(number, TopLevels::from_text, "channel: depth has 5, 10 or 20 levels")?),
+        number => match TopLevels::from_text(number) {
+            None => return Err(wrong("channel: depth has 5, 10 or 20 levels")),
+            levels => levels,
+        },
     };
-    let is_timed = match interval {
+    let is_timed = match interval.map(|interval| interval.strip_suffix("ms").map(str::parse)) {
         None => false,
-        Some(interval) => {
-            let number = interval.strip_suffix("ms").ok_or(NoChannel::Unknown)?;
-            let known = |number: &str| (number.parse() == Ok(INTERVAL_MS)).then_some(());
-            number_in(number, known, "channel: the time between two updates is 100ms")?;
-            true
-        }
+        Some(Some(Ok(INTERVAL_MS))) => true,
+        Some(_) => return Err(wrong("channel: the time between two updates is 100ms")),
     };
     Ok(Views::covering(Streams::NONE.with(Stream::Depth), View::of_depth(levels, is_timed)))
 }
 
-fn number_in<T>(text: &str, known: impl Fn(&str) -> Option<T>, rule: &'static str) -> Result<T, NoChannel> {
-    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    known(text).ok_or(if is_number { NoChannel::Number { rule } } else { NoChannel::Unknown })
+fn wrong(rule: &'static str) -> NoChannel {
+    NoChannel::Wrong { rule }
 }
 
 #[cfg(test)]
@@ -252,15 +253,33 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_number_is_told_from_no_channel_at_all() {
-        for name in
-            ["@nonsense", "@depthx", "@depth@fast", "@depth@100", "@depth@", "@trade@100ms", "@", "@depth@ms"]
-        {
+    fn what_is_wrong_with_a_channel_is_told_from_no_channel_at_all() {
+        for name in ["@nonsense", "@dept", "@", "@@100ms", "@trades"] {
             assert_eq!(Channel::parse(&format!("BTC-USDT{name}")), Err(NoChannel::Unknown), "{name}");
         }
-        for name in ["@depth7", "@depth0@100ms", "@depth@250ms", "@depth20@1000ms", "@depth@0ms"] {
-            let parsed = Channel::parse(name);
-            assert!(matches!(parsed, Err(NoChannel::Number { .. })), "{name}: {parsed:?}");
+        for (word, names) in [
+            ("levels", &["@depth7", "@depth0@100ms", "@depthx", "@depth05"][..]),
+            (
+                "100ms",
+                &[
+                    "@depth@250ms",
+                    "@depth20@1000ms",
+                    "@depth@0ms",
+                    "@depth@fast",
+                    "@depth@100",
+                    "@depth@",
+                    "@depth@ms",
+                ],
+            ),
+            ("only depth", &["@trade@100ms", "@kline_1m@100ms", "@bbo@"]),
+            ("candles", &["@kline_2m", "@kline", "@kline_1m1", "@kline_2m@100ms"]),
+        ] {
+            for name in names {
+                match Channel::parse(name) {
+                    Err(NoChannel::Wrong { rule }) => assert!(rule.contains(word), "{name}: {rule}"),
+                    other => panic!("{name}: {other:?}"),
+                }
+            }
         }
     }
 }

@@ -134,7 +134,7 @@ impl Session {
             Ok(Channel::User) => return of_no_market(subscribe).map(|()| Target::User),
             Ok(Channel::Market { symbol, views }) => (symbol, views),
             Err(NoChannel::Unknown) => return Err(unknown()),
-            Err(NoChannel::Number { rule }) => return Err(bad("channel", rule)),
+            Err(NoChannel::Wrong { rule }) => return Err(bad("channel", rule)),
         };
         let scope = match Pattern::parse(symbol) {
             Some(pattern) => Scope::All(pattern),

@@ -141,8 +141,7 @@ pub fn run(options: &Options, mut progress: impl FnMut(&str, u64, u64)) -> anyho
     let trades = Trades::default();
     let mut market = SimulatedMarket::new(feed, trades.clone(), options.symbols, BEGIN_US);
     for symbol in 0..options.symbols {
-        let room = outside.shared.registry.room(SymbolId(symbol as _), View::DepthTrade, Packing::Plain);
-        anyhow::ensure!(room.is_some(), "a room for each symbol");
+        outside.shared.registry.room(SymbolId(symbol as _), View::DepthTrade, Packing::Plain)?;
         market.publish();
     }
     let threads = options.threads.clamp(1, reactors);

@@ -110,7 +110,7 @@ fn what_there_is_not_is_refused_by_name() {
         (json!({"channel": "BTC-USDT@depth7@100ms"}), "BAD_VALUE", "channel", "5, 10 or 20"),
         (json!({"channel": "BTC-USDT@depth@250ms"}), "BAD_VALUE", "channel", "100ms"),
         (json!({"channel": "BTC-USDT@depth", "interval_ms": 100}), "BAD_VALUE", "interval_ms", "name"),
-        (json!({"channel": "BTC-USDT@trade@100ms"}), "UNKNOWN_CHANNEL", "channel", "BTC-USDT@trade@100ms"),
+        (json!({"channel": "BTC-USDT@trade@100ms"}), "BAD_VALUE", "channel", "only depth"),
         (json!({"checksum": true}), "BAD_VALUE", "checksum", "not available"),
         (json!({"channel": "user", "streams": ["depth"]}), "BAD_VALUE", "streams", "user"),
         (json!({"channel": "user", "depth": 5}), "BAD_VALUE", "depth", "user"),

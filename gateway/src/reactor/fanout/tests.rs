@@ -20,7 +20,7 @@ use engine_core::executor::threads::{Manner, Threads};
 use engine_core::pipeline::{self, Shape};
 use engine_core::units::{SymbolId, TradeId};
 use serde_json::json;
-use std::io::{ErrorKind, Read};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::IntoRawFd;
 
@@ -169,6 +169,59 @@ fn a_snapshot_is_in_memory_once_however_many_wait_for_it() {
         reactor.turn();
     }
     assert!(received.iter().all(|received| *received == snapshot));
+    reactor.port.close();
+    engine.join();
+}
+
+#[test]
+fn newcomers_are_sent_a_bounded_part_of_their_snapshots_a_turn() {
+    const NEWCOMERS: usize = 1500;
+    const A_TURN: u64 = 4 << 20;
+    let (mut reactor, engine) = reactor();
+    let (first, peer) = connect(&mut reactor);
+    let _ring = subscribe(&mut reactor, first);
+    let mut peers = vec![peer];
+    let frames = frame("snapshot".repeat(8 * SOCKET_BYTES)).into();
+    let room = local_mut(&mut reactor.rooms, 0).room.clone();
+    room.put_snapshot(Snapshot { position: 0, frames, next_trade: TradeId(1) });
+    for at in 0..NEWCOMERS {
+        if at > 0 {
+            let (at, peer) = connect(&mut reactor);
+            join(&mut reactor, at);
+            peers.push(peer);
+        }
+        reactor.wait_for_snapshot(at, 0, None);
+    }
+    reactor.serve_waiting(0);
+    let mut sent = vec![0];
+    while reactor.turn() {
+        sent.push(reactor.counters.private_bytes_out.get());
+    }
+    println!("{sent:?}");
+    let has_begun = |peer: &mut TcpStream| read(peer, &mut Vec::new()) > 0;
+    assert!(peers.iter_mut().all(has_begun), "everybody has some of it");
+    assert!(sent.len() > 2, "together they take more than a turn");
+    assert!(sent.windows(2).all(|turn| turn[1] - turn[0] < A_TURN + 64 * SOCKET_BYTES as u64));
+    reactor.port.close();
+    engine.join();
+}
+
+#[test]
+fn who_shakes_hands_with_a_server_that_stops_is_told_so() {
+    let (mut reactor, engine) = reactor();
+    let (_, mut peer) = connect(&mut reactor);
+    reactor.begin_drain();
+    let request = b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    peer.write_all(request).expect("a socket has room for a request");
+    let mut received = Vec::new();
+    let says = |received: &[u8], what: &str| received.windows(what.len()).any(|part| part == what.as_bytes());
+    while !says(&received, "reconnect_after_ms") {
+        reactor.serve_ready();
+        reactor.turn();
+        read(&mut peer, &mut received);
+    }
+    assert!(received.starts_with(b"HTTP/1.1 101 ") && says(&received, "server_shutdown"));
     reactor.port.close();
     engine.join();
 }
