@@ -11,7 +11,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 use loadtest::client::now_us;
 use loadtest::html;
 use loadtest::report::{Machine, Outcome, Report, commit};
-use loadtest::scenario::{audience, bare, churn, curve, fanout, follow, idle, orders, plan, simulate, slow};
+use loadtest::scenario::{
+    audience, bare, churn, curve, fanout, follow, idle, orders, plan, rush, simulate, slow,
+};
 use loadtest::target::WrongUsage;
 use serde::Serialize;
 use std::process::ExitCode;
@@ -74,6 +76,11 @@ impl Cli {
                 let (options, clients) = (arguments.options(&run).await?, arguments.clients(&run));
                 let outcome = slow::run_as(&options, &clients, &progress).await?;
                 run.finish("slow", arguments, outcome)
+            }
+            Scenario::Rush(arguments) => {
+                let progress = progress("subscribers");
+                let outcome = rush::run(&arguments.options(&run).await?, &progress).await?;
+                run.finish("rush", arguments, outcome)
             }
             Scenario::Idle(arguments) => {
                 let progress = progress("connections");

@@ -11,6 +11,7 @@ pub enum Phase {
     Connecting,
     Steady,
     Stalled,
+    Rush,
     Recovery,
     Draining,
 }

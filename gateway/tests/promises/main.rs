@@ -30,6 +30,7 @@ mod lapped_and_let_go;
 mod limits;
 mod lost_journal;
 mod many_rooms;
+mod newcomers_of_a_deep_book;
 mod order_life;
 mod orders_of_every_kind;
 mod paper_accounts;

@@ -5,6 +5,7 @@ mod curve;
 mod fanout;
 mod numbers;
 mod plan;
+mod rush;
 mod simulate;
 mod slow;
 
@@ -12,6 +13,7 @@ pub use churn::Churn;
 pub use curve::Curve;
 pub use fanout::{Bare, BareSender, Fanout};
 pub use plan::Plan;
+pub use rush::Rush;
 pub use simulate::Simulate;
 pub use slow::Slow;
 
@@ -70,6 +72,8 @@ pub enum Scenario {
     Curve(Curve),
     /// Some subscribers stop reading; the others must not notice
     Slow(Slow),
+    /// A crowd comes at once and wants the book; those who are there must not notice
+    Rush(Rush),
     /// Memory of subscribed connections that hear nothing
     Idle(Idle),
     /// Clients come and go all the time, many without manners; nothing must stay behind

@@ -1,7 +1,7 @@
 //! Many subscribers of one channel.
 //!
 //! ```text
-//! Connecting ─▶ Steady ─▶ (Stalled ─▶ Recovery) ─▶ Draining: read to silence, then come home with what was seen
+//! Connecting ─▶ Steady ─▶ (Stalled or Rush ─▶ Recovery) ─▶ Draining: read to silence, then come home with what was seen
 //! ```
 //! Lean ones are read by a few threads; those that are checked while they read have a task each, told by a watch what
 //! time it is. The first subscriber is the reference: it is there before the others, and keeps the place of

@@ -10,8 +10,7 @@
 //! stands in its way, and reads private reports only to throw them away.
 
 use super::Counts;
-use crate::frames::{CLOSE, Frame, PING, PONG, TEXT, Walker, put_client_frame};
-use crate::lean::log_in;
+use super::trader::Trader;
 use crate::market::Market;
 use crate::message::Side;
 use crate::schedule::Schedule;
@@ -21,9 +20,6 @@ use anyhow::{Context, Result, anyhow, ensure};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rust_decimal::Decimal;
-use std::collections::VecDeque;
-use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -72,9 +68,12 @@ impl Heavy {
     pub async fn start(options: &Options) -> Result<Self> {
         let mut pairs = Vec::new();
         for index in 0..PAIRS {
-            let maker = Trader::open(options, &format!("load-maker-{index}"), 2 * index).await?;
-            let taker = Trader::open(options, &format!("load-taker-{index}"), 2 * index + 1).await?;
-            pairs.push(Pair { maker, taker });
+            let naming = |connection| Naming::new(&options.market.symbol, options.run, connection);
+            let (maker, taker) = (format!("load-maker-{index}"), format!("load-taker-{index}"));
+            pairs.push(Pair {
+                maker: Trader::open(&options.target, &maker, naming(2 * index)).await?,
+                taker: Trader::open(&options.target, &taker, naming(2 * index + 1)).await?,
+            });
         }
         let (stop, sent) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let traders = Traders { pairs, sweeps: Sweeps::new(options), stop: stop.clone(), sent: sent.clone() };
@@ -139,7 +138,7 @@ impl Traders {
     }
 
     fn may_send(&self) -> bool {
-        self.pairs.iter().map(|pair| pair.maker.out.len() + pair.taker.out.len()).sum::<usize>()
+        self.pairs.iter().map(|pair| pair.maker.unsent() + pair.taker.unsent()).sum::<usize>()
             < UNSENT_BYTES_MAX
     }
 
@@ -148,7 +147,7 @@ impl Traders {
             maker.pump(buffer).context("a maker")?;
             taker.pump(buffer).context("a taker")?;
         }
-        self.sent.store(self.pairs.iter().map(|pair| pair.taker.sent).sum(), Ordering::Relaxed);
+        self.sent.store(self.pairs.iter().map(|pair| pair.taker.sent()).sum(), Ordering::Relaxed);
         Ok(())
     }
 
@@ -240,94 +239,6 @@ impl Sweeps {
         let price = if side == Side::Buy { self.middle - away } else { self.middle + away };
         price.normalize()
     }
-}
-
-/// One account on a socket that never makes us wait.
-struct Trader {
-    stream: TcpStream,
-    walker: Walker,
-    naming: Naming,
-    out: Vec<u8>,
-    /// Where in `out` each order ends.
-    ends: VecDeque<usize>,
-    /// Orders that are out of `out`.
-    sent: u64,
-    counts: Counts,
-    cancels_all: u64,
-}
-
-impl Trader {
-    async fn open(options: &Options, account: &str, connection: usize) -> Result<Self> {
-        let (stream, walker) = log_in(&options.target, account).await?;
-        let naming = Naming::new(&options.market.symbol, options.run, connection);
-        let (out, ends, sent) = Default::default();
-        let (counts, cancels_all) = Default::default();
-        Ok(Trader { stream: stream.into_std()?, walker, naming, out, ends, sent, counts, cancels_all })
-    }
-
-    fn submit(&mut self, order: Order) {
-        self.counts.commands += 1;
-        put_client_frame(&mut self.out, TEXT, self.naming.submit(&order).as_bytes());
-        self.ends.push_back(self.out.len());
-    }
-
-    fn drain(&mut self, bytes: usize) {
-        self.out.drain(..bytes);
-        while self.ends.pop_front_if(|end| *end <= bytes).is_some() {
-            self.sent += 1;
-        }
-        self.ends.iter_mut().for_each(|end| *end -= bytes);
-    }
-
-    /// What no sweep has taken is not left to the next run.
-    fn cancel_all(&mut self) {
-        self.cancels_all += 1;
-        let request =
-            serde_json::json!({"action": "cancel_all", "id": 1, "symbol": self.naming.symbol}).to_string();
-        put_client_frame(&mut self.out, TEXT, request.as_bytes());
-    }
-
-    fn unanswered(&self) -> u64 {
-        let Counts { commands, acks, cancel_all_acks, order_rejects, errors, .. } = self.counts;
-        (commands + self.cancels_all).saturating_sub(acks + cancel_all_acks + order_rejects + errors)
-    }
-
-    /// Sends and reads what goes without waiting.
-    fn pump(&mut self, buffer: &mut [u8]) -> Result<()> {
-        while !self.out.is_empty() {
-            match self.stream.write(&self.out) {
-                Ok(sent) => self.drain(sent),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(error) => return Err(error).context("sending orders"),
-            }
-        }
-        loop {
-            let read = match self.stream.read(buffer) {
-                Ok(0) => return Err(anyhow!("closed by the server")),
-                Ok(read) => read,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-                Err(error) => return Err(error).context("reading answers"),
-            };
-            let Self { walker, counts, out, .. } = self;
-            let mut closed = None;
-            walker.walk(&buffer[..read], |frame| match frame.opcode {
-                TEXT => heard(frame, counts),
-                PING => put_client_frame(out, PONG, frame.payload),
-                CLOSE => closed = Some(String::from_utf8_lossy(frame.payload).into_owned()),
-                _ => {}
-            })?;
-            ensure!(closed.is_none(), "closed by the server: {}", closed.unwrap_or_default());
-        }
-    }
-}
-
-/// Reports are most of it, and begin like this; the few others are parsed.
-fn heard(frame: Frame, counts: &mut Counts) {
-    const REPORTS: [&[u8]; 2] = [br#"{"type":"execution_report""#, br#"{"type":"balance_update""#];
-    if REPORTS.iter().any(|report| frame.payload.starts_with(report)) {
-        return;
-    }
-    counts.count(&String::from_utf8_lossy(frame.payload));
 }
 
 #[cfg(test)]

@@ -7,9 +7,11 @@
 
 pub mod heavy;
 mod load;
+mod trader;
 
 pub(crate) use load::Running;
 pub use load::{Load, Offered};
+pub(super) use trader::Trader;
 
 use crate::client::{Connection, Incoming, Socket, incoming};
 use crate::market::Market;

@@ -14,12 +14,13 @@
 mod results;
 mod stalled;
 
-pub use results::{Results, Window};
+pub use results::Results;
 pub use stalled::{End, Stalled};
 
 use super::fleet::{Clients, Fleet, Phase, Plan};
 use super::flow::{self, Load};
-use crate::report::{Latencies, Outcome};
+use super::windows::{Begun, Window};
+use crate::report::Outcome;
 use anyhow::Result;
 use indicatif::ProgressBar;
 use stalled::Stalling;
@@ -109,28 +110,6 @@ async fn go_on(fleet: &Fleet, frames: u64, progress: &ProgressBar) {
     let until = Instant::now() + STALL_PATIENCE;
     while fleet.frames() < frames && Instant::now() < until {
         fleet.pass(Duration::from_secs(1), progress).await;
-    }
-}
-
-/// A window that has begun.
-struct Begun {
-    phase: Phase,
-    at: Instant,
-    frames: u64,
-    /// Of the same phase in earlier rounds.
-    before: Latencies,
-}
-
-impl Begun {
-    fn enter(fleet: &Fleet, phase: Phase) -> Self {
-        fleet.enter(phase);
-        Begun { phase, at: Instant::now(), frames: fleet.frames(), before: fleet.latencies(phase) }
-    }
-
-    fn end(self, fleet: &Fleet) -> Window {
-        let latencies = fleet.latencies(self.phase).since(&self.before);
-        let seconds = self.at.elapsed().as_secs_f64();
-        Window::new(self.phase, seconds, fleet.frames() - self.frames, latencies)
     }
 }
 

@@ -3,9 +3,10 @@
 use super::stalled::{End, Stalled};
 use super::{Options, Phase};
 use crate::monitor::Sample;
-use crate::report::{Latencies, Percentiles, Verdict};
+use crate::report::{Percentiles, Verdict};
 use crate::scenario::fleet::{Landed, Spans};
 use crate::scenario::flow;
+use crate::scenario::windows::{Ratio, Window};
 use crate::target::Target;
 use serde::Serialize;
 use std::fmt;
@@ -51,48 +52,6 @@ pub struct Results {
     pub samples: Vec<Sample>,
 }
 
-/// A measured time: what the reading subscribers had of it.
-#[derive(Clone, Debug, Serialize)]
-pub struct Window {
-    pub kind: &'static str,
-    pub seconds: f64,
-    pub frames_per_second: f64,
-    pub latency: Percentiles,
-    /// Readers that had stalled and not caught up when it ended, where that was waited for.
-    pub stalled_behind: usize,
-    #[serde(skip)]
-    phase: Phase,
-    #[serde(skip)]
-    latencies: Latencies,
-}
-
-#[derive(Clone, Copy, Debug, Serialize)]
-pub struct Ratio {
-    pub p50: f64,
-    pub p99: f64,
-    pub p999: f64,
-}
-
-impl Window {
-    pub(super) fn new(phase: Phase, seconds: f64, frames: u64, latencies: Latencies) -> Self {
-        let kind = match phase {
-            Phase::Stalled => "some stalled",
-            Phase::Recovery => "after it",
-            _ => "all read",
-        };
-        let frames_per_second = frames as f64 / seconds;
-        Window {
-            kind,
-            seconds,
-            frames_per_second,
-            latency: latencies.percentiles(),
-            stalled_behind: 0,
-            phase,
-            latencies,
-        }
-    }
-}
-
 impl Results {
     pub(super) fn new(
         options: &Options,
@@ -100,14 +59,7 @@ impl Results {
         flow: Option<flow::Counts>,
         samples: Vec<Sample>,
     ) -> Self {
-        let of = |phase| {
-            let mut all = Latencies::default();
-            windows
-                .iter()
-                .filter(|window| window.phase == phase)
-                .for_each(|window| all.add(&window.latencies));
-            all.percentiles()
-        };
+        let of = |phase| Window::latency_of(phase, &windows);
         let (before, during) = (of(Phase::Steady), of(Phase::Stalled));
         Results {
             reading: 0,
@@ -178,17 +130,6 @@ impl Results {
     }
 }
 
-impl Ratio {
-    fn of(during: &Percentiles, before: &Percentiles) -> Option<Self> {
-        let measured = during.count > 0 && before.count > 0;
-        measured.then(|| Ratio {
-            p50: during.p50_us / before.p50_us,
-            p99: during.p99_us / before.p99_us,
-            p999: during.p999_us / before.p999_us,
-        })
-    }
-}
-
 impl fmt::Display for Results {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Results { reading, stalled, caught_up, lapped, closed, broken, .. } = self;
@@ -196,17 +137,13 @@ impl fmt::Display for Results {
             f,
             "{reading} subscribers read on while {stalled} stalled; event to receipt of those that read:"
         )?;
-        for Window { kind, seconds, frames_per_second, latency, stalled_behind, .. } in &self.windows {
-            write!(f, "    {kind:<12} {seconds:4.1} s, {frames_per_second:.0} frames/s: {latency}")?;
-            match stalled_behind {
-                0 => writeln!(f)?,
-                behind => writeln!(f, "; {behind} that stalled still catch up")?,
-            }
+        for window in &self.windows {
+            writeln!(f, "    {window}")?;
         }
         writeln!(f, "  all windows before a stall: {}", self.latency_before)?;
         writeln!(f, "  all windows during one:     {}", self.latency_during_stall)?;
-        if let Some(Ratio { p50, p99, p999 }) = self.ratio {
-            writeln!(f, "  during as a multiple:       p50 {p50:.2}, p99 {p99:.2}, p99.9 {p999:.2}")?;
+        if let Some(ratio) = &self.ratio {
+            writeln!(f, "  during as a multiple:       {ratio}")?;
         }
         let Spans { compared, skipped } = self.reading_spans;
         writeln!(
