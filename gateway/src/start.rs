@@ -6,7 +6,8 @@
 //!      │  ╰──── reports ◀──────╯            │ frames into rooms, snapshots
 //!      ╰──── wake, spans of the rooms ◀─────╯
 //!  drivers (demo flow, a replay): a thread with a port of its own, on the ordinary order path
-//!  control plane (tokio): HTTP; reads counters, asks feeds through their doors; ticks and operates through its own port
+//!  control plane (tokio): ticks and operates through its own port; on a thread beside it HTTP, which reads counters, asks feeds
+//!      through their doors, and the control plane to operate
 //! ```
 //! First the addresses are taken and the past is recovered: what goes wrong there leaves nothing behind. Then starting goes
 //! from the inside out: engine, feeds, reactors, drivers, HTTP; then it is ready. Stopping goes from the outside in, so that
@@ -16,6 +17,7 @@
 use crate::accounts::Accounts;
 use crate::config::Config;
 use crate::control::operator::{Operator, OperatorBell, operator};
+use crate::control::serve::Http;
 use crate::control::{self, Control, Info, beat};
 use crate::cores::{Cores, take_short_turns};
 use crate::descriptors;
@@ -300,9 +302,8 @@ impl Running {
         // On this thread.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
-            let listener = tokio::net::TcpListener::from_std(http).context("HTTP")?;
-            let router = control::router(control.clone());
-            let http = control::serve::serve(listener, router, config.http_bounds(), control.http.clone());
+            let (router, counters) = (control::router(control.clone()), control.http.clone());
+            let mut http = Http::start(http, router, config.http_bounds(), counters).context("HTTP")?;
             let stop = stop();
             ready(&addresses);
             let inside = async {
@@ -315,13 +316,12 @@ impl Running {
                 }
             };
             tokio::pin!(inside);
-            // Who is out stays out from here on: HTTP ends with this.
             tokio::select! {
-                never = http => match never {},
                 never = &mut inside => match never {},
                 () = stop => {}
             }
             control.ready.store(false, Ordering::Relaxed);
+            http.close();
             // Until its turn a client goes on as before: timed rooms have their beats, orders their ends, and who asks the history
             // its answer.
             self.stop_outside();
@@ -329,6 +329,7 @@ impl Running {
                 never = &mut inside => match never {},
                 _ = self.reactors_end.recv() => {}
             }
+            http.end();
             Ok(())
         })
     }
@@ -441,7 +442,7 @@ impl Running {
             operator,
             http: Arc::default(),
             admin: config.admin,
-            history,
+            history: history.map(|reader| reader.apart()),
             private: config.private_reads(),
             fees: Mutex::new(venue.market.instruments.iter().map(|instrument| instrument.fees).collect()),
         }

@@ -1,7 +1,8 @@
 //! The control plane: HTTP for people, dashboards and scripts.
 //!
 //! It runs on tokio, apart from the hot path, and reaches it in three ways only: it reads counters, it asks feeds through
-//! their doors, and it has a port to the engine like everyone who sends commands.
+//! their doors, and it has a port to the engine like everyone who sends commands. HTTP has a thread, and the exchange's own clocks
+//! another.
 //! - `page`: the page and its files. `metrics`: what Prometheus reads.
 //! - `rest`: `/api/v1`. `query`: what its queries and refusals have in common.
 //! - `history`: what accounts were told. `local`: whom loopback is for.

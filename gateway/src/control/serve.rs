@@ -15,13 +15,15 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::io;
 use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::time::{sleep, timeout};
 
 /// Bytes of a request's head; hyper holds as many for a connection that sends one. Our longest queries have a few hundred.
@@ -30,6 +32,9 @@ const HEAD_BYTES_MAX: usize = 16 << 10;
 /// Connections that are told at the same time that there is no place for them. Others are closed without a word: to tell
 /// costs a descriptor, too. Picked by eye.
 pub const REFUSALS_MAX: usize = 64;
+
+/// How long these may take to say what they want. It is short: others want to be told, too.
+const REFUSED_HEAD_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Between two attempts to accept when the system has no descriptor or memory for another connection.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -54,8 +59,55 @@ pub struct HttpCounters {
     pub refused: AtomicU64,
 }
 
+/// Serves on a thread of its own: however much is asked there, the exchange's clock, timed rooms and clients that come back do not
+/// wait for it.
+pub struct Http {
+    /// Dropped to say so: nobody comes in any more...
+    open: Option<oneshot::Sender<Infallible>>,
+    /// ...and the thread ends.
+    goes_on: oneshot::Sender<Infallible>,
+    thread: JoinHandle<()>,
+}
+
+impl Http {
+    pub fn start(
+        listener: std::net::TcpListener,
+        router: Router,
+        bounds: Bounds,
+        counters: Arc<HttpCounters>,
+    ) -> io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let inside = runtime.enter();
+        let listener = TcpListener::from_std(listener)?;
+        drop(inside);
+        let (open, closed) = oneshot::channel();
+        let (goes_on, end) = oneshot::channel();
+        let thread = std::thread::Builder::new().name("http".into()).spawn(move || {
+            runtime.block_on(async {
+                tokio::select! {
+                    never = serve(listener, router, bounds, counters) => match never {},
+                    _ = closed => {}
+                }
+                let _ = end.await;
+            })
+        })?;
+        Ok(Self { open: Some(open), goes_on, thread })
+    }
+
+    /// Lets nobody in any more. Who is in gets the answer that is being made.
+    pub fn close(&mut self) {
+        self.open = None;
+    }
+
+    /// Ends it, whoever is in.
+    pub fn end(self) {
+        drop((self.open, self.goes_on));
+        let _ = self.thread.join(); // a panic has said what it was
+    }
+}
+
 /// Serves forever. When this is dropped nobody comes in any more, and who is in gets the answer that is being made.
-pub async fn serve(
+async fn serve(
     listener: TcpListener,
     router: Router,
     bounds: Bounds,
@@ -64,9 +116,13 @@ pub async fn serve(
     let places = Arc::new(Places { bounds, counters, taken: Mutex::default() });
     let (_open, closed) = watch::channel(());
     loop {
-        let Ok((socket, peer)) = listener.accept().await else {
-            sleep(PAUSE).await; // or a peer that is gone again, which is as rare
-            continue;
+        let (socket, peer) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(%error, "HTTP: accept failed");
+                sleep(PAUSE).await;
+                continue;
+            }
         };
         let Some((place, found)) = places.take(peer.ip()) else { continue };
         let service = match found {
@@ -79,11 +135,13 @@ pub async fn serve(
 }
 
 async fn attend(socket: TcpStream, service: Router, place: Place, mut closed: watch::Receiver<()>) {
-    let bounds = place.places.bounds;
+    let (bounds, is_served) = (place.places.bounds, place.of.is_some());
+    let head_timeout =
+        if is_served { bounds.head_timeout } else { bounds.head_timeout.min(REFUSED_HEAD_TIMEOUT) };
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(bounds.head_timeout)
-        .keep_alive(place.of.is_some())
+        .header_read_timeout(head_timeout)
+        .keep_alive(is_served)
         .max_buf_size(HEAD_BYTES_MAX)
         .serve_connection(TokioIo::new(socket), TowerToHyperService::new(service));
     let mut connection = pin!(connection);

@@ -1,4 +1,4 @@
-//! What may be asked of the history. On the control plane's runtime: nothing here is for a reactor.
+//! What may be asked of the history. On the control plane's runtimes: nothing here is for a reactor.
 
 use super::place::{Place, to_read};
 use super::{HistoryCounters, Progress};
@@ -93,6 +93,12 @@ impl Reader {
     ) -> Reader {
         let shared = Shared { place: place.clone(), pool: OnceCell::new(), counters };
         Reader { shared: Arc::new(shared), progress }
+    }
+
+    /// One with connections of its own, for another runtime, and for questions that shall not wait for those of others.
+    pub fn apart(&self) -> Reader {
+        let Shared { place, counters, .. } = &*self.shared;
+        Reader::new(place, self.progress(), counters.clone())
     }
 
     /// What the writer counts.

@@ -51,8 +51,8 @@ pub struct JournalCounters {
 #[repr(align(128))]
 struct Durable(AtomicU64);
 
-/// Flags: `FAILED`, `NO_SPARE`, `NO_SPACE`, `ENDED`, `STUCK`, `NO_FILE`. Also on cache lines of its own: ports look at it for every input, and it
-/// hardly ever changes.
+/// Flags: `FAILED`, `NO_SPARE`, `NO_SPACE`, `ENDED`, `STUCK`, `NO_FILE`. Also on cache lines of its own: ports look at it for every
+/// input, and it hardly ever changes.
 #[derive(Default)]
 #[repr(align(128))]
 struct Flags(AtomicU8);
