@@ -37,12 +37,14 @@ pub fn fitted(config: &Config) -> anyhow::Result<Config> {
 }
 
 fn fit(config: &mut Config, descriptors: u64) -> anyhow::Result<()> {
-    let beside = beside(config.shape().reactors as u64);
+    let reactors = config.shape().reactors as u64;
+    let beside = OF_PROCESS + control::serve::REFUSALS_MAX as u64 + reactors * OF_REACTOR;
     let left = descriptors.saturating_sub(beside);
     ensure!(left >= CONNECTIONS_MIN, "at least {} are needed", beside + CONNECTIONS_MIN);
     let limits = &mut config.limits;
     let http = (limits.http_connections_max as u64).min(left / HTTP_PART);
-    let connections = (limits.connections_max as u64).min(left - http);
+    let refused = reactors * reactor::waited_for_max((left / reactors) as usize) as u64;
+    let connections = (limits.connections_max as u64).min(left - http - refused);
     if (connections, http) != (limits.connections_max as u64, limits.http_connections_max as u64) {
         tracing::warn!(
             descriptors,
@@ -56,12 +58,6 @@ fn fit(config: &mut Config, descriptors: u64) -> anyhow::Result<()> {
     limits.connections_max = connections as usize;
     limits.http_connections_max = http as usize;
     Ok(())
-}
-
-/// Descriptors that are no connection's: also of those who are being refused.
-fn beside(reactors: u64) -> u64 {
-    let refused = control::serve::REFUSALS_MAX as u64 + reactors * reactor::REFUSED_MAX as u64;
-    OF_PROCESS + reactors * OF_REACTOR + refused
 }
 
 #[cfg(test)]
@@ -78,11 +74,19 @@ mod tests {
 
     #[test]
     fn connections_leave_descriptors_to_the_journal() {
-        let beside = beside(2);
-        assert_eq!(bounds(beside + 1100).unwrap(), (1000, 100), "all fit");
-        assert_eq!(bounds(beside + 1099).unwrap(), (999, 100));
-        assert_eq!(bounds(beside + 160).unwrap(), (140, 20), "an eighth is for HTTP");
+        // Beside connections: the process, its two reactors, those refused by HTTP.
+        let beside = 96 + 2 * 16 + 64;
+        assert_eq!(bounds(beside + 1172).unwrap(), (1000, 100), "all fit, with 36 that each reactor refuses");
+        assert_eq!(bounds(beside + 1171).unwrap(), (999, 100));
+        assert_eq!(bounds(beside + 160).unwrap(), (130, 20), "an eighth is for HTTP");
         let error = bounds(beside + 63).unwrap_err().to_string();
         assert!(error.contains(&(beside + 64).to_string()), "{error}");
+    }
+
+    #[test]
+    fn a_large_machine_with_few_descriptors_starts() {
+        let mut config = Config::load(None, &json!({"reactors": 62}), &json!({})).unwrap();
+        fit(&mut config, 4096).unwrap();
+        assert!(config.limits.connections_max > 2000, "{}", config.limits.connections_max);
     }
 }

@@ -5,7 +5,7 @@ use super::pump::watched;
 use super::{Reactor, Shell, refuse};
 use crate::ws::handshake::{Refusal, Status};
 use engine_core::bell::Bell;
-use monoio::net::{TcpStream, UnixStream};
+use monoio::net::UnixStream;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::os::fd::IntoRawFd;
@@ -13,7 +13,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// Connections that are taken in before the clients that are there are served again: after an outage all come at once.
-pub(super) const AT_ONCE: usize = 64;
+const AT_ONCE: usize = 64;
 
 /// A listener, and how it is waited for.
 pub(super) struct Door {
@@ -66,10 +66,7 @@ fn open(shell: &Shell, stream: std::net::TcpStream, address: SocketAddr) {
         }
         Err(refusal) => {
             reactor.counters.refused.add(1);
-            match TcpStream::from_std(stream) {
-                Ok(stream) => drop(monoio::spawn(refuse::refuse(shell.clone(), stream, refusal))),
-                Err(error) => tracing::debug!(%error, "a refused connection cannot be told so"),
-            }
+            refuse::refuse(shell, &mut reactor, stream, refusal);
         }
     }
 }

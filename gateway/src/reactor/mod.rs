@@ -26,9 +26,7 @@ mod sweep;
 mod turn;
 
 pub use host::CONNECTIONS_MAX;
-
-/// Connections that a reactor refuses and has not closed yet, at most.
-pub const REFUSED_MAX: usize = accept::AT_ONCE + refuse::REFUSED_MAX;
+pub use refuse::waited_for_max;
 
 use crate::accounts::Accounts;
 use crate::history::desk::{Answer, Desk};

@@ -4,8 +4,8 @@
 //! out of the client's buffer. So we answer, say that we are done, and read on until the client is done, too: for a
 //! bounded time, a bounded number of bytes and a bounded number of connections.
 
-use super::Shell;
 use super::blaster;
+use super::{Reactor, Shell};
 use crate::ws::handshake::Refusal;
 use monoio::net::TcpStream;
 use std::io::ErrorKind;
@@ -19,24 +19,38 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// What it may send meanwhile: twice the longest request head that we would read.
 const BYTES_MAX: usize = 2 * crate::ws::handshake::HEAD_BYTES_MAX;
 
-/// Refused connections that are waited for at a time. The next is answered and dropped: a flood gets no memory of ours.
-pub(super) const REFUSED_MAX: usize = 256;
+/// Refused connections of a reactor that are waited for at a time: one for so many that it may have, and as many at most. The next
+/// is answered and dropped: a flood gets no memory of ours, and no descriptor.
+const WAITED_FOR_PART: usize = 16;
+const WAITED_FOR_MAX: usize = 256;
 
-/// Answers, and waits for the client to end its side.
-pub(super) async fn refuse(shell: Shell, stream: TcpStream, refusal: Refusal) {
+/// How many are waited for by a reactor that may have so many connections.
+pub fn waited_for_max(connections_max: usize) -> usize {
+    (connections_max / WAITED_FOR_PART).min(WAITED_FOR_MAX)
+}
+
+/// Answers, and has the client's end waited for.
+pub(super) fn refuse(shell: &Shell, reactor: &mut Reactor, stream: std::net::TcpStream, refusal: Refusal) {
     let mut response = Vec::new();
     refusal.write_response(&mut response);
     // A new socket's buffer has room for it.
     let _ = blaster::send(stream.as_raw_fd(), &response);
     blaster::shutdown(stream.as_raw_fd(), Shutdown::Write);
-    let is_first_of_few = {
-        let mut reactor = shell.borrow_mut();
-        reactor.refused += 1;
-        reactor.refused <= REFUSED_MAX
-    };
-    if is_first_of_few {
-        let _ = monoio::time::timeout(PATIENCE, until_ended(&stream)).await;
+    if reactor.refused >= waited_for_max(reactor.shared.limits.connections_max_per_reactor) {
+        return;
     }
+    match TcpStream::from_std(stream) {
+        Ok(stream) => {
+            reactor.refused += 1;
+            monoio::spawn(wait_for_end(shell.clone(), stream));
+        }
+        Err(error) => tracing::debug!(%error, "a refused connection cannot be waited for"),
+    }
+}
+
+async fn wait_for_end(shell: Shell, stream: TcpStream) {
+    let _ = monoio::time::timeout(PATIENCE, until_ended(&stream)).await;
+    drop(stream);
     shell.borrow_mut().refused -= 1;
 }
 

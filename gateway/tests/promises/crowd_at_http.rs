@@ -55,7 +55,7 @@ fn who_asks_nothing_or_half_a_thing_loses_its_place() {
 
 #[test]
 fn a_crowd_leaves_the_journal_the_files_that_it_needs() {
-    const FILES: u32 = 700;
+    const FILES: u32 = 400;
     let exchange = Exchange::start_with_files(FILES, &["serve", "--no-demo-flow", "--reactors", "1"]);
     assert!(exchange.log().contains("raise `ulimit -n`"), "{}", exchange.log());
     let mut trader = Client::log_in(&exchange.ws, "ann");
@@ -68,7 +68,7 @@ fn a_crowd_leaves_the_journal_the_files_that_it_needs() {
     let open = open_files(&exchange);
     assert!(open <= FILES - 64, "{open} of {FILES} are open");
     let too_few = std::process::Command::new("sh")
-        .args(["-c", "ulimit -n 300 && exec \"$0\" serve --reactors 1", env!("CARGO_BIN_EXE_ringside")])
+        .args(["-c", "ulimit -n 200 && exec \"$0\" serve --reactors 1", env!("CARGO_BIN_EXE_ringside")])
         .output()
         .expect("there is a shell");
     let said = String::from_utf8_lossy(&too_few.stderr);
