@@ -31,8 +31,8 @@ const DRAIN_S_MAX: u32 = 3600;
 
 /// How long a connection of HTTP serves one request after the other, and how long its last answer may take: longer than
 /// anybody's whose network works. Who wants more connects again.
-const HTTP_AGE_MAX: Duration = Duration::from_secs(60);
-const HTTP_GRACE: Duration = Duration::from_secs(30);
+const HTTP_AGE_MAX: Duration = Duration::from_secs(30);
+const HTTP_GRACE: Duration = Duration::from_secs(15);
 
 /// Variables of our tools that are no configuration: how long benches and tests run, where a picture goes.
 const NOT_KEYS: [&str; 4] = ["bench", "seeds", "picture", "log"];

@@ -13,7 +13,7 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 const OF_PROCESS: u64 = 96;
 /// Of each reactor and the engine's threads beside it: rings, polls, wake-ups, a listener, the rooms' file. They have 11.
 const OF_REACTOR: u64 = 16;
-/// HTTP's part of what is left is one in so many, where that is less than its bound.
+/// Where not all connections fit, HTTP has an eighth of them at most.
 const HTTP_PART: u64 = 8;
 /// Fewer connections than this are no exchange.
 const CONNECTIONS_MIN: u64 = 64;
@@ -39,12 +39,14 @@ pub fn fitted(config: &Config) -> anyhow::Result<Config> {
 fn fit(config: &mut Config, descriptors: u64) -> anyhow::Result<()> {
     let reactors = config.shape().reactors as u64;
     let beside = OF_PROCESS + control::serve::REFUSALS_MAX as u64 + reactors * OF_REACTOR;
-    let left = descriptors.saturating_sub(beside);
-    ensure!(left >= CONNECTIONS_MIN, "at least {} are needed", beside + CONNECTIONS_MIN);
+    let refused = |left: u64| reactors * reactor::waited_for_max((left / reactors) as usize) as u64;
+    let needed = beside + refused(0) + CONNECTIONS_MIN;
+    ensure!(descriptors >= needed, "at least {needed} are needed");
+    let left = descriptors - beside - refused(descriptors - beside);
     let limits = &mut config.limits;
-    let http = (limits.http_connections_max as u64).min(left / HTTP_PART);
-    let refused = reactors * reactor::waited_for_max((left / reactors) as usize) as u64;
-    let connections = (limits.connections_max as u64).min(left - http - refused);
+    let of_http = (left / HTTP_PART).max(left.saturating_sub(limits.connections_max as u64));
+    let http = (limits.http_connections_max as u64).min(of_http);
+    let connections = (limits.connections_max as u64).min(left - http);
     if (connections, http) != (limits.connections_max as u64, limits.http_connections_max as u64) {
         tracing::warn!(
             descriptors,
@@ -74,13 +76,23 @@ mod tests {
 
     #[test]
     fn connections_leave_descriptors_to_the_journal() {
-        // Beside connections: the process, its two reactors, those refused by HTTP.
+        // Beside connections: the process, its two reactors, those whom HTTP refuses.
         let beside = 96 + 2 * 16 + 64;
         assert_eq!(bounds(beside + 1172).unwrap(), (1000, 100), "all fit, with 36 that each reactor refuses");
         assert_eq!(bounds(beside + 1171).unwrap(), (999, 100));
-        assert_eq!(bounds(beside + 160).unwrap(), (130, 20), "an eighth is for HTTP");
-        let error = bounds(beside + 63).unwrap_err().to_string();
-        assert!(error.contains(&(beside + 64).to_string()), "{error}");
+        assert_eq!(bounds(beside + 160).unwrap(), (126, 18), "an eighth is for HTTP");
+        let error = bounds(beside + 16 + 63).unwrap_err().to_string();
+        assert!(error.contains(&(beside + 16 + 64).to_string()), "{error}");
+        assert_eq!(bounds(beside + 16 + 64).unwrap(), (56, 8));
+    }
+
+    #[test]
+    fn http_has_what_others_leave() {
+        let keys = json!({"reactors": 1, "limits": {"connections_max": 1000, "http_connections_max": 512}});
+        let mut config = Config::load(None, &keys, &json!({})).unwrap();
+        fit(&mut config, 4096).unwrap();
+        let limits = config.limits;
+        assert_eq!((limits.connections_max, limits.http_connections_max), (1000, 512));
     }
 
     #[test]

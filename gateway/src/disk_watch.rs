@@ -63,7 +63,7 @@ impl DiskWatch {
             Condition::Full => tracing::warn!(
                 "the journal's disk is full: until there is space new orders are refused, cancels are taken"
             ),
-            Condition::Unopened => tracing::warn!(
+            Condition::NoFiles => tracing::warn!(
                 "the journal cannot open its next file (`ulimit -n`, fs.file-max, memory): until it can new orders are refused, cancels are taken"
             ),
             Condition::Failed => {} // said by who ends the process for it

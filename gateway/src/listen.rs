@@ -5,7 +5,7 @@ use crate::config::Config;
 use anyhow::Context;
 use socket2::{Domain, Socket, Type};
 use std::io::ErrorKind;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
 /// Connections that the kernel keeps for a listener until they are accepted: after a restart all come at once.
@@ -102,6 +102,15 @@ fn listen_now(address: SocketAddr, sharing: Sharing) -> std::io::Result<TcpListe
     Ok(socket.into())
 }
 
+/// Whose an address is, as far as bounds for an address go: of IPv6 the 64 bits that everybody at one place shares (RFC 6177 gives a
+/// site that much at least); an IPv4 address by itself, also inside of IPv6.
+pub fn household(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+        address => address,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -125,5 +134,14 @@ mod tests {
             pauses < 3
         });
         assert_eq!((error.unwrap_err().kind(), pauses), (ErrorKind::AddrInUse, 3));
+    }
+
+    #[test]
+    fn an_address_counts_with_its_neighbours_that_are_the_same_customer() {
+        let of = |address: &str| household(address.parse().unwrap()).to_string();
+        assert_eq!(of("192.0.2.7"), "192.0.2.7");
+        assert_eq!(of("::ffff:192.0.2.7"), "192.0.2.7");
+        assert_eq!(of("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+        assert_ne!(of("2001:db8:1:3::1"), of("2001:db8:1:2::1"));
     }
 }

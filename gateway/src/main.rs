@@ -132,7 +132,7 @@ fn run(mut config: Config, exchange: Exchange, json: bool) -> ExitCode {
     match start::run(&config, exchange, |addresses| announce(addresses, json), interrupted) {
         Ok(at_rest) => {
             at_rest.check();
-            tracing::info!("stopped: every client was told, all money accounted for");
+            tracing::info!("stopped: all money accounted for");
             ExitCode::SUCCESS
         }
         Err(error) => failed(&error),

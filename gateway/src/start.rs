@@ -302,8 +302,8 @@ impl Running {
         // On this thread.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
-            let (router, counters) = (control::router(control.clone()), control.http.clone());
-            let mut http = Http::start(http, router, config.http_bounds(), counters).context("HTTP")?;
+            let (routers, counters) = (control::routers(control.clone()), control.http.clone());
+            let http = Http::start(http, routers, config.http_bounds(), counters).context("HTTP")?;
             let stop = stop();
             ready(&addresses);
             let inside = async {
@@ -321,17 +321,21 @@ impl Running {
                 () = stop => {}
             }
             control.ready.store(false, Ordering::Relaxed);
-            http.close();
             // Until its turn a client goes on as before: timed rooms have their beats, orders their ends, and who asks the history
-            // its answer.
+            // its answer. So do those who ask by HTTP, to whom it is not ready any more.
             self.stop_outside();
+            let ended = async {
+                self.reactors_end.recv().await;
+                http.end().await;
+            };
             tokio::select! {
                 never = &mut inside => match never {},
-                _ = self.reactors_end.recv() => {}
+                () = ended => {}
             }
-            http.end();
-            Ok(())
-        })
+            anyhow::Ok(())
+        })?;
+        runtime.shutdown_background(); // it may ask a name server, and nobody waits for that
+        Ok(())
     }
 
     fn start_keeper(&mut self, config: &Config, history: Option<Writer>) -> anyhow::Result<()> {

@@ -22,6 +22,7 @@ mod suite;
 use std::process::ExitCode;
 
 use clap::Parser;
+use rustix::process::{Resource, getrlimit, setrlimit};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Everything a developer and CI run")]
@@ -43,6 +44,7 @@ enum Task {
 }
 
 fn main() -> ExitCode {
+    raise_open_files();
     let steps = match Task::parse() {
         Task::Test => suite::steps(),
         Task::Browser => suite::browser_steps(),
@@ -53,4 +55,13 @@ fn main() -> ExitCode {
         Task::Screenshot => screenshot::steps(),
     };
     if steps::run(steps).failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Tests open some thousands of sockets; a shell has 1,024 at first, and may have many more.
+fn raise_open_files() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        eprintln!("the number of open files stays as it is: {error}");
+    }
 }

@@ -64,7 +64,7 @@ fn text(control: &Control) -> String {
         counter "ringside_orders_acked_total" orders_acked "Orders acknowledged, repeats included."
         counter "ringside_cancels_acked_total" cancels_acked "Cancels acknowledged."
         counter "ringside_ledger_audits_total" audits "Accounts whose holds were added up again and found right."
-        gauge "ringside_order_ids" order_ids "Order ids remembered; there is a bound, and there new orders are refused."
+        gauge "ringside_order_ids" order_ids "Order ids remembered; at the most that docs/OPERATIONS.md names new orders are refused."
         gauge "ringside_order_id_bytes" order_id_bytes "Memory of these."
         gauge "ringside_ingress_depth" ingress_depth "Inputs waiting."
         gauge "ringside_settlement_depth" settlement_depth "Settlements waiting."
@@ -121,7 +121,7 @@ fn of_journal(out: &mut Exposition, journal: &Watch) {
         Condition::Good => 0,
         Condition::Full => 1,
         Condition::Failed => 2,
-        Condition::Unopened => 3,
+        Condition::NoFiles => 3,
     };
     let counters = journal.counters();
     let rows = [

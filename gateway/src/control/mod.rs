@@ -40,7 +40,7 @@ use engine_core::message::Fees;
 use engine_core::units::SymbolId;
 use operator::Operator;
 use serde_json::json;
-use serve::HttpCounters;
+use serve::{HttpCounters, Routers};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -91,19 +91,22 @@ pub struct Info {
     pub version: &'static str,
 }
 
-/// All of it.
-pub fn router(control: Arc<Control>) -> Router {
+/// All of it, and what is for operators and for probes.
+pub fn routers(control: Arc<Control>) -> Routers {
     let admin = if control.admin { admin::routes() } else { Router::new() };
-    Router::new()
-        .merge(page::routes())
-        .nest("/api/v1", rest::routes().merge(history::routes(&control)))
+    let always = Router::new()
         .nest("/api/v1/admin", admin)
         .route("/health", get(|| async { Json(json!({"status": "ok"})) }))
         .route("/ready", get(ready))
         .route("/metrics", get(metrics::all))
+        .method_not_allowed_fallback(rest::method_not_allowed);
+    let all = Router::new()
+        .merge(page::routes())
+        .nest("/api/v1", rest::routes().merge(history::routes(&control)))
+        .merge(always.clone())
         .fallback(rest::not_found)
-        .method_not_allowed_fallback(rest::method_not_allowed)
-        .with_state(control)
+        .method_not_allowed_fallback(rest::method_not_allowed);
+    Routers { all: all.with_state(control.clone()), always: always.with_state(control) }
 }
 
 async fn ready(State(control): State<Arc<Control>>) -> Response {
@@ -114,7 +117,7 @@ async fn ready(State(control): State<Arc<Control>>) -> Response {
         Condition::Full => {
             ("disk_full", "the disk is full: cancels are taken, nothing new is until there is space")
         }
-        Condition::Unopened => {
+        Condition::NoFiles => {
             ("no_files", "no more files can be opened: cancels are taken, nothing new is until they can")
         }
         Condition::Failed => ("disk_failed", "the disk has failed: the exchange stops"),

@@ -2,9 +2,11 @@
 //!
 //! A connection has a place from its first byte to its last. A head that does not come, and the next request that does not
 //! come, end it after [`Bounds::head_timeout`]; whatever else holds it up (a body byte by byte, an answer that nobody reads)
-//! after [`Bounds::age_max`] and [`Bounds::grace`]. Who finds no place is told so, as long as there are not too many to tell.
+//! after [`Bounds::age_max`] and [`Bounds::grace`]. Who finds no place is told so, as long as there are not too many to tell; but what
+//! operators and probes want to know is answered then, too.
 
 use super::query::Refused;
+use crate::listen::household;
 use crate::wire::code::ErrorCode;
 use axum::Router;
 use axum::http::header::RETRY_AFTER;
@@ -20,7 +22,6 @@ use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{oneshot, watch};
@@ -33,11 +34,17 @@ const HEAD_BYTES_MAX: usize = 16 << 10;
 /// costs a descriptor, too. Picked by eye.
 pub const REFUSALS_MAX: usize = 64;
 
+/// Of one address: the lane is for those who are not why it is needed, too.
+const REFUSALS_MAX_PER_ADDRESS: usize = 8;
+
 /// How long these may take to say what they want. It is short: others want to be told, too.
 const REFUSED_HEAD_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Between two attempts to accept when the system has no descriptor or memory for another connection.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// What answers may take that are being made when everything ends.
+const LAST_ANSWERS_MAX: Duration = Duration::from_secs(1);
 
 /// What connections may take.
 #[derive(Clone, Copy, Debug)]
@@ -52,6 +59,12 @@ pub struct Bounds {
     pub grace: Duration,
 }
 
+/// What is served: everything, and what is served also to those who find no place.
+pub struct Routers {
+    pub all: Router,
+    pub always: Router,
+}
+
 /// What is counted of connections.
 #[derive(Debug, Default)]
 pub struct HttpCounters {
@@ -62,59 +75,64 @@ pub struct HttpCounters {
 /// Serves on a thread of its own: however much is asked there, the exchange's clock, timed rooms and clients that come back do not
 /// wait for it.
 pub struct Http {
-    /// Dropped to say so: nobody comes in any more...
-    open: Option<oneshot::Sender<Infallible>>,
-    /// ...and the thread ends.
-    goes_on: oneshot::Sender<Infallible>,
-    thread: JoinHandle<()>,
+    /// Dropped to have it end.
+    serves: oneshot::Sender<Infallible>,
+    ended: oneshot::Receiver<()>,
 }
 
 impl Http {
     pub fn start(
         listener: std::net::TcpListener,
-        router: Router,
+        routers: Routers,
         bounds: Bounds,
         counters: Arc<HttpCounters>,
     ) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let inside = runtime.enter();
-        let listener = TcpListener::from_std(listener)?;
-        drop(inside);
-        let (open, closed) = oneshot::channel();
-        let (goes_on, end) = oneshot::channel();
-        let thread = std::thread::Builder::new().name("http".into()).spawn(move || {
-            runtime.block_on(async {
-                tokio::select! {
-                    never = serve(listener, router, bounds, counters) => match never {},
-                    _ = closed => {}
-                }
-                let _ = end.await;
-            })
+        let (serves, end) = oneshot::channel();
+        let (has_ended, ended) = oneshot::channel();
+        std::thread::Builder::new().name("http".into()).spawn(move || {
+            runtime.block_on(serve_until(end, listener, routers, bounds, counters));
+            runtime.shutdown_background(); // it may ask a name server, and nobody waits for that
+            let _ = has_ended.send(());
         })?;
-        Ok(Self { open: Some(open), goes_on, thread })
+        Ok(Self { serves, ended })
     }
 
-    /// Lets nobody in any more. Who is in gets the answer that is being made.
-    pub fn close(&mut self) {
-        self.open = None;
-    }
-
-    /// Ends it, whoever is in.
-    pub fn end(self) {
-        drop((self.open, self.goes_on));
-        let _ = self.thread.join(); // a panic has said what it was
+    /// Ends it: nobody comes in any more, and who is in gets the answer that is being made, if it takes it within a second.
+    pub async fn end(self) {
+        drop(self.serves);
+        let _ = self.ended.await; // it has, or it panicked and has said why
     }
 }
 
-/// Serves forever. When this is dropped nobody comes in any more, and who is in gets the answer that is being made.
-async fn serve(
-    listener: TcpListener,
-    router: Router,
+async fn serve_until(
+    end: oneshot::Receiver<Infallible>,
+    listener: std::net::TcpListener,
+    routers: Routers,
     bounds: Bounds,
     counters: Arc<HttpCounters>,
+) {
+    let listener = match TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => return tracing::error!(%error, "HTTP is not served"),
+    };
+    let (closing, is_closing) = watch::channel(());
+    tokio::select! {
+        never = serve(listener, routers, bounds, counters, is_closing) => match never {},
+        _ = end => {}
+    }
+    closing.send_replace(());
+    let _ = timeout(LAST_ANSWERS_MAX, closing.closed()).await; // until nobody listens for it any more
+}
+
+async fn serve(
+    listener: TcpListener,
+    routers: Routers,
+    bounds: Bounds,
+    counters: Arc<HttpCounters>,
+    closing: watch::Receiver<()>,
 ) -> Infallible {
     let places = Arc::new(Places { bounds, counters, taken: Mutex::default() });
-    let (_open, closed) = watch::channel(());
     loop {
         let (socket, peer) = match listener.accept().await {
             Ok(accepted) => accepted,
@@ -124,31 +142,33 @@ async fn serve(
                 continue;
             }
         };
-        let Some((place, found)) = places.take(peer.ip()) else { continue };
-        let service = match found {
-            Ok(()) => router.clone(),
-            Err(full) => Router::new().fallback(move || async move { full.answer() }),
+        let Some(place) = places.take(household(peer.ip())) else { continue };
+        let service = match place.refused {
+            None => routers.all.clone(),
+            Some(why) => routers.always.clone().fallback(move || async move { why.answer() }),
         };
-        let _ = socket.set_nodelay(true); // an answer is one write; who does not have it gets it later
-        tokio::spawn(attend(socket, service, place, closed.clone()));
+        let _ = socket.set_nodelay(true); // who does not have it gets the end of its answer later
+        tokio::spawn(attend(socket, service, place, closing.clone()));
     }
 }
 
-async fn attend(socket: TcpStream, service: Router, place: Place, mut closed: watch::Receiver<()>) {
-    let (bounds, is_served) = (place.places.bounds, place.of.is_some());
-    let head_timeout =
-        if is_served { bounds.head_timeout } else { bounds.head_timeout.min(REFUSED_HEAD_TIMEOUT) };
+async fn attend(socket: TcpStream, service: Router, place: Place, mut closing: watch::Receiver<()>) {
+    let bounds = place.places.bounds;
+    let head_timeout = match place.refused {
+        None => bounds.head_timeout,
+        Some(_) => bounds.head_timeout.min(REFUSED_HEAD_TIMEOUT),
+    };
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(head_timeout)
-        .keep_alive(is_served)
+        .keep_alive(place.refused.is_none())
         .max_buf_size(HEAD_BYTES_MAX)
         .serve_connection(TokioIo::new(socket), TowerToHyperService::new(service));
     let mut connection = pin!(connection);
     // How it ends concerns nobody but the peer.
     tokio::select! {
         _ = connection.as_mut() => return,
-        _ = closed.changed() => {}
+        _ = closing.changed() => {}
         () = sleep(bounds.age_max) => {}
     }
     connection.as_mut().graceful_shutdown();
@@ -188,40 +208,54 @@ struct Places {
 
 #[derive(Default)]
 struct Taken {
+    all: Count,
+    by_address: HashMap<IpAddr, Count>,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+struct Count {
     served: usize,
-    by_address: HashMap<IpAddr, usize>,
     refused: usize,
 }
 
 /// A connection's place; dropped with it.
 struct Place {
     places: Arc<Places>,
-    /// Nothing for one that is refused.
-    of: Option<IpAddr>,
+    address: IpAddr,
+    /// If it is one only to be told so.
+    refused: Option<Full>,
 }
 
 impl Places {
     /// A place to be served or to be refused in; nothing if there are too many of both.
-    fn take(self: &Arc<Self>, address: IpAddr) -> Option<(Place, Result<(), Full>)> {
+    fn take(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
         let mut taken = self.taken();
-        let of_address = taken.by_address.get(&address).copied().unwrap_or(0);
-        let found = match (taken.served, of_address) {
-            (served, _) if served >= self.bounds.connections_max => Err(Full::Server),
-            (_, of_address) if of_address >= self.bounds.connections_max_per_address => Err(Full::Address),
-            _ => Ok(()),
-        };
-        if found.is_ok() {
-            taken.served += 1;
-            *taken.by_address.entry(address).or_default() += 1;
-            self.counters.connections.store(taken.served as u64, Ordering::Relaxed);
+        let Taken { all, by_address } = &mut *taken;
+        let of_address = by_address.entry(address).or_default();
+        let refused = if all.served >= self.bounds.connections_max {
+            Some(Full::Server)
+        } else if of_address.served >= self.bounds.connections_max_per_address {
+            Some(Full::Address)
         } else {
+            None
+        };
+        if refused.is_some() {
             self.counters.refused.fetch_add(1, Ordering::Relaxed);
-            if taken.refused == REFUSALS_MAX {
+            if all.refused >= REFUSALS_MAX || of_address.refused >= REFUSALS_MAX_PER_ADDRESS {
+                if *of_address == Count::default() {
+                    by_address.remove(&address);
+                }
                 return None;
             }
-            taken.refused += 1;
         }
-        Some((Place { places: self.clone(), of: found.is_ok().then_some(address) }, found))
+        for count in [all, of_address] {
+            match refused {
+                None => count.served += 1,
+                Some(_) => count.refused += 1,
+            }
+        }
+        self.counters.connections.store(taken.all.served as u64, Ordering::Relaxed);
+        Some(Place { places: self.clone(), address, refused })
     }
 
     fn taken(&self) -> MutexGuard<'_, Taken> {
@@ -232,17 +266,18 @@ impl Places {
 impl Drop for Place {
     fn drop(&mut self) {
         let mut taken = self.places.taken();
-        let Some(address) = self.of else {
-            taken.refused -= 1;
-            return;
-        };
-        taken.served -= 1;
-        self.places.counters.connections.store(taken.served as u64, Ordering::Relaxed);
-        let of_address = taken.by_address.get_mut(&address).expect("it has this place");
-        *of_address -= 1;
-        if *of_address == 0 {
-            taken.by_address.remove(&address);
+        let Taken { all, by_address } = &mut *taken;
+        let of_address = by_address.get_mut(&self.address).expect("it has this place");
+        for count in [&mut *all, &mut *of_address] {
+            match self.refused {
+                None => count.served -= 1,
+                Some(_) => count.refused -= 1,
+            }
         }
+        if *of_address == Count::default() {
+            by_address.remove(&self.address);
+        }
+        self.places.counters.connections.store(all.served as u64, Ordering::Relaxed);
     }
 }
 
@@ -257,58 +292,83 @@ mod tests {
     const LONG: usize = 64 << 20;
     const A_WHILE: Duration = Duration::from_millis(50);
     const FOREVER: Duration = Duration::from_secs(3600);
+    /// Who waits longer waits in vain.
+    const PATIENCE: Duration = Duration::from_secs(30);
 
     /// A server with a long answer, where it listens and what it counts.
-    async fn start(bounds: Bounds) -> (tokio::task::JoinHandle<Infallible>, SocketAddr, Arc<HttpCounters>) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    fn start(age_max: Duration, grace: Duration) -> (Http, SocketAddr, Arc<HttpCounters>) {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
-        let router = Router::new().route("/long", get(|| async { vec![b'x'; LONG] }));
-        let counters = Arc::new(HttpCounters::default());
-        (tokio::spawn(serve(listener, router, bounds, counters.clone())), address, counters)
-    }
-
-    async fn ask_for_the_long_one(address: SocketAddr) -> TcpStream {
-        let mut client = TcpStream::connect(address).await.unwrap();
-        client.write_all(b"GET /long HTTP/1.1\r\nHost: here\r\n\r\n").await.unwrap();
-        client.readable().await.unwrap();
-        client
-    }
-
-    async fn until_nobody_is_there(counters: &HttpCounters) {
-        while counters.connections.load(Ordering::Relaxed) > 0 {
-            tokio::task::yield_now().await;
-        }
-    }
-
-    #[tokio::test]
-    async fn who_does_not_read_its_answer_loses_its_place() {
+        let all = Router::new().route("/long", get(|| async { vec![b'x'; LONG] }));
+        let routers = Routers { all, always: Router::new().route("/health", get(|| async { "well" })) };
         let bounds = Bounds {
             connections_max: 1,
             connections_max_per_address: 1,
             head_timeout: FOREVER,
-            age_max: A_WHILE,
-            grace: A_WHILE,
+            age_max,
+            grace,
         };
-        let (_server, address, counters) = start(bounds).await;
-        let _client = ask_for_the_long_one(address).await;
+        let counters = Arc::new(HttpCounters::default());
+        (Http::start(listener, routers, bounds, counters.clone()).unwrap(), address, counters)
+    }
+
+    async fn ask(address: SocketAddr, path: &str) -> TcpStream {
+        let mut client = TcpStream::connect(address).await.unwrap();
+        client.write_all(format!("GET {path} HTTP/1.1\r\nHost: here\r\n\r\n").as_bytes()).await.unwrap();
+        client.readable().await.unwrap();
+        client
+    }
+
+    async fn answer(mut client: TcpStream) -> String {
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    async fn until_nobody_is_there(counters: &HttpCounters) {
+        let gone = async {
+            while counters.connections.load(Ordering::Relaxed) > 0 {
+                sleep(Duration::from_millis(1)).await;
+            }
+        };
+        timeout(PATIENCE, gone).await.expect("its place is given back");
+    }
+
+    #[tokio::test]
+    async fn who_does_not_read_its_answer_loses_its_place() {
+        let (_http, address, counters) = start(A_WHILE, A_WHILE);
+        let _client = ask(address, "/long").await;
         until_nobody_is_there(&counters).await;
     }
 
     #[tokio::test]
-    async fn who_is_in_gets_its_answer_when_the_server_ends() {
-        let bounds = Bounds {
-            connections_max: 2,
-            connections_max_per_address: 2,
-            head_timeout: FOREVER,
-            age_max: FOREVER,
-            grace: FOREVER,
-        };
-        let (server, address, counters) = start(bounds).await;
-        let mut client = ask_for_the_long_one(address).await;
-        server.abort();
-        let mut answer = Vec::new();
-        client.read_to_end(&mut answer).await.unwrap();
+    async fn who_finds_no_place_is_told_how_the_server_is() {
+        let (_http, address, counters) = start(FOREVER, FOREVER);
+        let _served = ask(address, "/long").await;
+        assert!(answer(ask(address, "/health").await).await.ends_with("well"));
+        let refused = answer(ask(address, "/long").await).await;
+        assert!(
+            refused.starts_with("HTTP/1.1 503 ") && refused.contains("as many HTTP connections"),
+            "{refused}"
+        );
+        assert_eq!(counters.refused.load(Ordering::Relaxed), 2);
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_being_made_is_not_cut_off_by_the_end() {
+        let (http, address, counters) = start(FOREVER, FOREVER);
+        let client = ask(address, "/long").await;
+        let (answer, ()) = tokio::join!(answer(client), http.end());
         assert!(answer.len() > LONG, "head and body, and then the end");
-        until_nobody_is_there(&counters).await;
+        assert_eq!(counters.connections.load(Ordering::Relaxed), 0);
+        assert!(TcpStream::connect(address).await.is_err(), "nobody comes in any more");
+    }
+
+    #[tokio::test]
+    async fn the_end_does_not_wait_for_who_does_not_read() {
+        let (http, address, _) = start(FOREVER, FOREVER);
+        let _client = ask(address, "/long").await;
+        timeout(PATIENCE, http.end()).await.expect("it ends");
     }
 }

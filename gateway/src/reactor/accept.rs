@@ -1,8 +1,10 @@
 //! The door: new connections, to this reactor or to another.
 
 use super::admission::Arrival;
+use super::drain::SHUTTING_DOWN;
 use super::pump::watched;
 use super::{Reactor, Shell, refuse};
+use crate::listen::household;
 use crate::ws::handshake::{Refusal, Status};
 use engine_core::bell::Bell;
 use monoio::net::UnixStream;
@@ -56,7 +58,7 @@ pub(super) async fn accept(shell: Shell, door: Door) {
 
 fn open(shell: &Shell, stream: std::net::TcpStream, address: SocketAddr) {
     let mut reactor = shell.borrow_mut();
-    let address = address.ip();
+    let address = household(address.ip());
     match reactor.place_for(address) {
         Ok(here) if here == reactor.index => reactor.take_in_place(stream.into_raw_fd(), address),
         Ok(there) => {
@@ -75,7 +77,7 @@ impl Reactor {
     /// Where one from that address may come in, or why it may not.
     fn place_for(&self, address: IpAddr) -> Result<usize, Refusal> {
         if self.drain.is_some() || self.shared.stopping.load(Ordering::Relaxed) {
-            return Err(Refusal::new(Status::Unavailable, "the server is shutting down"));
+            return Err(Refusal::new(Status::Unavailable, SHUTTING_DOWN));
         }
         self.shared.admission.take_place(self.index, address, &self.shared.limits, self.net.now())
     }

@@ -4,6 +4,7 @@
 use super::Reactor;
 use super::connection::Phase;
 use crate::wire::encode::control;
+use crate::ws::handshake::{Refusal, Status};
 use crate::ws::{self, CloseCode, Opcode};
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,9 @@ const CLOSED_PER_SECOND: usize = 10_000;
 
 /// How long clients may take for their last bytes once they are closed.
 const LAST_BYTES_MAX: Duration = Duration::from_secs(2);
+
+/// To who has not finished its handshake, or only begins it.
+pub(super) const SHUTTING_DOWN: &str = "the server is shutting down";
 
 /// A reactor that stops.
 pub(super) struct Drain {
@@ -44,7 +48,7 @@ impl Reactor {
         self.drain = Some(Drain { since: Instant::now(), per_second, open, closed: 0, over_since: None });
     }
 
-    /// Tells a client whose handshake came to its end only now.
+    /// Tells a client whose handshake came to its end only now. Its turn is unknown here, and comes no later than the last one's.
     pub fn announce_late(&mut self, at: usize) {
         if let Some(drain) = &self.drain {
             let rest = Duration::from_millis((drain.open.len() * 1000 / drain.per_second) as u64);
@@ -84,6 +88,10 @@ impl Reactor {
         let is_too_late = over_since.is_some_and(|since| since.elapsed() > LAST_BYTES_MAX);
         // Farewells that need not wait are said while there is an engine to say them to.
         let has_said_all = self.hurry_farewells() && self.connections.is_empty();
+        if is_too_late && !has_said_all {
+            let connections = self.connections.len();
+            tracing::warn!(reactor = self.index, connections, "clients have not taken their last bytes");
+        }
         has_said_all || is_too_late
     }
 
@@ -92,7 +100,12 @@ impl Reactor {
             Phase::Native(..) | Phase::Echo(_) => {
                 self.close(at, Some(CloseCode::GOING_AWAY), "shutting down")
             }
-            Phase::Handshake(_) => self.drop_connection(at),
+            Phase::Handshake(_) => {
+                let connection = &mut self.connections[at];
+                Refusal::new(Status::Unavailable, SHUTTING_DOWN).write_response(connection.outbox.end());
+                connection.phase = Phase::Closing(self.now);
+                self.touch(at);
+            }
             Phase::Closing(_) => {}
         }
     }

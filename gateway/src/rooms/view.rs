@@ -4,7 +4,7 @@
 //! the same bytes share them.
 
 use crate::wire::name::{KlineInterval, Name, Stream, TopLevels};
-use crate::wire::request::{INTERVAL_MS, Streams};
+use crate::wire::request::Streams;
 
 /// What of a symbol a room tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -187,6 +187,9 @@ impl Channel<'_> {
     }
 }
 
+/// The one there is ([`INTERVAL_MS`](crate::wire::request::INTERVAL_MS)), as it is written in a channel name.
+const INTERVAL: &str = "100ms";
+
 /// What stands behind the first `@` of a channel name.
 fn views_of(text: &str) -> Result<Views, NoChannel> {
     let (stream, interval) = match text.split_once('@') {
@@ -209,9 +212,9 @@ fn views_of(text: &str) -> Result<Views, NoChannel> {
             levels => levels,
         },
     };
-    let is_timed = match interval.map(|interval| interval.strip_suffix("ms").map(str::parse)) {
+    let is_timed = match interval {
         None => false,
-        Some(Some(Ok(INTERVAL_MS))) => true,
+        Some(INTERVAL) => true,
         Some(_) => return Err(wrong("channel: the time between two updates is 100ms")),
     };
     Ok(Views::covering(Streams::NONE.with(Stream::Depth), View::of_depth(levels, is_timed)))
@@ -269,6 +272,8 @@ mod tests {
                     "@depth@100",
                     "@depth@",
                     "@depth@ms",
+                    "@depth@+100ms",
+                    "@depth@0100ms",
                 ],
             ),
             ("only depth", &["@trade@100ms", "@kline_1m@100ms", "@bbo@"]),

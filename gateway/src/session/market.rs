@@ -138,6 +138,7 @@ impl Session {
         };
         let scope = match Pattern::parse(symbol) {
             Some(pattern) => Scope::All(pattern),
+            None if symbol.contains('*') => return Err(bad("channel", "channel: a pattern has one *")),
             None => Scope::One(venue.instrument(symbol).ok_or_else(unknown)?.id),
         };
         let views = match of_name {

@@ -1,19 +1,20 @@
 //! Strangers connect to the page's port, and ask for nothing, or never to the end.
 //!
-//! They take the places that there are for them, and not for long. Who comes then is told; who trades does not notice,
-//! and the exchange keeps the files that its journal needs.
+//! They take the places that there are for them, and not for long. Who comes then is told, also how the exchange is; who trades
+//! does not notice, and the exchange keeps the files that its journal needs.
 
 use crate::client::{Client, order};
-use crate::exchange::{Exchange, wait_until};
+use crate::exchange::{Exchange, fresh_directory, wait_until};
 use crate::http::{get, get_text};
 use socket2::{Domain, Socket, Type};
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::process::Command;
 
 /// The beginning of a request.
 const HALF: &[u8] = b"GET /health HTTP/1.1\r\nX: ";
-const WHOLE: &[u8] = b"GET /health HTTP/1.1\r\nHost: here\r\n\r\n";
+const WHOLE: &[u8] = b"GET /api/v1/time HTTP/1.1\r\nHost: here\r\n\r\n";
 
 #[test]
 fn who_finds_no_place_is_told_so() {
@@ -50,29 +51,67 @@ fn who_asks_nothing_or_half_a_thing_loses_its_place() {
     assert_eq!(answer(stranger(&exchange, 1, b"")), "");
     assert_eq!(answer(stranger(&exchange, 1, HALF)), "");
     let served = answer(stranger(&exchange, 1, WHOLE));
-    assert!(served.starts_with("HTTP/1.1 200 ") && served.contains("ok"), "and ended after that: {served}");
+    assert!(
+        served.starts_with("HTTP/1.1 200 ") && served.contains(r#"{"ts":"#),
+        "and ended after that: {served}"
+    );
+}
+
+#[test]
+fn who_finds_no_place_is_told_how_the_exchange_is() {
+    let exchange = Exchange::start_with_keys(
+        "[limits]\nhttp_connections_max = 1\nhttp_connections_max_per_address = 1\nhandshake_timeout_s = 3600\n",
+    );
+    let _stranger = stranger(&exchange, 2, HALF);
+    assert_eq!(get(&exchange.http, "/api/v1/time").0, 503);
+    assert_eq!(get(&exchange.http, "/health").0, 200);
+    assert_eq!(get(&exchange.http, "/ready").0, 200);
+    assert!(exchange.metrics().contains("\nringside_http_connections 1\n"));
 }
 
 #[test]
 fn a_crowd_leaves_the_journal_the_files_that_it_needs() {
     const FILES: u32 = 400;
-    let exchange = Exchange::start_with_files(FILES, &["serve", "--no-demo-flow", "--reactors", "1"]);
-    assert!(exchange.log().contains("raise `ulimit -n`"), "{}", exchange.log());
-    let mut trader = Client::log_in(&exchange.ws, "ann");
-    let ws = exchange.ws.trim_start_matches("ws://").trim_end_matches("/ws");
-    let _at_ws: Vec<_> = (0..FILES).map(|_| connect(ws, 2, HALF)).collect();
-    let _at_http: Vec<_> = (0..FILES).map(|_| stranger(&exchange, 3, HALF)).collect();
-    assert_eq!(trader.ask(&resting("a"))["type"], "order_ack");
-    // Whoever was accepted is counted; who waits in the kernel has no file of ours.
-    wait_until(|| open_files(&exchange) > FILES / 4);
-    let open = open_files(&exchange);
-    assert!(open <= FILES - 64, "{open} of {FILES} are open");
-    let too_few = std::process::Command::new("sh")
-        .args(["-c", "ulimit -n 200 && exec \"$0\" serve --reactors 1", env!("CARGO_BIN_EXE_ringside")])
+    let data = fresh_directory("crowd");
+    let text = data.to_str().expect("our own path");
+    for reactors in ["1", "2"] {
+        let arguments = ["serve", "--no-demo-flow", "--data-dir", text, "--reactors", reactors];
+        let exchange = Exchange::start_with_files(FILES, &arguments);
+        assert!(exchange.log().contains("raise `ulimit -n`"), "{}", exchange.log());
+        let mut trader = Client::log_in(&exchange.ws, "ann");
+        let ws = exchange.ws.trim_start_matches("ws://").trim_end_matches("/ws");
+        let mut open_max = 0;
+        let mut crowd = Vec::new();
+        for _ in 0..FILES {
+            crowd.push(connect(ws, 2, HALF));
+            crowd.push(stranger(&exchange, 3, HALF));
+            open_max = open_max.max(open_files(&exchange));
+        }
+        // The last ones come in when all others have.
+        for refused in crowd.drain(crowd.len() - 2..) {
+            answer(refused);
+            open_max = open_max.max(open_files(&exchange));
+        }
+        println!("{reactors} reactors: at most {open_max} of {FILES}");
+        assert!(open_max <= FILES - 32, "{open_max} of {FILES} were open");
+        assert_eq!(trader.ask(&resting(reactors))["type"], "order_ack");
+        assert_eq!(get(&exchange.http, "/ready").1["status"], "ready");
+        assert!(!exchange.log().contains("accept failed"), "{}", exchange.log());
+    }
+    fs::remove_dir_all(data).expect("it is ours");
+}
+
+#[test]
+fn too_few_files_are_said_before_anything_begins() {
+    let arguments = "--ws-listen 127.0.0.1:0 --http-listen 127.0.0.1:0 --reactors 1";
+    let limited = format!("ulimit -n 200 && exec timeout 30 \"$0\" serve {arguments}");
+    let too_few = Command::new("sh")
+        .args(["-c", &limited, env!("CARGO_BIN_EXE_ringside")])
         .output()
         .expect("there is a shell");
     let said = String::from_utf8_lossy(&too_few.stderr);
-    assert!(!too_few.status.success() && said.contains("ulimit -n") && said.contains("are needed"), "{said}");
+    assert!(too_few.status.code() == Some(1) && said.contains("ulimit -n"), "{said}");
+    assert!(said.contains("are needed"), "{said}");
 }
 
 fn resting(id: &str) -> String {

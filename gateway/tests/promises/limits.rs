@@ -2,6 +2,7 @@
 
 use crate::client::Client;
 use crate::exchange::Exchange;
+use crate::http::get;
 use socket2::{Domain, Socket, Type};
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -143,6 +144,9 @@ fn a_stopping_server_says_so() {
     client.ask(r#"{"action":"subscribe","channel":"BTC-USDT"}"#);
     exchange.terminate();
     client.until("server_shutdown");
+    // Who does not take its end is waited for, and HTTP goes on for as long.
+    let ready = get(&exchange.http, "/ready");
+    assert_eq!((ready.0, &ready.1["status"]), (503, &"stopping".into()));
     assert_eq!(client.until_closed(), Some(1001));
     assert!(exchange.wait().success(), "everything accepted took effect and the money is right");
 }

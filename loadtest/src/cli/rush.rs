@@ -53,8 +53,10 @@ impl Rush {
         let Self { gateway, channel, orders_per_second, trades_per_order, .. } = self;
         descriptors::allow((self.subscribers + self.newcomers) as usize)?;
         let symbol = channel.split('@').next().unwrap_or_default();
+        let plan = gateway.plan(channel, self.subscribers, 1)?;
+        descriptors::expect_sources(&plan.target, self.newcomers as usize)?;
         Ok(rush::Options {
-            plan: gateway.plan(channel, self.subscribers, 1)?,
+            plan,
             clients: fleet::Clients {
                 reader_threads: run.cli.threads as usize,
                 checked: Some(1),

@@ -15,7 +15,8 @@
 //!
 //! **When the disk fails** the callback of [`Recovery::start`] is told, once, and has to end the process: after a failed sync
 //! nobody knows what is on the disk, and trying again would only make it look good. **When it is full**, the journal says
-//! so while there is still room for cancels ([`Condition::Full`]); nothing that was appended is dropped.
+//! so while there is still room for cancels ([`Condition::Full`]); nothing that was appended is dropped. The same where the next
+//! file cannot be opened ([`Condition::NoFiles`]).
 //!
 //! In reading order:
 //! - [`storage`]: what is asked of a disk; the real one, and one for tests that crashes.

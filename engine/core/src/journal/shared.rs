@@ -25,7 +25,7 @@ pub enum Condition {
     /// The journal tries for space again and again, and is good once there is some.
     Full,
     /// The same for another reason: the system opens no more files for the process, or has no memory for them.
-    Unopened,
+    NoFiles,
     /// The disk failed. Nothing becomes durable any more.
     Failed,
 }
@@ -51,7 +51,7 @@ pub struct JournalCounters {
 #[repr(align(128))]
 struct Durable(AtomicU64);
 
-/// Flags: `FAILED`, `NO_SPARE`, `NO_SPACE`, `ENDED`, `STUCK`, `NO_FILE`. Also on cache lines of its own: ports look at it for every
+/// Flags: `FAILED`, `NO_SPARE`, `NO_SPACE`, `ENDED`, `STUCK`, `NO_FILES`. Also on cache lines of its own: ports look at it for every
 /// input, and it hardly ever changes.
 #[derive(Default)]
 #[repr(align(128))]
@@ -139,7 +139,7 @@ const ENDED: u8 = 8;
 /// The writer cannot go on at the moment. By itself that is no reason to be full: the next segment may be on its way.
 pub(super) const STUCK: u8 = 16;
 /// Beside [`NO_SPARE`]: there may be space for it, but it cannot be opened.
-pub(super) const NO_FILE: u8 = 32;
+pub(super) const NO_FILES: u8 = 32;
 
 impl Shared {
     pub fn new(
@@ -321,7 +321,7 @@ impl Shared {
         match self.flags.0.load(Ordering::Acquire) & !STUCK {
             0 => Condition::Good,
             flags if flags & FAILED != 0 => Condition::Failed,
-            flags if flags & (NO_FILE | NO_SPACE) == NO_FILE => Condition::Unopened,
+            flags if flags & (NO_FILES | NO_SPACE) == NO_FILES => Condition::NoFiles,
             _ => Condition::Full,
         }
     }

@@ -3,7 +3,7 @@
 
 use super::error::JournalError;
 use super::segment;
-use super::shared::{NO_FILE, NO_SPARE, Shared};
+use super::shared::{NO_FILES, NO_SPARE, Shared};
 use super::storage::{Storage, StorageFile, is_full, is_passing};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
@@ -104,12 +104,12 @@ impl Preparer {
             Ok(file) => {
                 self.spares.state().ready = Some(Spare { number, file });
                 self.shared.set(NO_SPARE, false);
-                self.shared.set(NO_FILE, false);
+                self.shared.set(NO_FILES, false);
                 self.spares.changed.notify_all();
                 Ok(true)
             }
             Err(JournalError::Io { source, .. }) if is_full(&source) || is_passing(&source) => {
-                self.shared.set(NO_FILE, is_passing(&source)); // the reason before the fact
+                self.shared.set(NO_FILES, is_passing(&source)); // the reason before the fact
                 self.shared.set(NO_SPARE, true);
                 Ok(false)
             }

@@ -147,7 +147,7 @@ impl Shortage {
     fn is_told_as(self) -> (Overloaded, Condition) {
         match self {
             Self::Space => (Overloaded::DiskFull, Condition::Full),
-            Self::Files => (Overloaded::NoFiles, Condition::Unopened),
+            Self::Files => (Overloaded::NoFiles, Condition::NoFiles),
         }
     }
 }

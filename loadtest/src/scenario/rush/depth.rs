@@ -7,7 +7,11 @@ use crate::target::Target;
 use crate::trading::{Kind, Naming, Order};
 use anyhow::{Context, Result, anyhow, ensure};
 use rust_decimal::Decimal;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
 
 /// Behind those that the flows use.
 const TICKS_FROM_MIDDLE_MIN: u32 = 60;
@@ -21,9 +25,10 @@ const PAUSE: Duration = Duration::from_millis(1);
 /// Orders of an account that have no answer yet: an engine has room for some thousands, and others want some of it.
 const UNANSWERED_MAX: u64 = 1000;
 
-/// Its owners.
+/// Its owners, on a thread of their own: who does not answer a ping is taken for dead, and its orders stay.
 pub struct Depth {
-    owners: Vec<Owner>,
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<Result<()>>,
 }
 
 struct Owner {
@@ -44,29 +49,48 @@ impl Depth {
             let to_place = both.map(|(side, level)| order(market, side, level));
             owners.push(Owner { trader, to_place: to_place.collect::<Result<_>>()? });
         }
-        Self { owners }.answered().await
+        let (stop, (placed, is_placed)) = (Arc::<AtomicBool>::default(), oneshot::channel());
+        let until = stop.clone();
+        let thread = std::thread::Builder::new().name("depth".into()).spawn(move || {
+            until_answered(&mut owners)?;
+            let _ = placed.send(());
+            while !until.load(Ordering::Relaxed) {
+                go_on(&mut owners)?;
+            }
+            owners.iter_mut().for_each(|owner| owner.trader.cancel_all());
+            until_answered(&mut owners)
+        })?;
+        let depth = Self { stop, thread };
+        match is_placed.await {
+            Ok(()) => Ok(depth),
+            Err(_) => Err(depth.remove().await.expect_err("it ended before it was done")),
+        }
     }
 
     /// Takes all of it away.
-    pub async fn remove(mut self) -> Result<()> {
-        self.owners.iter_mut().for_each(|owner| owner.trader.cancel_all());
-        self.answered().await.map(drop)
+    pub async fn remove(self) -> Result<()> {
+        self.stop.store(true, Ordering::Relaxed);
+        let joined = tokio::task::spawn_blocking(|| self.thread.join()).await?;
+        joined.map_err(|_| anyhow!("who makes the book deep panicked"))?
     }
+}
 
-    async fn answered(mut self) -> Result<Self> {
-        tokio::task::spawn_blocking(move || {
-            let (deadline, mut buffer) = (Instant::now() + ANSWERS_TIMEOUT, vec![0; 256 << 10]);
-            while !self.owners.iter().all(Owner::is_done) {
-                ensure!(Instant::now() < deadline, "orders of the deep book were never answered");
-                for owner in &mut self.owners {
-                    owner.go_on(&mut buffer).context("who makes the book deep")?;
-                }
-                std::thread::sleep(PAUSE);
-            }
-            Ok(self)
-        })
-        .await?
+fn until_answered(owners: &mut [Owner]) -> Result<()> {
+    let deadline = Instant::now() + ANSWERS_TIMEOUT;
+    while !owners.iter().all(Owner::is_done) {
+        ensure!(Instant::now() < deadline, "orders of the deep book were never answered");
+        go_on(owners)?;
     }
+    Ok(())
+}
+
+fn go_on(owners: &mut [Owner]) -> Result<()> {
+    let mut buffer = vec![0; 64 << 10];
+    for owner in owners {
+        owner.go_on(&mut buffer).context("who makes the book deep")?;
+    }
+    std::thread::sleep(PAUSE);
+    Ok(())
 }
 
 impl Owner {

@@ -47,6 +47,17 @@ pub struct Options {
 
 pub async fn run(options: &Options, progress: &ProgressBar) -> Result<Outcome<Results>> {
     let depth = Depth::place(&options.plan.target, &options.market, options.levels, options.run).await?;
+    let outcome = run_beside(options, progress).await;
+    let removed = depth.remove().await;
+    let mut outcome = outcome?;
+    if let Err(error) = removed {
+        outcome.verdict.violate(format!("taking the deep book away: {error:#}"));
+    }
+    Ok(outcome)
+}
+
+/// With the book as deep as it is.
+async fn run_beside(options: &Options, progress: &ProgressBar) -> Result<Outcome<Results>> {
     let fleet = Fleet::launch_as(&options.plan, &options.clients, progress).await?;
     let load = match &options.load {
         Some(load) => Some(load.start(0).await?),
@@ -64,9 +75,7 @@ pub async fn run(options: &Options, progress: &ProgressBar) -> Result<Outcome<Re
         Some(load) => Some(load.stop().await?),
         None => None,
     };
-    let outcome = finish(options, fleet, (windows, crowds), verdict, flow).await?;
-    depth.remove().await?;
-    Ok(outcome)
+    finish(options, fleet, (windows, crowds), verdict, flow).await
 }
 
 async fn rush(

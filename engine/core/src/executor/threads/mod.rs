@@ -80,8 +80,8 @@ pub struct Manner {
     pub spins: u32,
     /// Called on each thread before it works, with its number: sequencers from 0, then matchers. May tie it to a core.
     pub begin: Arc<dyn Fn(usize) + Send + Sync>,
-    /// The journal that the shards' logs are in, if they are in one: while it is full, ports refuse what would make the
-    /// exchange owe more ([`Overloaded::DiskFull`]).
+    /// The journal that the shards' logs are in, if they are in one: while it has no space or no files, ports refuse
+    /// what would make the exchange owe more ([`Overloaded::DiskFull`], [`Overloaded::NoFiles`]).
     pub journal: Option<Watch>,
 }
 

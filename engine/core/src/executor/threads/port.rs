@@ -118,7 +118,7 @@ impl Port {
     fn check_space(&self) -> Result<(), Overloaded> {
         match self.journal.as_ref().map(Watch::condition) {
             Some(Condition::Full) => Err(Overloaded::DiskFull),
-            Some(Condition::Unopened) => Err(Overloaded::NoFiles),
+            Some(Condition::NoFiles) => Err(Overloaded::NoFiles),
             _ => Ok(()),
         }
     }
