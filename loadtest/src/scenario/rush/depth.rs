@@ -22,8 +22,8 @@ const LEVELS_OF_AN_ACCOUNT: u32 = 4000;
 const ANSWERS_TIMEOUT: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// Orders of an account that have no answer yet: an engine has room for some thousands, and others want some of it.
-const UNANSWERED_MAX: u64 = 1000;
+/// Orders that have no answer yet, of all accounts: an engine has room for some thousands, and others want some of it.
+const UNANSWERED_MAX: usize = 1000;
 
 /// Its owners, on a thread of their own: who does not answer a ping is taken for dead, and its orders stay.
 pub struct Depth {
@@ -86,16 +86,17 @@ fn until_answered(owners: &mut [Owner]) -> Result<()> {
 
 fn go_on(owners: &mut [Owner]) -> Result<()> {
     let mut buffer = vec![0; 64 << 10];
+    let unanswered_max = (UNANSWERED_MAX / owners.len()) as u64;
     for owner in owners {
-        owner.go_on(&mut buffer).context("who makes the book deep")?;
+        owner.go_on(unanswered_max, &mut buffer).context("who makes the book deep")?;
     }
     std::thread::sleep(PAUSE);
     Ok(())
 }
 
 impl Owner {
-    fn go_on(&mut self, buffer: &mut [u8]) -> Result<()> {
-        while self.trader.unanswered() < UNANSWERED_MAX
+    fn go_on(&mut self, unanswered_max: u64, buffer: &mut [u8]) -> Result<()> {
+        while self.trader.unanswered() < unanswered_max
             && let Some(order) = self.to_place.pop()
         {
             self.trader.submit(order);
