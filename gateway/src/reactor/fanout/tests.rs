@@ -139,23 +139,8 @@ fn a_round_that_takes_several_turns_gives_everybody_everything_once() {
 fn a_snapshot_is_in_memory_once_however_many_wait_for_it() {
     const NEWCOMERS: usize = 100;
     let (mut reactor, engine) = reactor();
-    let (first, peer) = connect(&mut reactor);
-    let _ring = subscribe(&mut reactor, first);
-    let mut peers = vec![peer];
     let snapshot = frame("snapshot".repeat(8 * SOCKET_BYTES));
-    let frames = snapshot.clone().into();
-    let room = local_mut(&mut reactor.rooms, 0).room.clone();
-    room.put_snapshot(Snapshot { position: 0, frames, next_trade: TradeId(1) });
-    for at in 0..NEWCOMERS {
-        if at > 0 {
-            let (at, peer) = connect(&mut reactor);
-            join(&mut reactor, at);
-            peers.push(peer);
-        }
-        reactor.wait_for_snapshot(at, 0, None);
-        reactor.touch(at);
-    }
-    reactor.serve_waiting(0);
+    let (_ring, mut peers) = newcomers(&mut reactor, NEWCOMERS, &snapshot);
     let outboxes = reactor.connections.iter().map(|(_, connection)| &connection.outbox);
     assert!(outboxes.clone().all(|outbox| (outbox.len(), outbox.own_len()) == (snapshot.len(), 0)));
     assert!(peers.iter_mut().all(|peer| read(peer, &mut Vec::new()) == 0), "nothing is sent at once");
@@ -175,24 +160,11 @@ fn a_snapshot_is_in_memory_once_however_many_wait_for_it() {
 
 #[test]
 fn newcomers_are_sent_a_bounded_part_of_their_snapshots_a_turn() {
-    const NEWCOMERS: usize = 1500;
+    const NEWCOMERS: usize = 300;
     const A_TURN: u64 = 4 << 20;
     let (mut reactor, engine) = reactor();
-    let (first, peer) = connect(&mut reactor);
-    let _ring = subscribe(&mut reactor, first);
-    let mut peers = vec![peer];
-    let frames = frame("snapshot".repeat(8 * SOCKET_BYTES)).into();
-    let room = local_mut(&mut reactor.rooms, 0).room.clone();
-    room.put_snapshot(Snapshot { position: 0, frames, next_trade: TradeId(1) });
-    for at in 0..NEWCOMERS {
-        if at > 0 {
-            let (at, peer) = connect(&mut reactor);
-            join(&mut reactor, at);
-            peers.push(peer);
-        }
-        reactor.wait_for_snapshot(at, 0, None);
-    }
-    reactor.serve_waiting(0);
+    let snapshot = frame("snapshot".repeat(8 * SOCKET_BYTES));
+    let (_ring, mut peers) = newcomers(&mut reactor, NEWCOMERS, &snapshot);
     let mut sent = vec![0];
     while reactor.turn() {
         sent.push(reactor.counters.private_bytes_out.get());
@@ -201,7 +173,7 @@ fn newcomers_are_sent_a_bounded_part_of_their_snapshots_a_turn() {
     let has_begun = |peer: &mut TcpStream| read(peer, &mut Vec::new()) > 0;
     assert!(peers.iter_mut().all(has_begun), "everybody has some of it");
     assert!(sent.len() > 2, "together they take more than a turn");
-    assert!(sent.windows(2).all(|turn| turn[1] - turn[0] < A_TURN + 64 * SOCKET_BYTES as u64));
+    assert!(sent.windows(2).all(|turn| turn[1] - turn[0] < A_TURN + snapshot.len() as u64));
     reactor.port.close();
     engine.join();
 }
@@ -294,6 +266,27 @@ fn join(reactor: &mut Reactor, at: usize) {
     reactor.counters.memberships.add(1);
     reactor.step_out(at).push(Membership { room: 0, place: Place::At(0), next_trade: None });
     reactor.step_in(at);
+}
+
+/// So many who join a room and have been handed its snapshot, of which nothing is sent yet; and who writes the room.
+fn newcomers(reactor: &mut Reactor, count: usize, snapshot: &[u8]) -> (Writer, Vec<TcpStream>) {
+    let (first, peer) = connect(reactor);
+    let ring = subscribe(reactor, first);
+    let mut peers = vec![peer];
+    for _ in 1..count {
+        let (at, peer) = connect(reactor);
+        join(reactor, at);
+        peers.push(peer);
+    }
+    let frames = snapshot.to_vec().into();
+    let room = local_mut(&mut reactor.rooms, 0).room.clone();
+    room.put_snapshot(Snapshot { position: 0, frames, next_trade: TradeId(1) });
+    for at in 0..count {
+        reactor.wait_for_snapshot(at, 0, None);
+        reactor.touch(at);
+    }
+    reactor.serve_waiting(0);
+    (ring, peers)
 }
 
 fn frame(payload: String) -> Vec<u8> {

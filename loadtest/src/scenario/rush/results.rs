@@ -40,7 +40,7 @@ pub struct Crowd {
     pub live: usize,
     /// Until the last one had.
     pub seconds: f64,
-    /// Resident memory of the server, if its process is known.
+    /// Resident memory of the server, if its process is known; the peak is of all its life where the kernel may not be told to forget.
     pub memory_before_bytes: Option<u64>,
     pub memory_peak_bytes: Option<u64>,
 }
