@@ -133,6 +133,9 @@ async fn serve(
     closing: watch::Receiver<()>,
 ) -> Infallible {
     let places = Arc::new(Places { bounds, counters, taken: Mutex::default() });
+    let Routers { all, always } = routers;
+    let told = |why: Full| always.clone().fallback(move || async move { why.answer() });
+    let (server_is_full, address_is_full) = (told(Full::Server), told(Full::Address));
     loop {
         let (socket, peer) = match listener.accept().await {
             Ok(accepted) => accepted,
@@ -144,11 +147,12 @@ async fn serve(
         };
         let Some(place) = places.take(household(peer.ip())) else { continue };
         let service = match place.refused {
-            None => routers.all.clone(),
-            Some(why) => routers.always.clone().fallback(move || async move { why.answer() }),
+            None => &all,
+            Some(Full::Server) => &server_is_full,
+            Some(Full::Address) => &address_is_full,
         };
         let _ = socket.set_nodelay(true); // who does not have it gets the end of its answer later
-        tokio::spawn(attend(socket, service, place, closing.clone()));
+        tokio::spawn(attend(socket, service.clone(), place, closing.clone()));
     }
 }
 

@@ -88,8 +88,6 @@ pub struct Results {
     /// By how much the rest grew while visitors came, and how much of that the flows account for, by the rate while they were alone.
     pub grown_bytes: i64,
     pub grown_by_flows_bytes: i64,
-    /// What is left of that for the visitors, without the rounds that stand out on either side.
-    pub grown_by_visitors_bytes: i64,
     pub memory_bytes_per_connect: f64,
     pub flow: flow::Counts,
     pub samples: Vec<Sample>,
@@ -109,21 +107,20 @@ pub async fn run(options: &Options, progress: &ProgressBar) -> Result<Outcome<Re
     visitors.come(options.warm_up, &fleet, progress).await?;
     let (first, counted_before) = (Memory::of(options).await?, visitors.connects);
     fleet.enter(Phase::Steady);
-    let (mut last, mut rounds) = (first, Vec::new());
+    let (mut last, mut grown_alone) = (first, Vec::new());
     for _ in 0..ROUNDS {
         visitors.come(options.duration / ROUNDS, &fleet, progress).await?;
         let after = Memory::of(options).await?;
+        results.grown_bytes += after.rest() - last.rest();
         fleet.pass(options.duration / ROUNDS / ALONE, progress).await;
-        let before = std::mem::replace(&mut last, Memory::of(options).await?);
-        rounds.push(Round { with: after.rest() - before.rest(), alone: last.rest() - after.rest() });
+        last = Memory::of(options).await?;
+        grown_alone.push(last.rest() - after.rest());
     }
-    results.grown_bytes = rounds.iter().map(|round| round.with).sum();
-    results.grown_by_flows_bytes = rounds.iter().map(|round| round.of_flows()).sum();
-    results.grown_by_visitors_bytes = left_by_visitors(&rounds);
+    results.grown_by_flows_bytes = in_all_rounds(grown_alone).max(0) * i64::from(ALONE);
     (results.memory_before_bytes, results.flows_before_bytes) = (first.bytes, first.flows);
     (results.memory_after_bytes, results.flows_after_bytes) = (last.bytes, last.flows);
     let visits = (visitors.connects - counted_before).max(1);
-    results.memory_bytes_per_connect = results.grown_by_visitors_bytes as f64 / visits as f64;
+    results.memory_bytes_per_connect = results.grown_by_visitors() as f64 / visits as f64;
     for flow in flows {
         results.flow.add(flow.stop().await?);
     }
@@ -142,25 +139,12 @@ pub async fn run(options: &Options, progress: &ProgressBar) -> Result<Outcome<Re
     Ok(Outcome { results, verdict })
 }
 
-/// A round's growth: while visitors came, and of the flows alone in the time after.
-#[derive(Clone, Copy)]
-struct Round {
-    with: i64,
-    alone: i64,
-}
-
-impl Round {
-    fn of_flows(self) -> i64 {
-        self.alone * i64::from(ALONE)
-    }
-}
-
-/// What the visitors of all rounds have left: a trimmed mean, as others' bursts fall into one round or another, and a leak is in all.
-fn left_by_visitors(rounds: &[Round]) -> i64 {
-    let mut left: Vec<i64> = rounds.iter().map(|round| round.with - round.of_flows()).collect();
-    left.sort_unstable();
-    let middle = &left[1..left.len() - 1];
-    middle.iter().sum::<i64>() * left.len() as i64 / middle.len() as i64
+/// What the flows alone let grow in all rounds, as a trimmed mean says: it counts [`ALONE`] times in the visitors' favour, and a
+/// stranger's burst in one such moment would hide a leak. What grows while visitors come is theirs to explain, all of it.
+fn in_all_rounds(mut alone: Vec<i64>) -> i64 {
+    alone.sort_unstable();
+    let middle = &alone[1..alone.len() - 1];
+    middle.iter().sum::<i64>() * alone.len() as i64 / middle.len() as i64
 }
 
 /// The visitors of a run, counted as they leave.
@@ -237,9 +221,13 @@ impl Results {
     fn judge(&self, options: &Options, verdict: &mut Verdict) {
         let (before, after) = (self.descriptors_before, self.descriptors_after);
         verdict.expect(after <= before, || format!("{after} descriptors in the end, {before} before"));
-        let grown = self.grown_by_visitors_bytes;
+        let grown = self.grown_by_visitors();
         let is_bounded = grown <= options.growth_bytes_max as i64;
         verdict.expect(is_bounded, || format!("memory grew by {grown} bytes beside what the flows take"));
+    }
+
+    fn grown_by_visitors(&self) -> i64 {
+        self.grown_bytes - self.grown_by_flows_bytes
     }
 }
 
@@ -323,19 +311,12 @@ impl fmt::Display for Results {
 
 #[cfg(test)]
 mod tests {
-    use super::{Round, left_by_visitors};
-
-    fn left(rounds: [(i64, i64); 10]) -> i64 {
-        left_by_visitors(&rounds.map(|(with, alone)| Round { with, alone }))
-    }
+    use super::in_all_rounds;
 
     #[test]
-    fn what_visitors_leave_is_told_from_what_flows_do_and_from_bursts() {
-        assert_eq!(left([(400, 100); 10]), 0);
-        assert_eq!(left([(450, 100); 10]), 500);
-        let mut rounds = [(450, 100); 10];
-        rounds[3].1 = 1 << 30;
-        rounds[7].0 = 1 << 30;
-        assert_eq!(left(rounds), 500, "a burst on either side hides nothing and accuses nobody");
+    fn a_burst_in_one_of_ten_rounds_is_not_the_flows() {
+        assert_eq!(in_all_rounds(vec![100; 10]), 1000);
+        assert_eq!(in_all_rounds([vec![100; 9], vec![1 << 30]].concat()), 1000);
+        assert_eq!(in_all_rounds([vec![0; 5], vec![100; 5]].concat()), 500, "what grows in steps counts");
     }
 }

@@ -20,7 +20,9 @@ const TICKS_FROM_MIDDLE_MIN: u32 = 60;
 const LEVELS_OF_AN_ACCOUNT: u32 = 4000;
 
 const ANSWERS_TIMEOUT: Duration = Duration::from_secs(60);
+/// Between two looks at answers; and while nothing comes but pings, as who holds the book shares the machine with those it is measured for.
 const PAUSE: Duration = Duration::from_millis(1);
+const HOLDING_PAUSE: Duration = Duration::from_millis(100);
 
 /// Orders that have no answer yet, of all accounts: an engine has room for some thousands, and others want some of it.
 const UNANSWERED_MAX: usize = 1000;
@@ -52,13 +54,15 @@ impl Depth {
         let (stop, (placed, is_placed)) = (Arc::<AtomicBool>::default(), oneshot::channel());
         let until = stop.clone();
         let thread = std::thread::Builder::new().name("depth".into()).spawn(move || {
-            until_answered(&mut owners)?;
+            let mut buffer = vec![0; 64 << 10];
+            until_answered(&mut owners, &mut buffer)?;
             let _ = placed.send(());
             while !until.load(Ordering::Relaxed) {
-                go_on(&mut owners)?;
+                go_on(&mut owners, &mut buffer)?;
+                std::thread::sleep(HOLDING_PAUSE);
             }
             owners.iter_mut().for_each(|owner| owner.trader.cancel_all());
-            until_answered(&mut owners)
+            until_answered(&mut owners, &mut buffer)
         })?;
         let depth = Self { stop, thread };
         match is_placed.await {
@@ -75,22 +79,21 @@ impl Depth {
     }
 }
 
-fn until_answered(owners: &mut [Owner]) -> Result<()> {
+fn until_answered(owners: &mut [Owner], buffer: &mut [u8]) -> Result<()> {
     let deadline = Instant::now() + ANSWERS_TIMEOUT;
     while !owners.iter().all(Owner::is_done) {
         ensure!(Instant::now() < deadline, "orders of the deep book were never answered");
-        go_on(owners)?;
+        go_on(owners, buffer)?;
+        std::thread::sleep(PAUSE);
     }
     Ok(())
 }
 
-fn go_on(owners: &mut [Owner]) -> Result<()> {
-    let mut buffer = vec![0; 64 << 10];
+fn go_on(owners: &mut [Owner], buffer: &mut [u8]) -> Result<()> {
     let unanswered_max = (UNANSWERED_MAX / owners.len()) as u64;
     for owner in owners {
-        owner.go_on(unanswered_max, &mut buffer).context("who makes the book deep")?;
+        owner.go_on(unanswered_max, buffer).context("who makes the book deep")?;
     }
-    std::thread::sleep(PAUSE);
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! What `rush` found.
 
 use super::Options;
-use crate::monitor::Sample;
+use crate::monitor::{Sample, Usage};
 use crate::report::{Percentiles, Verdict, field, kib};
 use crate::scenario::fleet::{Landed, Phase, Spans};
 use crate::scenario::flow;
@@ -57,17 +57,13 @@ impl Memory {
         if let Some(pid) = pid {
             let _ = std::fs::write(format!("/proc/{pid}/clear_refs"), "5"); // then the peak is of all its life
         }
-        Memory { pid, before: of(pid, "VmRSS") }
+        Memory { pid, before: pid.and_then(Usage::of).map(|usage| usage.resident_bytes) }
     }
 
     pub fn peak(&self) -> Option<u64> {
-        of(self.pid, "VmHWM")
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid?)).ok()?;
+        Some(field(&status, "VmHWM").and_then(kib)? * 1024)
     }
-}
-
-fn of(pid: Option<u32>, name: &str) -> Option<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", pid?)).ok()?;
-    Some(field(&status, name).and_then(kib)? * 1024)
 }
 
 impl Results {
